@@ -1,0 +1,1 @@
+"""What burst decides, without any I/O: frames, jobs, tasks, workers and their moves."""

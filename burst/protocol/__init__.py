@@ -1,0 +1,1 @@
+"""What CLI, worker and manager say to each other: the messages and the one client."""

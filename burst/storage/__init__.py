@@ -1,0 +1,1 @@
+"""Where scenes, frames and logs live: one small seam, and what is behind it."""

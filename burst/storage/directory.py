@@ -1,0 +1,246 @@
+"""A directory as storage: the embedded default, laid out as the bucket is.
+
+A file is written under ``incoming/`` while its writer holds a lock on it, made durable,
+and renamed to its name; so nothing half-written has a name, and what a killed process
+left behind can be told from what is being written (`DirectoryStorage.sweep`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import hashlib
+import os
+import secrets
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from burst.errors import StorageConflict, StorageError, storage_error
+
+_COPY_BYTES = 8 * 1024 * 1024
+_NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK)
+"""What ``link(2)`` answers on file systems without hard links."""
+
+
+class DirectoryStorage:
+    """The `Storage` seam over one local directory."""
+
+    def __init__(self, root: Path) -> None:
+        """Use ``root``, an absolute path, and make it if it is not there.
+
+        Raises:
+            StorageError: it can't be made.
+        """
+        self.root = root
+        self._incoming = root / "incoming"
+        try:
+            self._incoming.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise storage_error(error, f"can't use {root} as storage") from error
+
+    @property
+    def url(self) -> str:
+        """The directory's absolute path."""
+        return str(self.root)
+
+    def missing(self, names: Iterable[str]) -> set[str]:
+        """Return those names that are not there."""
+        return {name for name in names if not self._path(name).exists()}
+
+    def put_file(self, source: Path, name: str) -> None:
+        """Copy a file to ``name``, durably; shares its blocks where the file system can."""
+        with _storage_errors(f"can't store {name}"), source.open("rb") as opened:
+            self._write(name, lambda sink: _copy(opened, sink))
+
+    def put_bytes(self, content: bytes, name: str) -> None:
+        """Write ``content`` to ``name``, durably."""
+        with _storage_errors(f"can't store {name}"):
+            self._write(name, lambda sink: _write_all(sink, content))
+
+    def get_bytes(self, name: str) -> bytes:
+        """Return the content of ``name``."""
+        with _storage_errors(f"can't read {name}"):
+            return self._path(name).read_bytes()
+
+    def fetch(self, name: str, target: Path) -> None:
+        """Copy ``name`` to a local path, by way of a hidden file beside it."""
+        part = target.with_name(f".{target.name}.part")
+        with _storage_errors(f"can't bring {name} to {target}"):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with self._path(name).open("rb") as source, part.open("wb") as sink:
+                try:
+                    _copy(source, sink)
+                except OSError:
+                    part.unlink(missing_ok=True)
+                    raise
+            part.replace(target)
+
+    def list(self, prefix: str) -> Iterator[str]:
+        """Yield every name that starts with ``prefix``."""
+        folder = self._path(prefix if prefix.endswith("/") else prefix.rpartition("/")[0])
+        for parent, _, files in os.walk(folder):
+            for file in files:
+                name = (Path(parent) / file).relative_to(self.root).as_posix()
+                if name.startswith(prefix):
+                    yield name
+
+    def delete(self, prefix: str) -> None:
+        """Delete every name that starts with ``prefix``, and folders that are empty then."""
+        with _storage_errors(f"can't delete {prefix}"):
+            for name in list(self.list(prefix)):
+                self._path(name).unlink(missing_ok=True)
+            folder = self._path(prefix) if prefix.endswith("/") else self._path(prefix).parent
+            for parent, _, _ in os.walk(folder, topdown=False):
+                with contextlib.suppress(OSError):
+                    Path(parent).rmdir()
+            self._drop_empty(folder.parent)
+
+    def identity(self, name: str) -> str | None:
+        """Return inode and time of change of ``name``, or None if it is not there."""
+        try:
+            status = self._path(name).stat()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise storage_error(error, f"can't look at {name}") from error
+        return f"{status.st_ino}-{status.st_mtime_ns}"
+
+    def publish(self, source: str, target: str, sha256: str, replaces: str | None = None) -> None:
+        """Link the upload to its final name, which fails if the name is taken."""
+        upload, final = self._path(source), self._path(target)
+        with _storage_errors(f"can't publish {target}"):
+            final.parent.mkdir(parents=True, exist_ok=True)
+            with _locked_folder(final.parent) as folder:
+                if not self._link(upload, final):
+                    self._settle_taken_name(upload, final, sha256, replaces)
+                os.fsync(folder)
+            upload.unlink(missing_ok=True)
+            self._drop_empty(upload.parent)
+
+    def sweep(self) -> None:
+        """Remove files under ``incoming/`` whose writers are dead."""
+        with _storage_errors("can't clear interrupted writes"):
+            for path in self._incoming.iterdir():
+                with contextlib.suppress(FileNotFoundError), path.open("rb") as file:
+                    if _try_lock(file):
+                        path.unlink()
+
+    def blob_path(self, sha256: str) -> Path | None:
+        """Return the blob's own path: workers read it in place."""
+        return self.root / "blobs" / sha256[:2] / sha256
+
+    def _path(self, name: str) -> Path:
+        path = self.root / name
+        if ".." in path.parts or not path.is_relative_to(self.root):
+            raise StorageError(f"{name!r} is not a name in the storage")
+        return path
+
+    def _write(self, name: str, fill: Callable[[BinaryIO], None]) -> None:
+        final = self._path(name)
+        final.parent.mkdir(parents=True, exist_ok=True)
+        while True:
+            temporary = self._incoming / secrets.token_hex(8)
+            try:
+                with temporary.open("xb") as sink:
+                    fcntl.flock(sink, fcntl.LOCK_EX)
+                    fill(sink)
+                    sink.flush()
+                    if name.startswith("blobs/"):
+                        os.fchmod(sink.fileno(), 0o444)
+                    os.fsync(sink.fileno())
+                    final.parent.mkdir(parents=True, exist_ok=True)
+                    temporary.rename(final)
+                    return
+            except FileNotFoundError:
+                # A sweep took the file for abandoned before the lock was on it, or the
+                # folder was deleted for being empty.
+                continue
+            except OSError:
+                temporary.unlink(missing_ok=True)
+                raise
+
+    def _link(self, upload: Path, final: Path) -> bool:
+        """Try to give the upload its name; False if the name is taken or the upload gone."""
+        try:
+            os.link(upload, final)
+        except (FileExistsError, FileNotFoundError):
+            return False
+        except OSError as error:
+            if error.errno not in _NO_LINKS:
+                raise
+            # The folder is locked, and only burst writes below it.
+            if final.exists():
+                return False
+            upload.rename(final)
+        return True
+
+    def _settle_taken_name(
+        self, upload: Path, final: Path, sha256: str, replaces: str | None
+    ) -> None:
+        if final.exists() and _sha256(final) == sha256:
+            return
+        name = final.relative_to(self.root).as_posix()
+        if not upload.exists():
+            raise StorageError(f"the upload for {name} is gone")
+        if replaces is None or replaces != self.identity(name):
+            raise StorageConflict(f"{name} is taken by another file")
+        upload.replace(final)
+
+    def _drop_empty(self, folder: Path) -> None:
+        with contextlib.suppress(OSError):
+            while folder != self.root and folder.parent != self.root:
+                folder.rmdir()
+                folder = folder.parent
+
+
+def _copy(source: BinaryIO, sink: BinaryIO) -> None:
+    """Copy between open files inside the kernel, so that blocks are shared where they can."""
+    try:
+        while os.copy_file_range(source.fileno(), sink.fileno(), _COPY_BYTES):
+            pass
+    except (AttributeError, OSError) as error:
+        # Not on this system, or not between these two file systems.
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
+            raise
+        source.seek(0)
+        sink.seek(0)
+        sink.truncate()
+        while chunk := source.read(_COPY_BYTES):
+            _write_all(sink, chunk)
+
+
+def _write_all(sink: BinaryIO, content: bytes) -> None:
+    sink.write(content)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _try_lock(file: BinaryIO) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+@contextlib.contextmanager
+def _locked_folder(folder: Path) -> Iterator[int]:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def _storage_errors(what: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise storage_error(error, what) from error

@@ -1,0 +1,65 @@
+"""Names of everything in the storage; the one place that makes them.
+
+The same in a directory and in a bucket, ``/``-separated, relative to its root::
+
+    blobs/<aa>/<sha256>                 content of a scene's files, never changed
+    scenes/<name>/<version>.json        manifest of one scene version
+    attempts/<job>/<attempt>/<file>     uploads that are not published
+    renders/<job>/<file>                published files under readable names
+    renders/<job>/index.json            their names, sizes and hashes
+    previews/<job>/<frame>.jpg          one small picture a frame
+    logs/<job>/job.jsonl                the job's log, when it has ended
+    incoming/<random>                   directory only: files being written
+"""
+
+from __future__ import annotations
+
+
+def blob(sha256: str) -> str:
+    """Return where content with this hash lives."""
+    return f"blobs/{sha256[:2]}/{sha256}"
+
+
+def manifest(scene_name: str, version: str) -> str:
+    """Return where the manifest of a scene version lives."""
+    return f"scenes/{scene_name}/{version}.json"
+
+
+def attempt(job_id: str, attempt_id: str, file_name: str = "") -> str:
+    """Return where an attempt uploads a file, or the folder of all its uploads."""
+    return f"attempts/{job_id}/{attempt_id}/{file_name}"
+
+
+def attempts(job_id: str) -> str:
+    """Return the folder of all unpublished uploads of a job."""
+    return f"attempts/{job_id}/"
+
+
+def render(job_id: str, file_name: str = "") -> str:
+    """Return where a finished file is published, or the folder of all of them."""
+    return f"renders/{job_id}/{file_name}"
+
+
+def render_index(job_id: str) -> str:
+    """Return where the list of a job's published files lives."""
+    return f"renders/{job_id}/index.json"
+
+
+def previews(job_id: str) -> str:
+    """Return the folder of a job's previews."""
+    return f"previews/{job_id}/"
+
+
+def preview(job_id: str, frame: int) -> str:
+    """Return where the preview of a frame lives."""
+    return f"previews/{job_id}/{frame}.jpg"
+
+
+def job_log(job_id: str) -> str:
+    """Return where the log of an ended job lives."""
+    return f"logs/{job_id}/job.jsonl"
+
+
+def job_logs(job_id: str) -> str:
+    """Return the folder of a job's logs."""
+    return f"logs/{job_id}/"

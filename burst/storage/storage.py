@@ -1,0 +1,107 @@
+"""The storage seam: what burst asks of a directory or of a bucket."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Protocol
+
+from burst.errors import ConfigError
+from burst.storage.directory import DirectoryStorage
+
+
+class Storage(Protocol):
+    """Named contents. Names are relative and ``/``-separated; see `burst.storage.layout`.
+
+    Whatever appears under a name is whole. Every method blocks, may be called from several
+    threads, and raises `StorageError` (or `StorageFull`) when the medium fails.
+    """
+
+    @property
+    def url(self) -> str:
+        """What `open_storage` takes to open it again."""
+        ...
+
+    def missing(self, names: Iterable[str]) -> set[str]:
+        """Return those names that are not there."""
+        ...
+
+    def put_file(self, source: Path, name: str) -> None:
+        """Copy a file to ``name``, durably; an older content is replaced."""
+        ...
+
+    def put_bytes(self, content: bytes, name: str) -> None:
+        """Write ``content`` to ``name``, durably; an older content is replaced."""
+        ...
+
+    def get_bytes(self, name: str) -> bytes:
+        """Return the content of ``name``.
+
+        Raises:
+            StorageError: there is none.
+        """
+        ...
+
+    def fetch(self, name: str, target: Path) -> None:
+        """Bring ``name`` to a local path; the file appears there whole or not at all.
+
+        Raises:
+            StorageError: there is none.
+        """
+        ...
+
+    def list(self, prefix: str) -> Iterator[str]:
+        """Yield every name that starts with ``prefix``, in no order."""
+        ...
+
+    def delete(self, prefix: str) -> None:
+        """Delete every name that starts with ``prefix``; none is no error."""
+        ...
+
+    def identity(self, name: str) -> str | None:
+        """Return what tells this very file from a later one of the same name, or None.
+
+        A bucket's generation; a directory's inode and time of change.
+        """
+        ...
+
+    def publish(self, source: str, target: str, sha256: str, replaces: str | None = None) -> None:
+        """Give an uploaded file its final name, whole, and never over a stranger's.
+
+        Repeating it after a lost answer is success: a target that has this content already
+        is our own. The source is gone afterwards.
+
+        Args:
+            source: name of the upload.
+            target: final name.
+            sha256: hash of the upload's content.
+            replaces: `identity` of the file that may be replaced.
+
+        Raises:
+            StorageConflict: ``target`` holds a file that is neither ours nor replaceable.
+        """
+        ...
+
+    def sweep(self) -> None:
+        """Remove what processes that were killed while writing left behind."""
+        ...
+
+    def blob_path(self, sha256: str) -> Path | None:
+        """Return a local read-only path of a blob, or None if it must be fetched."""
+        ...
+
+
+def open_storage(url: str) -> Storage:
+    """Open a storage by URL: a directory's path, or ``file://`` and the path.
+
+    Raises:
+        ConfigError: the URL is of a kind that burst does not know.
+        StorageError: the directory can't be made or written.
+    """
+    if url.startswith("file://"):
+        url = url.removeprefix("file://")
+    elif "://" in url:
+        raise ConfigError(
+            f"{url} is no storage that burst knows", hint="give the path of a directory"
+        )
+    return DirectoryStorage(Path(url).expanduser().absolute())
