@@ -7,6 +7,7 @@ frames costs as much memory as a job of one. Frames are ascending and unique.
 from __future__ import annotations
 
 import bisect
+import itertools
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -61,7 +62,7 @@ class FrameRange:
         """
         parts = [part.strip() for part in text.split(",")]
         segments = sorted((_parse_part(part, text) for part in parts), key=lambda s: s.first)
-        if all(a.last < b.first for a, b in zip(segments, segments[1:], strict=False)):
+        if all(a.last < b.first for a, b in itertools.pairwise(segments)):
             return cls(segments)
         return cls.of(frame for s in segments for frame in range(s.first, s.last + 1, s.step))
 
