@@ -1,0 +1,48 @@
+"""Settings of the farm as the command line sees it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import ClassVar
+
+from pydantic import Field, field_validator
+
+from burst.config.load import Settings
+
+
+def default_state_dir() -> Path:
+    """Return where a local farm keeps its state, by the XDG base directory rules."""
+    home = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    return Path(home) / "burst"
+
+
+def default_cache_dir() -> Path:
+    """Return where what can be made again is kept, by the XDG base directory rules."""
+    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(home) / "burst"
+
+
+class FarmSettings(Settings):
+    """What the commands need to find or to start a farm."""
+
+    table: ClassVar[str] = "farm"
+
+    state_dir: Path = Field(default_factory=default_state_dir)
+    """Folder of the local farm: its database, storage, logs and workers. One farm a folder."""
+
+    storage_url: str | None = None
+    """Directory where scenes and frames live; by default ``storage`` in the state directory."""
+
+    blender: str | None = None
+    """The Blender of local workers: a ``blender`` program, or the ``python`` of an environment
+    that has the ``bpy`` wheel. By default the ``blender`` on PATH, else the newest such
+    environment in burst's cache."""
+
+    workers: int | None = Field(default=None, ge=1, le=1024)
+    """Most local workers at a time; by default one for every two cores, at most eight."""
+
+    @field_validator("state_dir")
+    @classmethod
+    def _absolute(cls, path: Path) -> Path:
+        return path.expanduser().absolute()

@@ -1,0 +1,124 @@
+"""Loading of settings: ``burst.toml`` < environment < option, with the source of each value.
+
+One loader for all programs. A program has a frozen model (`FarmSettings` here, the
+manager's and the worker's beside them); its table in ``burst.toml`` has the model's name,
+its environment variables are ``BURST_`` and the field's name in capitals. Everything is
+read once, in the program's entry, and passed down.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Generic, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from burst.errors import ConfigError
+
+FILE_NAME = "burst.toml"
+TABLES = ("farm", "manager", "worker")
+"""Tables that ``burst.toml`` may have, one a program."""
+
+
+class Settings(BaseModel):
+    """Base of every program's settings."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    table: ClassVar[str]
+    """The program's table in ``burst.toml``."""
+
+
+_Model = TypeVar("_Model", bound=Settings)
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded(Generic[_Model]):
+    """Settings, and for each field where its value came from."""
+
+    settings: _Model
+    sources: Mapping[str, str]
+
+
+def variable(field: str) -> str:
+    """Return the environment variable of a field."""
+    return f"BURST_{field.upper()}"
+
+
+def config_file(environ: Mapping[str, str] = os.environ) -> Path | None:
+    """Return the ``burst.toml`` in force: ``BURST_CONFIG``, this folder's, or the user's."""
+    if named := environ.get("BURST_CONFIG"):
+        path = Path(named).expanduser()
+        if not path.is_file():
+            raise ConfigError(f"BURST_CONFIG names {named}, which is not there")
+        return path
+    home = Path(environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
+    for path in (Path.cwd() / FILE_NAME, home / "burst" / FILE_NAME):
+        if path.is_file():
+            return path
+    return None
+
+
+def load(
+    model: type[_Model],
+    options: Mapping[str, Any] | None = None,
+    environ: Mapping[str, str] = os.environ,
+) -> Loaded[_Model]:
+    """Load one program's settings.
+
+    Args:
+        model: what can be set.
+        options: values from the command line; None means not given.
+        environ: the environment.
+
+    Raises:
+        ConfigError: a key is unknown or a value is wrong; all of them are named at once.
+    """
+    path = config_file(environ)
+    values: dict[str, Any] = {}
+    sources = dict.fromkeys(model.model_fields, "default")
+    for key, value in (_read_table(path, model.table) if path else {}).items():
+        values[key] = value
+        sources[key] = str(path)
+    for field in model.model_fields:
+        if (text := environ.get(variable(field))) is not None and text != "":
+            values[field] = text
+            sources[field] = variable(field)
+    for field, value in (options or {}).items():
+        if value is not None:
+            values[field] = value
+            sources[field] = "--" + field.replace("_", "-")
+    try:
+        return Loaded(model.model_validate(values), sources)
+    except ValidationError as error:
+        raise ConfigError(_explain(error, sources)) from error
+
+
+def _read_table(path: Path, table: str) -> dict[str, Any]:
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"can't read {path}: {error}") from error
+    unknown = sorted(set(document) - set(TABLES))
+    if unknown:
+        raise ConfigError(
+            f"{path}: unknown {', '.join(unknown)}", hint=f"tables are {', '.join(TABLES)}"
+        )
+    content = document.get(table, {})
+    if not isinstance(content, dict):
+        raise ConfigError(f"{path}: {table} is not a table")
+    return content
+
+
+def _explain(error: ValidationError, sources: Mapping[str, str]) -> str:
+    problems = []
+    for problem in error.errors():
+        key = ".".join(map(str, problem["loc"]))
+        source = sources.get(str(problem["loc"][0]) if problem["loc"] else "", "")
+        where = f" ({source})" if source not in ("", "default") else ""
+        problems.append(f"{key}{where}: {problem['msg'].removeprefix('Value error, ')}")
+    return "; ".join(problems)

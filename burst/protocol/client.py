@@ -1,0 +1,237 @@
+"""The one client of the manager's API: typed calls, and errors of ours in place of httpx's.
+
+Blocking, for the CLI and for the worker; safe to use from several threads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from types import TracebackType
+from typing import Any, Literal, Self, TypeVar
+
+import httpx
+from pydantic import BaseModel, ValidationError
+
+from burst.errors import WIRE_ERRORS, ManagerFailed, ManagerUnreachable
+from burst.protocol import messages
+from burst.protocol.messages import API
+
+CONNECT_SECONDS = 5.0
+ANSWER_SECONDS = 30.0
+"""A commit on a slow disk may take seconds; more means that nobody is there."""
+
+_Answer = TypeVar("_Answer", bound=BaseModel)
+
+
+class ManagerClient:
+    """Calls on one manager.
+
+    Every method raises `ManagerUnreachable` if nobody answers, and the `ManagerError` that
+    the manager answered with.
+    """
+
+    def __init__(self, url: str, token: str | None = None) -> None:
+        """Talk to the listener at ``url``, e.g. ``http://127.0.0.1:8080``."""
+        self.url = url.rstrip("/")
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        self._http = httpx.Client(
+            base_url=self.url,
+            headers=headers,
+            timeout=httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS),
+            trust_env=False,
+            verify=self.url.startswith("https"),
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    # ── Workers ──────────────────────────────────────────────────────────────────────
+
+    def register(self, message: messages.RegisterWorker) -> messages.Registered:
+        """Join the farm."""
+        return self._post("/worker/register", message, messages.Registered)
+
+    def beat(self, worker: str, message: messages.Beat) -> messages.BeatAnswer:
+        """Give a sign of life and whatever there is to report."""
+        return self._post(f"/worker/{worker}/beat", message, messages.BeatAnswer)
+
+    def claim(self, worker: str, message: messages.Claim) -> messages.ClaimAnswer:
+        """Report and ask for a task; stays open for up to ``wait_seconds``."""
+        wait = message.wait_seconds + ANSWER_SECONDS
+        return self._post(f"/worker/{worker}/claim", message, messages.ClaimAnswer, wait)
+
+    def report(self, message: messages.Reports) -> messages.BeatAnswer:
+        """Deliver what an earlier life of a worker could not."""
+        return self._post("/worker/reports", message, messages.BeatAnswer)
+
+    def sign_off(self, worker: str, message: messages.SignOff) -> messages.BeatAnswer:
+        """Leave the farm."""
+        return self._post(f"/worker/{worker}/sign-off", message, messages.BeatAnswer)
+
+    # ── Artists ──────────────────────────────────────────────────────────────────────
+
+    def status(self) -> messages.FarmStatus:
+        """Return how the farm stands."""
+        return self._get("/status", messages.FarmStatus)
+
+    def submit(self, message: messages.SubmitJob) -> messages.Submitted:
+        """Submit a job, or find the unfinished one that does the same work."""
+        return self._post("/jobs", message, messages.Submitted)
+
+    def jobs(self) -> tuple[messages.JobView, ...]:
+        """Return all jobs, newest first."""
+        return self._get("/jobs", messages.Jobs).jobs
+
+    def job(self, job_id: str) -> messages.JobView:
+        """Return one job; an unambiguous beginning of its id will do."""
+        return self._get(f"/jobs/{job_id}", messages.JobView)
+
+    def act(self, job_id: str, action: Literal["cancel", "pause", "resume"]) -> messages.JobView:
+        """Cancel, pause or resume a job."""
+        return self._post(f"/jobs/{job_id}/{action}", None, messages.JobView)
+
+    def requeue(self, job_id: str, message: messages.Requeue) -> messages.JobView:
+        """Render frames of a job again."""
+        return self._post(f"/jobs/{job_id}/requeue", message, messages.JobView)
+
+    def set_priority(self, job_id: str, priority: int) -> messages.JobView:
+        """Change the priority of a job."""
+        message = messages.ChangePriority(priority=priority)
+        return self._post(f"/jobs/{job_id}/priority", message, messages.JobView)
+
+    def delete_job(self, job_id: str) -> None:
+        """Delete an ended job with its frames and logs in the storage."""
+        self._request("DELETE", f"/jobs/{job_id}")
+
+    def frames(self, job_id: str, after: int = 0) -> tuple[messages.FrameView, ...]:
+        """Return the frames published after the one with sequence number ``after``."""
+        return self._get(f"/jobs/{job_id}/frames", messages.Frames, {"after": after}).frames
+
+    def tasks(self, job_id: str) -> tuple[messages.TaskView, ...]:
+        """Return the tasks of a job that were attempted, with their attempts."""
+        return self._get(f"/jobs/{job_id}/tasks", messages.Tasks).tasks
+
+    def workers(self) -> tuple[messages.WorkerView, ...]:
+        """Return the workers that are here."""
+        return self._get("/workers", messages.Workers).workers
+
+    def drain(self, worker: str) -> messages.WorkerView:
+        """Let a worker finish what it holds and leave."""
+        return self._post(f"/workers/{worker}/drain", None, messages.WorkerView)
+
+    def job_log(self, job_id: str, *, follow: bool = False) -> Iterator[messages.LogLine]:
+        """Yield the log of a job; with ``follow`` until the job has ended."""
+        for line in self._stream(f"/jobs/{job_id}/log", {"follow": follow}):
+            yield messages.LogLine.model_validate_json(line)
+
+    def worker_log(self, worker: str, *, follow: bool = False) -> Iterator[str]:
+        """Yield what a worker's program printed; with ``follow`` until it has gone."""
+        yield from self._stream(f"/workers/{worker}/log", {"follow": follow})
+
+    def events(
+        self, job_id: str | None = None, after: int | None = None
+    ) -> Iterator[messages.Event]:
+        """Yield events as they happen, with a tick about once a second, for ever.
+
+        Args:
+            job_id: only what concerns this job.
+            after: sequence number of the last event that was seen.
+        """
+        query: dict[str, Any] = {"job": job_id} if job_id else {}
+        headers = {"Last-Event-ID": str(after)} if after is not None else {}
+        for line in self._stream("/events", query, headers):
+            if line.startswith("data:"):
+                yield messages.Event.model_validate_json(line.removeprefix("data:"))
+
+    # ── Plumbing ─────────────────────────────────────────────────────────────────────
+
+    def _get(
+        self, path: str, answer: type[_Answer], query: Mapping[str, Any] | None = None
+    ) -> _Answer:
+        return _parse(self._request("GET", path, query=query), answer)
+
+    def _post(
+        self,
+        path: str,
+        message: BaseModel | None,
+        answer: type[_Answer],
+        timeout_seconds: float = ANSWER_SECONDS,
+    ) -> _Answer:
+        body = message.model_dump_json().encode() if message is not None else b""
+        return _parse(self._request("POST", path, body, timeout_seconds=timeout_seconds), answer)
+
+    def _request(
+        self,
+        method: str,
+        path: str,
+        body: bytes = b"",
+        query: Mapping[str, Any] | None = None,
+        timeout_seconds: float = ANSWER_SECONDS,
+    ) -> httpx.Response:
+        try:
+            response = self._http.request(
+                method,
+                API + path,
+                content=body,
+                params=query,
+                headers={"Content-Type": "application/json"} if body else {},
+                timeout=httpx.Timeout(timeout_seconds, connect=CONNECT_SECONDS),
+            )
+        except httpx.TransportError as error:
+            raise self._unreachable(error) from error
+        _raise_for_error(response)
+        return response
+
+    def _stream(
+        self, path: str, query: Mapping[str, Any], headers: Mapping[str, str] | None = None
+    ) -> Iterator[str]:
+        try:
+            with self._http.stream(
+                "GET", API + path, params=query, headers=dict(headers or {})
+            ) as response:
+                if response.is_error:
+                    response.read()
+                    _raise_for_error(response)
+                yield from response.iter_lines()
+        except httpx.TransportError as error:
+            raise self._unreachable(error) from error
+
+    def _unreachable(self, error: httpx.TransportError) -> ManagerUnreachable:
+        reason = str(error) or type(error).__name__
+        return ManagerUnreachable(f"the manager at {self.url} does not answer: {reason}")
+
+
+def _parse(response: httpx.Response, answer: type[_Answer]) -> _Answer:
+    try:
+        return answer.model_validate_json(response.content)
+    except ValidationError as error:
+        raise ManagerFailed(
+            f"the manager's answer to {response.request.url.path} is not understood: {error}",
+            hint="manager and client may be of different versions of burst",
+        ) from error
+
+
+def _raise_for_error(response: httpx.Response) -> None:
+    if not response.is_error:
+        return
+    try:
+        body = messages.ErrorBody.model_validate_json(response.content)
+    except ValidationError as error:
+        raise ManagerFailed(
+            f"{response.request.url} answered {response.status_code}",
+            hint="is that burst's manager?",
+        ) from error
+    kind = WIRE_ERRORS.get(body.code, ManagerFailed)
+    raise kind(body.message, hint=body.hint, details=body.details)
