@@ -134,7 +134,8 @@ class ManagerClient:
     def job_log(self, job_id: str, *, follow: bool = False) -> Iterator[messages.LogLine]:
         """Yield the log of a job; with ``follow`` until the job has ended."""
         for line in self._stream(f"/jobs/{job_id}/log", {"follow": follow}):
-            yield messages.LogLine.model_validate_json(line)
+            if line:  # an empty one keeps the connection alive
+                yield messages.LogLine.model_validate_json(line)
 
     def worker_log(self, worker: str, *, follow: bool = False) -> Iterator[str]:
         """Yield what a worker's program printed; with ``follow`` until it has gone."""

@@ -1,0 +1,1 @@
+"""The manager: queue, API, scheduler and autoscaler in one asyncio process."""

@@ -1,0 +1,147 @@
+"""The manager's state directory: one manager at a time, and where it can be reached.
+
+::
+
+    manager.lock     held by the manager that uses the directory
+    manager.json     its addresses and pid; true while the lock is held
+    version          format of everything in here
+    burst.db         the database
+    storage/         scenes, frames, logs (unless the storage is elsewhere)
+    logs/            jobs' logs while they run, and the manager's own
+    workers/<name>/  a local worker: lock, settings, output, scratch, outbox
+
+Light on purpose: the CLI reads it on every command.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from burst.errors import FarmRunning, StateError, StateVersionError
+
+STATE_VERSION = 1
+"""Grows when an older burst could not use the directory any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a running manager can be reached."""
+
+    pid: int
+    console_url: str
+    worker_url: str
+    version: str
+    implicit: bool
+    """Started by a render, and leaves by itself when its last job has ended."""
+
+
+def lock_path(state_dir: Path) -> Path:
+    """Return the file that a running manager holds locked."""
+    return state_dir / "manager.lock"
+
+
+def database_path(state_dir: Path) -> Path:
+    """Return where the database is."""
+    return state_dir / "burst.db"
+
+
+def workers_path(state_dir: Path) -> Path:
+    """Return the folder of the local workers' folders."""
+    return state_dir / "workers"
+
+
+def logs_path(state_dir: Path) -> Path:
+    """Return the folder of logs that are being written."""
+    return state_dir / "logs"
+
+
+def manager_log_path(state_dir: Path) -> Path:
+    """Return where a manager that was started in the background writes its own log."""
+    return logs_path(state_dir) / "manager.log"
+
+
+def is_locked(path: Path) -> bool:
+    """Say whether a living process holds the lock file at ``path``."""
+    try:
+        with path.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False
+
+
+def find_manager(state_dir: Path) -> Address | None:
+    """Return where the manager of this directory is, or None if none runs."""
+    if not is_locked(lock_path(state_dir)):
+        return None
+    return last_address(state_dir)
+
+
+def last_address(state_dir: Path) -> Address | None:
+    """Return where the last manager of this directory was, alive or not."""
+    try:
+        return Address(**json.loads((state_dir / "manager.json").read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def write_address(state_dir: Path, address: Address) -> None:
+    """Say where this manager can be reached; appears whole."""
+    temporary = state_dir / "manager.json.new"
+    temporary.write_text(json.dumps(asdict(address), indent=2) + "\n", encoding="utf-8")
+    temporary.replace(state_dir / "manager.json")
+
+
+@contextlib.contextmanager
+def held_state_dir(state_dir: Path) -> Iterator[None]:
+    """Hold the state directory for this manager alone, for as long as the block runs.
+
+    Raises:
+        FarmRunning: another manager holds it.
+        StateVersionError: another version of burst wrote it.
+        StateError: it can't be made or written.
+    """
+    try:
+        for folder in (state_dir, logs_path(state_dir), workers_path(state_dir)):
+            folder.mkdir(parents=True, exist_ok=True)
+        lock = os.open(lock_path(state_dir), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise StateError(
+            f"can't use {state_dir} for the farm's state: {error.strerror}",
+            hint="name another folder with --state-dir or BURST_STATE_DIR",
+        ) from error
+    try:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise FarmRunning(
+                f"another manager runs in {state_dir}",
+                hint="use it as it is, or stop it with: burst down --local",
+            ) from error
+        _check_version(state_dir)
+        yield
+    finally:
+        os.close(lock)
+
+
+def _check_version(state_dir: Path) -> None:
+    path = state_dir / "version"
+    try:
+        if not path.exists():
+            path.write_text(f"{STATE_VERSION}\n", encoding="utf-8")
+        found = path.read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise StateError(f"can't use {path}: {error.strerror}") from error
+    if found != str(STATE_VERSION):
+        raise StateVersionError(
+            f"{state_dir} has state of format {found}, this burst writes {STATE_VERSION}",
+            hint="use the burst that made it, or another folder with --state-dir",
+        )
