@@ -1,0 +1,1 @@
+"""The manager's database: the one door to SQLAlchemy and Alembic."""

@@ -1,0 +1,251 @@
+"""Every statement the manager runs, by name. Nothing else builds SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import sqlite
+
+from burst.domain.transitions import AttemptStatus, FrameStatus, JobStatus, TaskStatus
+from burst.manager.database.tables import (
+    attempts,
+    counters,
+    frames,
+    jobs,
+    tasks,
+    worker_starts,
+    workers,
+)
+
+Row = Mapping[str, Any]
+Statement = sa.Executable
+
+# ── Writes ───────────────────────────────────────────────────────────────────────────
+
+
+def add_job(row: Row) -> Statement:
+    """Insert a job."""
+    return sa.insert(jobs).values(**row)
+
+
+def change_job(job_id: str, **values: Any) -> Statement:
+    """Change columns of a job."""
+    return sa.update(jobs).where(jobs.c.id == job_id).values(**values)
+
+
+def delete_job(job_id: str) -> Statement:
+    """Delete a job with its tasks, attempts and frames."""
+    return sa.delete(jobs).where(jobs.c.id == job_id)
+
+
+def put_task(job_id: str, task_index: int, **values: Any) -> Statement:
+    """Insert or change the row of a task."""
+    return _upsert(tasks, {"job_id": job_id, "task_index": task_index}, values)
+
+
+def move_tasks(
+    job_id: str, now: Collection[TaskStatus], then: TaskStatus, *, forgive: bool = False
+) -> Statement:
+    """Move all touched tasks of a job; ``forgive`` also forgets their failures."""
+    values: dict[str, Any] = {"status": then}
+    if forgive:
+        values |= {"failures": 0, "failed_on": []}
+    return (
+        sa.update(tasks)
+        .where(tasks.c.job_id == job_id, tasks.c.status.in_([*now]))
+        .values(**values)
+    )
+
+
+def add_attempt(row: Row) -> Statement:
+    """Insert an attempt."""
+    return sa.insert(attempts).values(**row)
+
+
+def end_attempt(attempt_id: str, status: AttemptStatus, at: datetime, **values: Any) -> Statement:
+    """Write down how an attempt ended; one that has ended is left alone."""
+    return (
+        sa.update(attempts)
+        .where(attempts.c.id == attempt_id, attempts.c.status == AttemptStatus.ACTIVE)
+        .values(status=status, ended_at=at, **values)
+    )
+
+
+def put_frame(job_id: str, frame: int, **values: Any) -> Statement:
+    """Insert or change the row of a frame."""
+    return _upsert(frames, {"job_id": job_id, "frame": frame}, values)
+
+
+def restore_requeued_frames(job_id: str) -> Statement:
+    """Make requeued frames published again: their old files are still there."""
+    return (
+        sa.update(frames)
+        .where(frames.c.job_id == job_id, frames.c.status == FrameStatus.REQUEUED)
+        .values(status=FrameStatus.PUBLISHED)
+    )
+
+
+def delete_frame(job_id: str, frame: int) -> Statement:
+    """Forget the result of a frame, so that it is rendered anew."""
+    return sa.delete(frames).where(frames.c.job_id == job_id, frames.c.frame == frame)
+
+
+def put_worker(name: str, **values: Any) -> Statement:
+    """Insert or change the row of a worker."""
+    return _upsert(workers, {"name": name}, values)
+
+
+def change_worker(name: str, **values: Any) -> Statement:
+    """Change columns of a worker."""
+    return sa.update(workers).where(workers.c.name == name).values(**values)
+
+
+def delete_worker(name: str) -> Statement:
+    """Forget a worker that went away."""
+    return sa.delete(workers).where(workers.c.name == name)
+
+
+def add_worker_start(name: str, pool: str, threads: int, at: datetime) -> Statement:
+    """Write down the name of a worker before it is started."""
+    return sa.insert(worker_starts).values(name=name, pool=pool, threads=threads, started_at=at)
+
+
+def delete_worker_start(name: str) -> Statement:
+    """Forget a start whose worker is gone."""
+    return sa.delete(worker_starts).where(worker_starts.c.name == name)
+
+
+def put_counter(name: str, value: int) -> Statement:
+    """Set a counter."""
+    return _upsert(counters, {"name": name}, {"value": value})
+
+
+# ── Reads ────────────────────────────────────────────────────────────────────────────
+
+
+def all_jobs() -> sa.Select[Any]:
+    """Return every job, in order of submission."""
+    return sa.select(jobs).order_by(jobs.c.seq)
+
+
+def touched_tasks() -> sa.Select[Any]:
+    """Return every task row, in order."""
+    return sa.select(tasks).order_by(tasks.c.job_id, tasks.c.task_index)
+
+
+def active_attempts() -> sa.Select[Any]:
+    """Return every attempt under way."""
+    return sa.select(attempts).where(attempts.c.status == AttemptStatus.ACTIVE)
+
+
+def attempt_counts() -> sa.Select[Any]:
+    """Return how many attempts of each job ended how, and the most memory they took."""
+    peak = sa.func.max(attempts.c.peak_memory_bytes).label("peak_memory_bytes")
+    count = sa.func.count().label("count")
+    return sa.select(attempts.c.job_id, attempts.c.status, count, peak).group_by(
+        attempts.c.job_id, attempts.c.status
+    )
+
+
+def attempts_of_job(job_id: str) -> sa.Select[Any]:
+    """Return every attempt at a job, oldest first."""
+    return sa.select(attempts).where(attempts.c.job_id == job_id).order_by(attempts.c.started_at)
+
+
+def attempt_by_id(attempt_id: str) -> sa.Select[Any]:
+    """Return one attempt."""
+    return sa.select(attempts).where(attempts.c.id == attempt_id)
+
+
+def tasks_of_job(job_id: str) -> sa.Select[Any]:
+    """Return the touched tasks of a job, in order."""
+    return sa.select(tasks).where(tasks.c.job_id == job_id).order_by(tasks.c.task_index)
+
+
+def frame_sums() -> sa.Select[Any]:
+    """Return per job how many frames have a result, and what they took."""
+    return sa.select(
+        frames.c.job_id,
+        sa.func.count().label("count"),
+        sa.func.count(frames.c.published_seq).label("published"),
+        sa.func.sum(frames.c.render_seconds).label("render_seconds"),
+        sa.func.max(frames.c.peak_memory_bytes).label("peak_memory_bytes"),
+        sa.func.max(frames.c.published_seq).label("published_seq"),
+    ).group_by(frames.c.job_id)
+
+
+def slowest_frames() -> sa.Select[Any]:
+    """Return each job's slowest frames."""
+    worst = (
+        sa.select(frames.c.job_id, sa.func.max(frames.c.render_seconds).label("seconds"))
+        .group_by(frames.c.job_id)
+        .subquery()
+    )
+    return sa.select(frames.c.job_id, frames.c.frame, frames.c.render_seconds).join(
+        worst,
+        (frames.c.job_id == worst.c.job_id) & (frames.c.render_seconds == worst.c.seconds),
+    )
+
+
+def unpublished_frames() -> sa.Select[Any]:
+    """Return frames that are committed or requeued, with their attempts' tokens."""
+    return (
+        sa.select(frames, attempts.c.token_sha256, attempts.c.session)
+        .join(attempts, attempts.c.id == frames.c.attempt_id)
+        .where(frames.c.status != FrameStatus.PUBLISHED)
+    )
+
+
+def frames_of_open_jobs() -> sa.Select[Any]:
+    """Return job and number of every frame that has a result, in jobs with chunks."""
+    return (
+        sa.select(frames.c.job_id, frames.c.frame)
+        .join(jobs, jobs.c.id == frames.c.job_id)
+        .where(
+            jobs.c.chunk > 1,
+            jobs.c.status != JobStatus.COMPLETED,
+            frames.c.status != FrameStatus.REQUEUED,
+        )
+    )
+
+
+def frames_published_after(job_id: str, seq: int) -> sa.Select[Any]:
+    """Return the frames of a job in the order they were published."""
+    return (
+        sa.select(frames)
+        .where(frames.c.job_id == job_id, frames.c.published_seq > seq)
+        .order_by(frames.c.published_seq)
+    )
+
+
+def frame_by_number(job_id: str, frame: int) -> sa.Select[Any]:
+    """Return one frame."""
+    return sa.select(frames).where(frames.c.job_id == job_id, frames.c.frame == frame)
+
+
+def frames_by_number(job_id: str, numbers: Collection[int]) -> sa.Select[Any]:
+    """Return some frames of a job."""
+    return sa.select(frames).where(frames.c.job_id == job_id, frames.c.frame.in_([*numbers]))
+
+
+def all_workers() -> sa.Select[Any]:
+    """Return every worker that is here."""
+    return sa.select(workers)
+
+
+def all_worker_starts() -> sa.Select[Any]:
+    """Return every worker that was started and is not gone."""
+    return sa.select(worker_starts).order_by(worker_starts.c.started_at)
+
+
+def all_counters() -> sa.Select[Any]:
+    """Return every counter."""
+    return sa.select(counters)
+
+
+def _upsert(table: sa.Table, key: dict[str, Any], values: dict[str, Any]) -> Statement:
+    insert = sqlite.insert(table).values(**key, **values)
+    return insert.on_conflict_do_update(index_elements=[*key], set_=values)
