@@ -76,6 +76,7 @@ class FrameFinished(Message):
     """A frame is rendered, proven, and uploaded to ``attempts/<job>/<attempt>/``."""
 
     kind: Literal["finished"] = "finished"
+    job_id: str
     attempt_id: str
     token: str
     frame: int
@@ -89,6 +90,7 @@ class FramePublished(Message):
     """The frame's files stand under their final names."""
 
     kind: Literal["published"] = "published"
+    job_id: str
     attempt_id: str
     token: str
     frame: int
@@ -98,6 +100,7 @@ class AttemptEnded(Message):
     """The attempt is over without having finished all its frames."""
 
     kind: Literal["ended"] = "ended"
+    job_id: str
     attempt_id: str
     token: str
     outcome: Literal["failed", "interrupted", "out_of_memory", "canceled"]
@@ -160,6 +163,11 @@ class Beat(Message):
     """``POST /worker/{name}/beat``: a sign of life, with whatever there is to say."""
 
     session: str
+    holding: tuple[str, ...] = ()
+    """Attempts that the worker has not seen through: rendering, proving, or still reporting."""
+    claims: int = 0
+    """How many claims of this session have been answered or given up. An attempt that was
+    handed out in one of them and is not held was lost on the way: it is interrupted."""
     reports: tuple[Report, ...] = ()
     logs: tuple[LogLine, ...] = ()
     progress: RenderProgress | None = None
@@ -197,9 +205,11 @@ class BeatAnswer(Message):
 
     verdicts: tuple[Verdict, ...] = ()
     cancel: tuple[str, ...] = ()
-    """Attempts to stop at once."""
+    """Attempts held that are not current: stop them at once and drop what they made."""
     drain: bool = False
     """Finish what you hold, then sign off."""
+    beat_seconds: float = 1.0
+    """How often to call from now on."""
 
 
 class ClaimAnswer(BeatAnswer):

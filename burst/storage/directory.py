@@ -183,7 +183,7 @@ class DirectoryStorage:
             return
         name = final.relative_to(self.root).as_posix()
         if not upload.exists():
-            raise StorageError(f"the upload for {name} is gone")
+            raise StorageConflict(f"the upload for {name} is gone")
         if replaces is None or replaces != self.identity(name):
             raise StorageConflict(f"{name} is taken by another file")
         upload.replace(final)

@@ -78,7 +78,8 @@ class Storage(Protocol):
             replaces: `identity` of the file that may be replaced.
 
         Raises:
-            StorageConflict: ``target`` holds a file that is neither ours nor replaceable.
+            StorageConflict: ``target`` holds a file that is neither ours nor replaceable, or
+                the upload is gone.
         """
         ...
 

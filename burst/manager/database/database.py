@@ -24,7 +24,7 @@ from sqlalchemy.exc import DatabaseError
 
 from burst.errors import DatabaseUnavailable, StateError
 from burst.manager.database.migrate import upgrade
-from burst.manager.database.statements import Statement
+from burst.manager.database.statements import Row, Select, Statement
 
 GROUP_MAX = 256
 """Most requests in one commit: bounds how long the first of them waits."""
@@ -82,10 +82,10 @@ class Database:
         self._queue.put(group)
         await asyncio.shield(group.done)
 
-    def read(self, select: sa.Select[Any]) -> list[sa.RowMapping]:
+    def read(self, select: Select) -> list[Row]:
         """Return the rows of ``select`` as they are on disk. Blocks."""
         with self._engine.connect() as connection:
-            return list(connection.execute(select).mappings())
+            return [dict(row) for row in connection.execute(select).mappings()]
 
     def renew(self) -> None:
         """Accept commits again after one has failed."""

@@ -22,6 +22,7 @@ from burst.manager.database.tables import (
 
 Row = Mapping[str, Any]
 Statement = sa.Executable
+Select = sa.Select[Any]
 
 # ── Writes ───────────────────────────────────────────────────────────────────────────
 
@@ -79,6 +80,17 @@ def put_frame(job_id: str, frame: int, **values: Any) -> Statement:
     return _upsert(frames, {"job_id": job_id, "frame": frame}, values)
 
 
+def put_frame_status(
+    job_id: str, frame: int, status: FrameStatus, replaces: Mapping[str, str]
+) -> Statement:
+    """Change where the result of a frame stands, and which files its next one may replace."""
+    return (
+        sa.update(frames)
+        .where(frames.c.job_id == job_id, frames.c.frame == frame)
+        .values(status=status, replaces=dict(replaces))
+    )
+
+
 def restore_requeued_frames(job_id: str) -> Statement:
     """Make requeued frames published again: their old files are still there."""
     return (
@@ -126,22 +138,22 @@ def put_counter(name: str, value: int) -> Statement:
 # ── Reads ────────────────────────────────────────────────────────────────────────────
 
 
-def all_jobs() -> sa.Select[Any]:
+def all_jobs() -> Select:
     """Return every job, in order of submission."""
     return sa.select(jobs).order_by(jobs.c.seq)
 
 
-def touched_tasks() -> sa.Select[Any]:
+def touched_tasks() -> Select:
     """Return every task row, in order."""
     return sa.select(tasks).order_by(tasks.c.job_id, tasks.c.task_index)
 
 
-def active_attempts() -> sa.Select[Any]:
+def active_attempts() -> Select:
     """Return every attempt under way."""
     return sa.select(attempts).where(attempts.c.status == AttemptStatus.ACTIVE)
 
 
-def attempt_counts() -> sa.Select[Any]:
+def attempt_counts() -> Select:
     """Return how many attempts of each job ended how, and the most memory they took."""
     peak = sa.func.max(attempts.c.peak_memory_bytes).label("peak_memory_bytes")
     count = sa.func.count().label("count")
@@ -150,34 +162,36 @@ def attempt_counts() -> sa.Select[Any]:
     )
 
 
-def attempts_of_job(job_id: str) -> sa.Select[Any]:
+def attempts_of_job(job_id: str) -> Select:
     """Return every attempt at a job, oldest first."""
     return sa.select(attempts).where(attempts.c.job_id == job_id).order_by(attempts.c.started_at)
 
 
-def attempt_by_id(attempt_id: str) -> sa.Select[Any]:
+def attempt_by_id(attempt_id: str) -> Select:
     """Return one attempt."""
     return sa.select(attempts).where(attempts.c.id == attempt_id)
 
 
-def tasks_of_job(job_id: str) -> sa.Select[Any]:
+def tasks_of_job(job_id: str) -> Select:
     """Return the touched tasks of a job, in order."""
     return sa.select(tasks).where(tasks.c.job_id == job_id).order_by(tasks.c.task_index)
 
 
-def frame_sums() -> sa.Select[Any]:
+def frame_sums() -> Select:
     """Return per job how many frames have a result, and what they took."""
     return sa.select(
         frames.c.job_id,
         sa.func.count().label("count"),
-        sa.func.count(frames.c.published_seq).label("published"),
+        sa.func.sum(sa.case((frames.c.status == FrameStatus.PUBLISHED, 1), else_=0)).label(
+            "published"
+        ),
         sa.func.sum(frames.c.render_seconds).label("render_seconds"),
         sa.func.max(frames.c.peak_memory_bytes).label("peak_memory_bytes"),
         sa.func.max(frames.c.published_seq).label("published_seq"),
     ).group_by(frames.c.job_id)
 
 
-def slowest_frames() -> sa.Select[Any]:
+def slowest_frames() -> Select:
     """Return each job's slowest frames."""
     worst = (
         sa.select(frames.c.job_id, sa.func.max(frames.c.render_seconds).label("seconds"))
@@ -190,7 +204,7 @@ def slowest_frames() -> sa.Select[Any]:
     )
 
 
-def unpublished_frames() -> sa.Select[Any]:
+def unpublished_frames() -> Select:
     """Return frames that are committed or requeued, with their attempts' tokens."""
     return (
         sa.select(frames, attempts.c.token_sha256, attempts.c.session)
@@ -199,7 +213,7 @@ def unpublished_frames() -> sa.Select[Any]:
     )
 
 
-def frames_of_open_jobs() -> sa.Select[Any]:
+def frames_of_open_jobs() -> Select:
     """Return job and number of every frame that has a result, in jobs with chunks."""
     return (
         sa.select(frames.c.job_id, frames.c.frame)
@@ -212,7 +226,7 @@ def frames_of_open_jobs() -> sa.Select[Any]:
     )
 
 
-def frames_published_after(job_id: str, seq: int) -> sa.Select[Any]:
+def frames_published_after(job_id: str, seq: int) -> Select:
     """Return the frames of a job in the order they were published."""
     return (
         sa.select(frames)
@@ -221,27 +235,31 @@ def frames_published_after(job_id: str, seq: int) -> sa.Select[Any]:
     )
 
 
-def frame_by_number(job_id: str, frame: int) -> sa.Select[Any]:
+def frame_by_number(job_id: str, frame: int) -> Select:
     """Return one frame."""
     return sa.select(frames).where(frames.c.job_id == job_id, frames.c.frame == frame)
 
 
-def frames_by_number(job_id: str, numbers: Collection[int]) -> sa.Select[Any]:
-    """Return some frames of a job."""
-    return sa.select(frames).where(frames.c.job_id == job_id, frames.c.frame.in_([*numbers]))
+def frames_with_tokens(job_id: str, numbers: Collection[int]) -> Select:
+    """Return some frames of a job, with their attempts' tokens."""
+    return (
+        sa.select(frames, attempts.c.token_sha256, attempts.c.session)
+        .join(attempts, attempts.c.id == frames.c.attempt_id)
+        .where(frames.c.job_id == job_id, frames.c.frame.in_([*numbers]))
+    )
 
 
-def all_workers() -> sa.Select[Any]:
+def all_workers() -> Select:
     """Return every worker that is here."""
     return sa.select(workers)
 
 
-def all_worker_starts() -> sa.Select[Any]:
+def all_worker_starts() -> Select:
     """Return every worker that was started and is not gone."""
     return sa.select(worker_starts).order_by(worker_starts.c.started_at)
 
 
-def all_counters() -> sa.Select[Any]:
+def all_counters() -> Select:
     """Return every counter."""
     return sa.select(counters)
 

@@ -1,0 +1,244 @@
+"""The memory that decides: jobs, attempts and workers as the scheduler sees them.
+
+Holds only what decides and what every page shows; the rest stays in the database. Built
+from the database at start (`burst.manager.rebuild`), changed in step with what is
+committed. Nothing here does I/O or waits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from burst.domain.frames import FrameRange, TaskPlan
+from burst.domain.jobs import RenderSettings, SceneRef
+from burst.domain.tasks import TaskBoard
+from burst.domain.transitions import JOB_ENDED, FrameStatus, JobStatus, TaskStatus
+from burst.domain.workers import BlenderFacts, Requirements
+from burst.errors import NotFound
+from burst.protocol.messages import OutputFile, RenderProgress, WorkerStatistics
+
+
+@dataclass(slots=True)
+class FrameTimes:
+    """What the frames of a job took so far."""
+
+    count: int = 0
+    seconds: float = 0.0
+    slowest_frame: int | None = None
+    slowest_seconds: float = 0.0
+    peak_memory_bytes: int = 0
+
+    def add(self, frame: int, seconds: float, peak_memory_bytes: int) -> None:
+        """Count one more frame."""
+        self.count += 1
+        self.seconds += seconds
+        self.peak_memory_bytes = max(self.peak_memory_bytes, peak_memory_bytes)
+        if self.slowest_frame is None or seconds > self.slowest_seconds:
+            self.slowest_frame, self.slowest_seconds = frame, seconds
+
+    @property
+    def mean_seconds(self) -> float | None:
+        """Mean render time of a frame, None before the first."""
+        return self.seconds / self.count if self.count else None
+
+
+@dataclass(slots=True)
+class PendingFrame:
+    """A frame whose files are not under their final names: committed, or requeued."""
+
+    status: FrameStatus
+    attempt_id: str
+    token_sha256: str
+    worker: str
+    session: str
+    files: tuple[OutputFile, ...]
+    replaces: dict[str, str]
+    render_seconds: float
+    peak_memory_bytes: int
+    warnings: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class JobEntry:
+    """One job."""
+
+    id: str
+    seq: int
+    name: str
+    status: JobStatus
+    status_reason: str
+    priority: int
+    scene: SceneRef
+    plan: TaskPlan
+    settings: RenderSettings
+    requirements: Requirements
+    retry_limit: int
+    fps: float
+    output: str
+    work_key: str
+    created_at: datetime
+    started_at: datetime | None
+    ended_at: datetime | None
+    board: TaskBoard
+    failures: dict[int, int] = field(default_factory=dict)
+    """Task → failed attempts, where there are any."""
+    failed_on: dict[int, set[str]] = field(default_factory=dict)
+    """Task → workers that failed at it."""
+    finished: dict[int, set[int]] = field(default_factory=dict)
+    """Open task of several frames → those that are committed."""
+    pending: dict[int, PendingFrame] = field(default_factory=dict)
+    """Frame → result that is not published."""
+    published: int = 0
+    published_seq: int = 0
+    times: FrameTimes = field(default_factory=FrameTimes)
+    retries: int = 0
+    interruptions: int = 0
+
+    @property
+    def frames(self) -> FrameRange:
+        """The frames of the job."""
+        return self.plan.frames
+
+    @property
+    def ended(self) -> bool:
+        """Whether the job is over, unless somebody requeues it."""
+        return self.status in JOB_ENDED
+
+    @property
+    def claimable(self) -> bool:
+        """Whether tasks of it may be handed out."""
+        return self.status in (JobStatus.QUEUED, JobStatus.ACTIVE)
+
+    @property
+    def unpublished(self) -> Iterator[tuple[int, PendingFrame]]:
+        """Frames that are committed and wait for their final names."""
+        return ((f, p) for f, p in self.pending.items() if p.status is FrameStatus.COMMITTED)
+
+    def missing_frames(self, task_index: int) -> tuple[int, ...]:
+        """Return the frames of a task that nobody has finished."""
+        done = self.finished.get(task_index, ())
+        return tuple(frame for frame in self.plan.frames_of(task_index) if frame not in done)
+
+
+@dataclass(slots=True)
+class AttemptEntry:
+    """One attempt under way."""
+
+    id: str
+    job_id: str
+    task_index: int
+    worker: str
+    session: str
+    token_sha256: str
+    missing: set[int]
+    """Frames that it has not finished."""
+    started_at: datetime
+    claim: int
+    """Number of the worker's claim that it was handed out in."""
+
+
+@dataclass(slots=True)
+class WorkerEntry:
+    """One worker that is here."""
+
+    name: str
+    session: str
+    pool: str
+    host: str
+    pid: int
+    blender: BlenderFacts
+    threads: int
+    memory_bytes: int
+    registered_at: datetime
+    seen: float
+    """Monotonic time of its last sign of life."""
+    draining: bool = False
+    open_claims: int = 0
+    """Claims that wait for an answer; an open one is a sign of life."""
+    attempts: set[str] = field(default_factory=set)
+    progress: RenderProgress | None = None
+    statistics: WorkerStatistics | None = None
+    frames_finished: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerStart:
+    """A worker that was started by the autoscaler and is not known to be gone."""
+
+    name: str
+    pool: str
+    threads: int
+    started_at: datetime
+
+
+class Index:
+    """All entries, by what they are asked for."""
+
+    def __init__(self) -> None:
+        """Start empty."""
+        self.jobs: dict[str, JobEntry] = {}
+        self.attempts: dict[str, AttemptEntry] = {}
+        self.workers: dict[str, WorkerEntry] = {}
+        self.starts: dict[str, WorkerStart] = {}
+        self.counters: dict[str, int] = {}
+
+    def job(self, job_id: str) -> JobEntry:
+        """Return a job by its id, an unambiguous beginning of it, or ``last``.
+
+        Raises:
+            NotFound: there is none, or several.
+        """
+        if job_id == "last" and self.jobs:
+            return max(self.jobs.values(), key=lambda job: job.seq)
+        if job_id in self.jobs:
+            return self.jobs[job_id]
+        found = [job for job in self.jobs.values() if job.id.startswith(job_id)]
+        if len(found) > 1:
+            names = ", ".join(sorted(job.id for job in found)[:5])
+            raise NotFound(f"{job_id} may be several jobs", hint=f"one of {names}")
+        if not found:
+            raise NotFound(f"there is no job {job_id}", hint="see: burst jobs")
+        return found[0]
+
+    def worker(self, name: str) -> WorkerEntry:
+        """Return a worker by its name.
+
+        Raises:
+            NotFound: it is not here.
+        """
+        if name not in self.workers:
+            raise NotFound(f"there is no worker {name}", hint="see: burst workers")
+        return self.workers[name]
+
+    def claimable_jobs(self) -> list[JobEntry]:
+        """Return the jobs that tasks may be handed out of, most urgent first."""
+        jobs = [
+            job
+            for job in self.jobs.values()
+            if job.claimable and job.board.count(TaskStatus.QUEUED)
+        ]
+        return sorted(jobs, key=lambda job: (-job.priority, job.seq))
+
+    def unfinished_job(self, work_key: str) -> JobEntry | None:
+        """Return the newest unfinished job that does this work."""
+        jobs = [j for j in self.jobs.values() if j.work_key == work_key and not j.ended]
+        return max(jobs, key=lambda job: job.seq, default=None)
+
+    def next_counter(self, name: str) -> int:
+        """Return the next value of a counter; the caller writes it down."""
+        self.counters[name] = self.counters.get(name, 0) + 1
+        return self.counters[name]
+
+    def drop_attempt(self, attempt: AttemptEntry) -> None:
+        """Take an attempt that has ended out of the index."""
+        self.attempts.pop(attempt.id, None)
+        worker = self.workers.get(attempt.worker)
+        if worker is not None and worker.session == attempt.session:
+            worker.attempts.discard(attempt.id)
+
+    def is_here(self, worker: str, session: str) -> bool:
+        """Say whether the worker of that session is registered."""
+        entry = self.workers.get(worker)
+        return entry is not None and entry.session == session

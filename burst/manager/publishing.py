@@ -1,0 +1,200 @@
+"""Chores on the storage: finish publishing for dead workers, keep indexes, clear up.
+
+A worker publishes its own frames. Where one died between the commit and the final name,
+the sweep here does it. Everything in this module may be repeated after a crash.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+
+from burst.domain.transitions import TaskStatus
+from burst.errors import DatabaseUnavailable, StorageConflict, StorageError
+from burst.manager import attempts
+from burst.manager.changes import Changes
+from burst.manager.database import statements
+from burst.manager.farm import Farm
+from burst.manager.index import JobEntry, PendingFrame
+from burst.storage import layout
+
+log = logging.getLogger(__name__)
+
+ROUND_SECONDS = 1.0
+
+INDEX_SECONDS_A_FRAME = 0.005
+"""An index is written anew at most every so many seconds for each frame that it lists."""
+
+
+class Publishing:
+    """The publishing loop of one farm."""
+
+    def __init__(self, farm: Farm) -> None:
+        """Work for one farm; what an earlier manager may have left undone is done first."""
+        self._farm = farm
+        self._index_written: dict[str, float] = {}
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is left to do."""
+        chores = self._farm.chores
+        return not (chores.ended_attempts or chores.changed_renders or chores.ended_jobs)
+
+    async def run(self) -> None:
+        """Do chores for ever, about once a second and whenever something ended."""
+        await asyncio.to_thread(self._find_left_undone)
+        while True:
+            try:
+                await self.round()
+            except (StorageError, DatabaseUnavailable) as error:
+                log.warning("chores are put off: %s", error)
+            self._farm.chores_wanted.clear()
+            try:
+                async with asyncio.timeout(ROUND_SECONDS):
+                    await self._farm.chores_wanted.wait()
+            except TimeoutError:
+                continue
+
+    async def round(self) -> None:
+        """Do what there is to do now."""
+        await self._sweep_frames()
+        await self._clear_attempts()
+        await self._write_indexes()
+        await self._close_jobs()
+
+    def _find_left_undone(self) -> None:
+        """Look for what an earlier manager was killed before doing."""
+        farm = self._farm
+        farm.storage.sweep()
+        logs = {job.id: layout.job_log(job.id) for job in list(farm.index.jobs.values())}
+        unlogged = farm.storage.missing(logs.values())
+        for job in list(farm.index.jobs.values()):
+            uploads = any(True for _ in farm.storage.list(layout.attempts(job.id)))
+            if not job.ended or uploads or logs[job.id] in unlogged:
+                farm.chores.changed_renders.add(job.id)
+                farm.chores.ended_jobs.add(job.id)
+
+    async def _sweep_frames(self) -> None:
+        """Give committed frames of workers that are gone their final names."""
+        index = self._farm.index
+        orphans = [
+            (job, frame, pending)
+            for job in list(index.jobs.values())
+            for frame, pending in list(job.unpublished)
+            if not index.is_here(pending.worker, pending.session)
+        ]
+        for job, frame, pending in orphans:
+            try:
+                await asyncio.to_thread(self._publish, job.id, pending)
+            except StorageConflict as error:
+                await self._render_again(job, frame, pending, str(error))
+            else:
+                await self._note_published(job, frame, pending)
+
+    def _publish(self, job_id: str, pending: PendingFrame) -> None:
+        for file in pending.files:
+            self._farm.storage.publish(
+                layout.attempt(job_id, pending.attempt_id, file.name),
+                layout.render(job_id, file.name),
+                file.sha256,
+                pending.replaces.get(file.name),
+            )
+
+    async def _note_published(self, job: JobEntry, frame: int, pending: PendingFrame) -> None:
+        farm, changes = self._farm, Changes()
+        if farm.index.jobs.get(job.id) is not job or job.pending.get(frame) is not pending:
+            return
+        attempts.publish_frame(job, frame, farm.index, farm.clock.now(), changes)
+        changes.notes.append((job.id, "info", f"frame {frame} published for {pending.worker}"))
+        await farm.save(changes)
+
+    async def _render_again(
+        self, job: JobEntry, frame: int, pending: PendingFrame, reason: str
+    ) -> None:
+        """A committed frame whose upload is gone, or whose name is taken, has no result."""
+        farm, changes = self._farm, Changes()
+        if farm.index.jobs.get(job.id) is not job or job.pending.get(frame) is not pending:
+            return
+        del job.pending[frame]
+        task = job.plan.task_of(frame)
+        changes.write(statements.delete_frame(job.id, frame))
+        if job.board.status(task) is TaskStatus.COMPLETED:
+            job.board.move(task, TaskStatus.QUEUED)
+            others = set(job.plan.frames_of(task)) - {frame}
+            if others:
+                job.finished[task] = others
+            changes.write(statements.put_task(job.id, task, status=TaskStatus.QUEUED))
+            changes.ready_tasks += 1
+        else:
+            job.finished.get(task, set()).discard(frame)
+        changes.notes.append((job.id, "error", f"frame {frame} is rendered again: {reason}"))
+        await farm.save(changes)
+
+    async def _clear_attempts(self) -> None:
+        """Delete what attempts uploaded that did not complete, but for committed frames."""
+        chores = self._farm.chores
+        while chores.ended_attempts:
+            job_id, attempt_id = chores.ended_attempts[0]
+            job = self._farm.index.jobs.get(job_id)
+            if job is None or all(p.attempt_id != attempt_id for p in job.pending.values()):
+                folder = layout.attempt(job_id, attempt_id)
+                await asyncio.to_thread(self._farm.storage.delete, folder)
+            chores.ended_attempts.pop(0)
+
+    async def _write_indexes(self) -> None:
+        chores = self._farm.chores
+        for job_id in sorted(chores.changed_renders):
+            job = self._farm.index.jobs.get(job_id)
+            if job is not None and job.published:
+                now = self._farm.clock.monotonic()
+                rest = INDEX_SECONDS_A_FRAME * job.published
+                if not job.ended and now - self._index_written.get(job_id, -rest) < rest:
+                    continue
+                self._index_written[job_id] = now
+                await asyncio.to_thread(self._write_index, job)
+            chores.changed_renders.discard(job_id)
+
+    def _write_index(self, job: JobEntry) -> None:
+        """List a job's published files beside them, so that no farm is needed to fetch them."""
+        rows = self._farm.database.read(statements.frames_published_after(job.id, 0))
+        content = {
+            "job": job.id,
+            "name": job.name,
+            "frames": str(job.frames),
+            "fps": job.fps,
+            "published": [
+                {"frame": row["frame"], "attempt": row["attempt_id"], "files": row["files"]}
+                for row in rows
+            ],
+        }
+        text = json.dumps(content, indent=1) + "\n"
+        self._farm.storage.put_bytes(text.encode(), layout.render_index(job.id))
+
+    async def _close_jobs(self) -> None:
+        """Put the logs of ended jobs into the storage and clear what attempts left."""
+        chores = self._farm.chores
+        for job_id in sorted(chores.ended_jobs):
+            job = self._farm.index.jobs.get(job_id)
+            if job is None or not job.ended or any(True for _ in job.unpublished):
+                chores.ended_jobs.discard(job_id)
+                continue
+            await asyncio.to_thread(self._close_job, job_id)
+            chores.ended_jobs.discard(job_id)
+
+    def _close_job(self, job_id: str) -> None:
+        self._farm.logs.archive(job_id)
+        self._farm.storage.delete(layout.attempts(job_id))
+        self._farm.storage.sweep()
+
+    def delete_files(self, job_id: str) -> None:
+        """Delete everything the storage holds of a job. Blocks."""
+        storage = self._farm.storage
+        for folder in (
+            layout.attempts(job_id),
+            layout.render(job_id),
+            layout.previews(job_id),
+            layout.job_logs(job_id),
+        ):
+            storage.delete(folder)
+        self._farm.logs.delete(job_id)

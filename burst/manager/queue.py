@@ -1,0 +1,123 @@
+"""The artists' side of the farm: jobs are submitted, steered, requeued, deleted, looked at.
+
+The calls of the artists' API that change something end here, one method each.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Literal
+
+from burst.domain.frames import FrameRange
+from burst.domain.transitions import FrameStatus
+from burst.errors import InvalidRequest, UsageError
+from burst.manager import jobs, views
+from burst.manager.changes import Changes
+from burst.manager.database import statements
+from burst.manager.farm import Farm
+from burst.manager.index import JobEntry, PendingFrame
+from burst.manager.publishing import Publishing
+from burst.manager.rebuild import pending_frame
+from burst.protocol.messages import JobView, Submitted, SubmitJob, TaskView
+from burst.storage import layout
+
+FRAMES_MAX = 10_000_000
+
+
+class Queue:
+    """The jobs of one farm."""
+
+    def __init__(self, farm: Farm, publishing: Publishing) -> None:
+        """Queue for one farm."""
+        self._farm = farm
+        self._publishing = publishing
+
+    async def submit(self, message: SubmitJob) -> Submitted:
+        """Add a job, or find the unfinished one that does the same work.
+
+        Raises:
+            InvalidRequest: the frames are no range, or the scene was not uploaded.
+        """
+        farm = self._farm
+        frames = _parse_frames(message.frames)
+        if len(frames) > FRAMES_MAX:
+            raise InvalidRequest(f"{len(frames)} frames are more than the {FRAMES_MAX} of a job")
+        name = layout.manifest(message.scene.name, message.scene.version)
+        if await asyncio.to_thread(farm.storage.missing, [name]):
+            raise InvalidRequest(
+                f"scene {message.scene.name} {message.scene.version} is not in the storage",
+                hint="upload it first: burst upload",
+            )
+        changes = Changes()
+        job, resumed = jobs.submit(farm.index, message, farm.clock.now(), changes)
+        await farm.save(changes)
+        return Submitted(job=views.job_view(job), resumed=resumed)
+
+    async def act(self, job_id: str, action: Literal["cancel", "pause", "resume"]) -> JobView:
+        """Cancel, pause or resume a job."""
+        farm, changes = self._farm, Changes()
+        job = farm.index.job(job_id)
+        if action == "cancel":
+            jobs.cancel(farm.index, job, farm.clock.now(), changes)
+        elif action == "pause":
+            jobs.pause(job, changes)
+        else:
+            jobs.resume(job, changes)
+        return await self._saved(job, changes)
+
+    async def set_priority(self, job_id: str, priority: int) -> JobView:
+        """Change which jobs go first."""
+        job, changes = self._farm.index.job(job_id), Changes()
+        jobs.set_priority(job, priority, changes)
+        return await self._saved(job, changes)
+
+    async def requeue(self, job_id: str, frames: str | None) -> JobView:
+        """Render frames of a job again, or what failed or was canceled."""
+        job, changes = self._farm.index.job(job_id), Changes()
+        wanted = _parse_frames(frames) if frames is not None else None
+        tasks = jobs.tasks_to_requeue(job, wanted)
+        published = await asyncio.to_thread(self._published_frames, job, tasks)
+        jobs.requeue(job, wanted, published, changes)
+        return await self._saved(job, changes)
+
+    async def delete(self, job_id: str) -> None:
+        """Forget an ended job, with everything that the storage holds of it."""
+        farm, changes = self._farm, Changes()
+        job = farm.index.job(job_id)
+        jobs.delete(farm.index, job, changes)
+        await farm.save(changes)
+        await asyncio.to_thread(self._publishing.delete_files, job.id)
+
+    def tasks(self, job_id: str) -> tuple[TaskView, ...]:
+        """Return the tasks of a job that were attempted. Blocks."""
+        job, read = self._farm.index.job(job_id), self._farm.database.read
+        tasks = read(statements.tasks_of_job(job.id))
+        return views.task_views(job, tasks, read(statements.attempts_of_job(job.id)))
+
+    async def _saved(self, job: JobEntry, changes: Changes) -> JobView:
+        await self._farm.save(changes)
+        return views.job_view(job)
+
+    def _published_frames(self, job: JobEntry, tasks: list[int]) -> dict[int, PendingFrame]:
+        """Return the published frames of tasks, with the files that may be replaced."""
+        numbers = [frame for task in tasks for frame in job.plan.frames_of(task)]
+        found = {}
+        for row in self._farm.database.read(statements.frames_with_tokens(job.id, numbers)):
+            if row["status"] != FrameStatus.PUBLISHED:
+                continue
+            pending = pending_frame(row)
+            pending.status = FrameStatus.REQUEUED
+            pending.replaces = {
+                file.name: identity
+                for file in pending.files
+                if (identity := self._farm.storage.identity(layout.render(job.id, file.name)))
+            }
+            found[row["frame"]] = pending
+        return found
+
+
+def _parse_frames(text: str) -> FrameRange:
+    try:
+        return FrameRange.parse(text)
+    except UsageError as error:
+        raise InvalidRequest(error.message, hint=error.hint) from error

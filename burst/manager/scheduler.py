@@ -1,0 +1,225 @@
+"""Which task goes to which worker, and what becomes of what workers report.
+
+The calls of the worker protocol end here, one method each. Every method reads, decides
+with the functions of `registry` and `attempts`, and saves once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+
+from burst.domain.transitions import AttemptStatus, FrameStatus
+from burst.domain.workers import check_fit
+from burst.errors import BurstError
+from burst.manager import attempts, registry
+from burst.manager.changes import Changes
+from burst.manager.database import statements
+from burst.manager.farm import Farm
+from burst.manager.index import JobEntry, WorkerEntry
+from burst.protocol.messages import (
+    Assignment,
+    AttemptEnded,
+    Beat,
+    BeatAnswer,
+    Claim,
+    ClaimAnswer,
+    LogLine,
+    Registered,
+    RegisterWorker,
+    Report,
+    Reports,
+    SignOff,
+    Verdict,
+)
+
+
+class Scheduler:
+    """The workers' side of the farm."""
+
+    def __init__(self, farm: Farm) -> None:
+        """Schedule for one farm."""
+        self._farm = farm
+
+    async def register(self, message: RegisterWorker) -> Registered:
+        """Take a worker in."""
+        farm, changes = self._farm, Changes()
+        now, monotonic = farm.clock.now(), farm.clock.monotonic()
+        worker = registry.register(farm.index, message, now, monotonic, changes)
+        await farm.save(changes)
+        return Registered(
+            session=worker.session,
+            lease_seconds=farm.lease_seconds,
+            beat_seconds=farm.beat_seconds,
+            idle_exit_seconds=farm.settings.idle_exit_seconds,
+        )
+
+    async def beat(self, name: str, message: Beat) -> BeatAnswer:
+        """Take a sign of life with its reports."""
+        changes = Changes()
+        worker, verdicts = self._hear(name, message, changes)
+        await self._farm.save(changes)
+        return BeatAnswer(**self._answer(worker, message, verdicts))
+
+    async def claim(
+        self, name: str, message: Claim, has_gone: Callable[[], Awaitable[bool]]
+    ) -> ClaimAnswer:
+        """Take reports and hand out a task, waiting for one if need be.
+
+        Args:
+            name: the worker.
+            message: its claim.
+            has_gone: says whether the caller has hung up, so that no task is handed to
+                nobody.
+        """
+        farm, changes = self._farm, Changes()
+        worker, verdicts = self._hear(name, message, changes)
+        number = message.claims + 1
+        assignment = self._next_task(worker, number, changes)
+        await farm.save(changes)
+        deadline = farm.clock.monotonic() + message.wait_seconds
+        worker.open_claims += 1
+        try:
+            # Verdicts are waited for: a claim with reports is answered at once.
+            while assignment is None and not verdicts and not self._orders(worker, message):
+                left = deadline - farm.clock.monotonic()
+                if left <= 0:
+                    break
+                await farm.waiting.wait(name, left)
+                if not farm.index.is_here(name, message.session) or await has_gone():
+                    break
+                worker = farm.index.workers[name]
+                changes = Changes()
+                assignment = self._next_task(worker, number, changes)
+                await farm.save(changes)
+        finally:
+            worker.open_claims -= 1
+            worker.seen = farm.clock.monotonic()
+        return ClaimAnswer(**self._answer(worker, message, verdicts), assignment=assignment)
+
+    async def report(self, message: Reports) -> BeatAnswer:
+        """Judge what an earlier life of a worker left in its outbox."""
+        changes = Changes()
+        verdicts = self._judge(message.reports, changes)
+        await self._farm.save(changes)
+        return BeatAnswer(verdicts=verdicts, beat_seconds=self._farm.beat_seconds)
+
+    async def sign_off(self, name: str, message: SignOff) -> BeatAnswer:
+        """Let a worker go; what it still holds is interrupted."""
+        farm, changes = self._farm, Changes()
+        verdicts = self._judge(message.reports, changes)
+        self._log(message.logs)
+        if farm.index.is_here(name, message.session):
+            outcome = AttemptStatus.INTERRUPTED
+            registry.remove(farm.index, name, outcome, message.reason, farm.clock.now(), changes)
+        await farm.save(changes)
+        return BeatAnswer(verdicts=verdicts)
+
+    async def drain(self, name: str) -> WorkerEntry:
+        """Let a worker finish what it holds, and leave."""
+        changes = Changes()
+        worker = self._farm.index.worker(name)
+        registry.drain(worker, changes)
+        await self._farm.save(changes)
+        return worker
+
+    async def give_up_lost(self) -> list[str]:
+        """Give up workers whose lease has run out, and return their names."""
+        farm, changes = self._farm, Changes()
+        names = registry.lost_workers(farm.index, farm.lease_seconds, farm.clock.monotonic())
+        for name in names:
+            reason = f"no sign of life for {farm.lease_seconds:.0f} s"
+            registry.remove(farm.index, name, AttemptStatus.LOST, reason, farm.clock.now(), changes)
+        await farm.save(changes)
+        return names
+
+    async def give_up(self, name: str, reason: str) -> None:
+        """Give up a worker whose process is known to have ended."""
+        farm, changes = self._farm, Changes()
+        if name in farm.index.workers:
+            registry.remove(farm.index, name, AttemptStatus.LOST, reason, farm.clock.now(), changes)
+            await farm.save(changes)
+
+    def _hear(
+        self, name: str, message: Beat, changes: Changes
+    ) -> tuple[WorkerEntry, tuple[Verdict, ...]]:
+        farm = self._farm
+        worker = registry.present(farm.index, name, message.session)
+        verdicts = self._judge(message.reports, changes)
+        self._log(message.logs)
+        now, monotonic = farm.clock.now(), farm.clock.monotonic()
+        registry.heard(farm.index, worker, message, now, monotonic, changes)
+        return worker, verdicts
+
+    def _answer(
+        self, worker: WorkerEntry, message: Beat, verdicts: tuple[Verdict, ...]
+    ) -> dict[str, object]:
+        return {
+            "verdicts": verdicts,
+            "cancel": registry.stale_attempts(worker, message.holding),
+            "drain": worker.draining,
+            "beat_seconds": self._farm.beat_seconds,
+        }
+
+    def _orders(self, worker: WorkerEntry, message: Beat) -> bool:
+        return worker.draining or bool(registry.stale_attempts(worker, message.holding))
+
+    def _next_task(self, worker: WorkerEntry, claim: int, changes: Changes) -> Assignment | None:
+        if worker.draining:
+            return None
+        farm = self._farm
+        for job in farm.index.claimable_jobs():
+            if not _fits(job, worker):
+                continue
+            task = job.board.next_queued(lambda index: self._may_take(job, index, worker))  # noqa: B023
+            if task is not None:
+                now = farm.clock.now()
+                return attempts.grant(farm.index, job, task, worker, claim, now, changes)
+        return None
+
+    def _may_take(self, job: JobEntry, task: int, worker: WorkerEntry) -> bool:
+        """A task that failed goes to a worker that has not failed at it, if there is one."""
+        failed_on = job.failed_on.get(task, set())
+        if worker.name not in failed_on:
+            return True
+        others = (w for w in self._farm.index.workers.values() if not w.draining)
+        return all(w.name in failed_on or not _fits(job, w) for w in others)
+
+    def _judge(self, reports: Sequence[Report], changes: Changes) -> tuple[Verdict, ...]:
+        farm = self._farm
+        verdicts = []
+        for report in reports:
+            verdict = attempts.judge(farm.index, report, farm.clock.now(), changes)
+            verdicts.append(verdict if verdict is not None else self._look_up(report))
+        return tuple(verdicts)
+
+    def _look_up(self, report: Report) -> Verdict:
+        """Decide on a report about a frame that was published before: our answer was lost."""
+        if isinstance(report, AttemptEnded):
+            return attempts.DROP
+        read = self._farm.database.read
+        rows = read(statements.frame_by_number(report.job_id, report.frame))
+        tokens = read(statements.attempt_by_id(report.attempt_id))
+        known = (
+            rows
+            and tokens
+            and rows[0]["attempt_id"] == report.attempt_id
+            and rows[0]["status"] == FrameStatus.PUBLISHED
+            and attempts.is_current(tokens[0]["token_sha256"], report)
+        )
+        return attempts.DONE if known else attempts.DROP
+
+    def _log(self, lines: Sequence[LogLine]) -> None:
+        by_job: dict[str, list[LogLine]] = {}
+        for line in lines:
+            if line.job_id in self._farm.index.jobs:
+                by_job.setdefault(str(line.job_id), []).append(line)
+        for job_id, of_job in by_job.items():
+            self._farm.add_log(job_id, of_job)
+
+
+def _fits(job: JobEntry, worker: WorkerEntry) -> bool:
+    try:
+        check_fit(job.requirements, worker.blender)
+    except BurstError:
+        return False
+    return True
