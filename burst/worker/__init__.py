@@ -1,0 +1,1 @@
+"""The worker: an agent that claims tasks, and the Blender that it keeps open for them."""

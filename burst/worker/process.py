@@ -1,0 +1,245 @@
+"""Child processes of the worker: start one with pipes, hear it, end it for certain.
+
+The only module of the worker that imports `subprocess`. A `Child` runs in a session of its
+own, so that ending it takes everything it started. It talks JSON lines over two pipes of
+their own; what it prints is something else and comes as lines of text. What a child does
+and when it has to die is decided in `burst.worker.blender`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import queue
+import signal
+import subprocess
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import psutil
+
+LINE_BYTES = 8192
+"""A longer line is cut in pieces: a child that prints no newline must not fill memory."""
+_DRAIN_SECONDS = 2.0
+"""How long the last lines of a dead child are waited for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """The child printed a line."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """The child sent a JSON object."""
+
+    body: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Exited:
+    """The child is gone, and so is everything it started; nothing comes after this."""
+
+    code: int
+    """As `subprocess` has it: the negative signal number if a signal ended it."""
+
+
+Item = Line | Message | Exited
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a child and its descendants use at this moment."""
+
+    memory_bytes: int
+    cpu_seconds: float
+
+
+class Child:
+    """A running program, its two message pipes, and a queue of what it says."""
+
+    def __init__(
+        self,
+        argv: Callable[[int, int], Sequence[str]],
+        *,
+        env: Mapping[str, str],
+        folder: Path,
+        on_line: Callable[[str], None] = lambda text: None,
+    ) -> None:
+        """Start the program.
+
+        Where the child asks the kernel to die with its parent (the driver does), "parent"
+        is the calling *thread*: call this from one that lives as long as the child may.
+
+        Args:
+            argv: makes the command line from two descriptors of the child: the one it
+                reads messages from, and the one it writes messages to.
+            env: the child's whole environment.
+            folder: its working directory.
+            on_line: hears every line at once, on a thread of its own.
+
+        Raises:
+            OSError: the program can't be started.
+        """
+        self._queue: queue.SimpleQueue[Item] = queue.SimpleQueue()
+        self._on_line = on_line
+        self._kill_lock = threading.Lock()
+        self._pipe_lock = threading.Lock()
+        self._reaped = False
+        self.exit_code: int | None = None
+        child_reads, self._commands = os.pipe()
+        events, child_writes = os.pipe()
+        try:
+            self._process = subprocess.Popen(
+                list(argv(child_reads, child_writes)),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                pass_fds=(child_reads, child_writes),
+                start_new_session=True,
+                env=dict(env),
+                cwd=folder,
+            )
+        except OSError:
+            os.close(self._commands)
+            os.close(events)
+            raise
+        finally:
+            os.close(child_reads)
+            os.close(child_writes)
+        self._start_threads(events)
+
+    @property
+    def pid(self) -> int:
+        """Process id of the program; its process group has the same number."""
+        return self._process.pid
+
+    def next_item(self, timeout_seconds: float) -> Item | None:
+        """Return what the child said next, or None if it said nothing in that time."""
+        try:
+            return self._queue.get(timeout=timeout_seconds)
+        except queue.Empty:
+            return None
+
+    def send(self, message: Mapping[str, Any]) -> None:
+        """Send one JSON object; if the child is dead, nothing happens: `Exited` will come.
+
+        Blocks while the pipe is full, so a child should be known to listen (by a message of
+        its own) before it is sent more than the 64 KiB that a pipe holds.
+        """
+        data = json.dumps(message).encode() + b"\n"
+        with self._pipe_lock, contextlib.suppress(OSError):
+            while data:
+                data = data[os.write(self._commands, data) :]
+
+    def usage(self) -> Usage:
+        """Add up memory and processor time of the program and all its descendants."""
+        memory_bytes, cpu_seconds = 0, 0.0
+        with contextlib.suppress(psutil.Error):
+            root = psutil.Process(self.pid)
+            for process in (root, *root.children(recursive=True)):
+                with contextlib.suppress(psutil.Error):
+                    times = process.cpu_times()
+                    cpu_seconds += times.user + times.system
+                    memory_bytes += process.memory_info().rss
+        return Usage(memory_bytes, cpu_seconds)
+
+    def kill(self) -> None:
+        """End the whole process group at once. Any thread may call this, any time."""
+        with self._kill_lock:
+            # Once reaped, the number may belong to somebody else.
+            if not self._reaped:
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.killpg(self.pid, signal.SIGKILL)
+
+    def close(self, grace_seconds: float) -> None:
+        """Hang up, wait for the program to leave, and kill it if it does not. Blocks."""
+        self._hang_up()
+        self._waiter.join(grace_seconds)
+        self.kill()
+        self._waiter.join()
+
+    def _start_threads(self, events: int) -> None:
+        output = self._process.stdout
+        assert output is not None  # noqa: S101 - stdout=PIPE was asked for
+        self._readers = (
+            threading.Thread(target=self._read_lines, args=(output,), name="child-output"),
+            threading.Thread(
+                target=self._read_messages, args=(os.fdopen(events, "rb"),), name="child-events"
+            ),
+        )
+        self._waiter = threading.Thread(target=self._wait, name="child-exit")
+        for thread in (*self._readers, self._waiter):
+            thread.daemon = True
+            thread.start()
+
+    def _read_lines(self, output: BinaryIO) -> None:
+        with output, contextlib.suppress(OSError, ValueError):
+            while raw := output.readline(LINE_BYTES):
+                text = raw.decode("utf-8", "replace").rstrip()
+                if text:
+                    self._queue.put(Line(text))
+                    self._on_line(text)
+
+    def _read_messages(self, events: BinaryIO) -> None:
+        with events, contextlib.suppress(OSError, ValueError):
+            for raw in events:
+                body = json.loads(raw)
+                self._queue.put(Message(body))
+
+    def _wait(self) -> None:
+        if hasattr(os, "waitid"):
+            # While the dead leader is not reaped its number is taken, so that the group
+            # can be killed without hitting a stranger. macOS has this only lately.
+            os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT)
+            self.kill()
+            with self._kill_lock:
+                code = self._process.wait()
+                self._reaped = True
+        else:
+            code = self._process.wait()
+            self.kill()
+            with self._kill_lock:
+                self._reaped = True
+        for reader in self._readers:
+            reader.join(_DRAIN_SECONDS)
+        self._hang_up()
+        self.exit_code = code
+        self._queue.put(Exited(code))
+
+    def _hang_up(self) -> None:
+        with self._pipe_lock:
+            if self._commands >= 0:
+                os.close(self._commands)
+                self._commands = -1
+
+
+def ask(argv: Sequence[str], *, env: Mapping[str, str], timeout_seconds: float) -> str:
+    """Run a program that answers shortly and return what it printed, errors included.
+
+    Returns:
+        Its output, or an empty text if it can't be started or does not end in time.
+    """
+    try:
+        with subprocess.Popen(
+            list(argv),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            env=dict(env),
+        ) as process:
+            try:
+                output, _ = process.communicate(timeout=timeout_seconds)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                return ""
+    except OSError:
+        return ""
+    return output.decode("utf-8", "replace")

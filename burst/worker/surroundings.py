@@ -1,0 +1,103 @@
+"""How a Blender is started: its command line, and an environment with nothing of ours.
+
+A ``blender`` inside a Python environment can pick up the wrong Python, and a scene must
+not find a token or the artist's preferences. So only variables that a Blender needs to find
+libraries and graphics are passed on, and its home and temporary files are its own.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+PYTHON_EXIT_CODE = 70
+"""What ``blender`` exits with when the driver raises; without it, it would go on."""
+
+_PASSED_ON = ("PATH", "LANG", "LANGUAGE", "TZ", "LD_LIBRARY_PATH", "DISPLAY", "XAUTHORITY", "OCIO")
+_PASSED_ON_PREFIXES = (
+    "LC_",
+    "CUDA_",
+    "CYCLES_",
+    "NVIDIA_",
+    "HIP_",
+    "ROCR_",
+    "ZE_",
+    "SYCL_",
+    "MESA_",
+    "LIBGL_",
+    "GALLIUM_",
+    "VK_",
+    "__EGL_",
+    "__GLX_",
+)
+_OWN_FOLDERS = {
+    "HOME": "home",
+    "TMPDIR": "tmp",
+    "XDG_CACHE_HOME": "home/.cache",
+    "XDG_CONFIG_HOME": "home/.config",
+    "BLENDER_USER_RESOURCES": "home/blender",
+    "BLENDER_USER_CONFIG": "home/blender/config",
+    "BLENDER_USER_SCRIPTS": "home/blender/scripts",
+    "BLENDER_USER_DATAFILES": "home/blender/datafiles",
+    "BLENDER_USER_EXTENSIONS": "home/blender/extensions",
+}
+
+
+def command_line(program: Path, kind: str, script: Path, pipes: tuple[int, int]) -> list[str]:
+    """Return the command that runs ``script`` inside a Blender.
+
+    Args:
+        program: a ``blender``, or the ``python`` that has bpy.
+        kind: ``binary`` or ``bpy``.
+        script: what to run in it.
+        pipes: the descriptors that the script reads from and writes to.
+    """
+    numbers = [str(number) for number in pipes]
+    if kind == "bpy":
+        # Isolated: burst's own modules lie beside the script and must not shadow others.
+        return [str(program), "-I", str(script), *numbers]
+    return [
+        str(program),
+        "-b",
+        "--factory-startup",
+        "--disable-autoexec",
+        "--python-exit-code",
+        str(PYTHON_EXIT_CODE),
+        "--python",
+        str(script),
+        "--",
+        *numbers,
+    ]
+
+
+def prepare(scratch: Path) -> dict[str, str]:
+    """Make a Blender's own folders below ``scratch`` and return its whole environment.
+
+    What an earlier Blender left in its temporary folder is deleted; its home is kept, for
+    the shaders that are compiled there.
+
+    Raises:
+        OSError: a folder can't be made.
+    """
+    shutil.rmtree(scratch / _OWN_FOLDERS["TMPDIR"], ignore_errors=True)
+    for name in _OWN_FOLDERS.values():
+        (scratch / name).mkdir(parents=True, exist_ok=True)
+    return environment(os.environ, scratch)
+
+
+def environment(outer: Mapping[str, str], scratch: Path) -> dict[str, str]:
+    """Return the environment of a Blender, made from our own."""
+    env = {
+        name: value
+        for name, value in outer.items()
+        if name in _PASSED_ON or name.startswith(_PASSED_ON_PREFIXES)
+    }
+    env["PATH"] = os.pathsep.join(
+        folder
+        for folder in outer.get("PATH", os.defpath).split(os.pathsep)
+        if not Path(folder).parent.joinpath("pyvenv.cfg").exists()
+    )
+    env.update({name: str(scratch / folder) for name, folder in _OWN_FOLDERS.items()})
+    return env
