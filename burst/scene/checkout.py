@@ -1,0 +1,163 @@
+"""A scene laid out on a worker: a tree of links into the storage's blobs.
+
+Blender opens the .blend in it as if it lay on the artist's machine. A blob's content never
+changes, so whatever Blender may write to is a copy of its own (`must_copy`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from burst.domain.jobs import SceneRef
+from burst.errors import StorageError, storage_error
+from burst.scene.manifest import FileEntry, Manifest
+from burst.storage import layout
+from burst.storage.storage import Storage
+
+_COPY_BYTES = 8 * 1024 * 1024
+_CACHE_FOLDER = re.compile(r"(blendcache|cache_fluid)_?")
+_CACHE_SUFFIXES = (".bphys", ".uni", ".bobj", ".bobj.gz")
+_FLUID_FILE = re.compile(r"(fluid_[a-z]+|config|pp)_\d+\.")
+_USD_SUFFIXES = (".usd", ".usda", ".usdc", ".usdz")
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedOut:
+    """A scene that Blender can open."""
+
+    blend: Path
+    """The .blend, below ``folder``."""
+    remap: dict[str, Path]
+    """Absolute name in a .blend → where that lies here; a pattern or folder for many."""
+    folder: Path
+
+
+def must_copy(relative: str) -> bool:
+    """Say whether a file of a scene must be a copy in a checkout, not a link.
+
+    Merely opening a .blend deletes and rewrites point caches, a fluid domain updates its
+    cache, and USD looks for a layer's neighbours beside what a link points to.
+    """
+    path = PurePosixPath(relative)
+    name = path.name.lower()
+    return (
+        name.endswith((*_CACHE_SUFFIXES, *_USD_SUFFIXES))
+        or any(_CACHE_FOLDER.match(folder) for folder in path.parts[:-1])
+        or _FLUID_FILE.match(name) is not None
+    )
+
+
+def checkout(scene: SceneRef, storage: Storage, folder: Path) -> CheckedOut:
+    """Lay a scene out in ``folder``; one that is there and whole is kept as it is.
+
+    It is built beside, and renamed when it is whole; several processes may ask for the same
+    folder. Blocks, also while another process builds it.
+
+    Raises:
+        StorageError: a blob or the manifest is not in the storage or damaged, or the folder
+            can't be written.
+    """
+    manifest = Manifest.from_bytes(storage.get_bytes(layout.manifest(scene.name, scene.version)))
+    if manifest.version != scene.version:
+        raise StorageError(
+            f"the manifest of scene {scene.name} is not that of version {scene.version}",
+            hint="upload the scene again",
+        )
+    folder = folder.absolute()
+    with _writing(folder), _locked(folder):
+        if not all((folder / place).exists() for place in manifest.files):
+            _build(manifest, storage, folder)
+    remap = {name: folder / place for name, place in manifest.outside.items()}
+    return CheckedOut(folder / manifest.main, remap, folder)
+
+
+def remove_checkout(folder: Path) -> None:
+    """Remove what `checkout` made; nothing there is no error.
+
+    Raises:
+        StorageError: it can't be removed.
+    """
+    folder = folder.absolute()
+    if not folder.parent.is_dir():
+        return
+    with _writing(folder), _locked(folder):
+        _remove(_part(folder))
+        _remove(folder)
+
+
+def _build(manifest: Manifest, storage: Storage, folder: Path) -> None:
+    part = _part(folder)
+    _remove(part)  # of a process that was killed
+    part.mkdir()
+    for place, entry in manifest.files.items():
+        target = part / place
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _lay(place, entry, storage, target)
+    _remove(folder)
+    part.rename(folder)
+
+
+def _lay(place: str, entry: FileEntry, storage: Storage, target: Path) -> None:
+    """Put one file of the scene at ``target``."""
+    blob = storage.blob_path(entry.sha256)
+    if blob is None:
+        storage.fetch(layout.blob(entry.sha256), target)
+        return
+    try:
+        size = blob.stat().st_size
+    except FileNotFoundError:
+        size = None
+    if size != entry.size:
+        state = "not in the storage" if size is None else "damaged in the storage"
+        raise StorageError(f"{place} is {state}", hint="upload the scene again")
+    if must_copy(place):
+        _copy(blob, target)
+    else:
+        target.symlink_to(blob)
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Copy inside the kernel, which shares blocks where the file system can; writable."""
+    try:
+        with source.open("rb") as opened, target.open("wb") as sink:
+            while os.copy_file_range(opened.fileno(), sink.fileno(), _COPY_BYTES):
+                pass
+    except (AttributeError, OSError) as error:
+        # Not on this system, or not between these two file systems.
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        shutil.copyfile(source, target)
+
+
+def _part(folder: Path) -> Path:
+    return folder.with_name(f".{folder.name}.part")
+
+
+def _remove(tree: Path) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        shutil.rmtree(tree)
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Hold the right to build or remove ``folder``; the kernel frees it of a dead process."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with folder.with_name(f".{folder.name}.lock").open("ab") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+@contextlib.contextmanager
+def _writing(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise storage_error(error, f"can't check out to {folder}") from error

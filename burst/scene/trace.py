@@ -1,0 +1,157 @@
+"""What a .blend needs: every file it names, through all its libraries, found or missing."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from blender_asset_tracer.bpathlib import make_absolute
+
+from burst.errors import SceneError
+from burst.scene.placing import Claim, Placed, place
+from burst.scene.sequences import expand
+from burst.scene.tracer import Use, Walk
+
+_WINDOWS_DRIVE = re.compile(r"[A-Za-z]:/")
+_USD_SUFFIXES = (".usd", ".usda", ".usdc", ".usdz")
+
+
+@dataclass(frozen=True, slots=True)
+class TracedFile:
+    """One file of the scene."""
+
+    relative: str
+    """Its place in the scene, ``/``-separated."""
+    path: Path
+    """Where it is now, absolute."""
+    used_by: str
+    """Place of the .blend that names it; empty for the main .blend."""
+    as_named: str | None = None
+    """The absolute path that the .blend has for it; None when named relatively, or when it
+    is one of many that a name stands for (see `SceneTrace.outside`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class MissingFile:
+    """A name without a file."""
+
+    name: str
+    """As the .blend has it."""
+    used_by: str
+    """Place of the .blend that names it."""
+
+
+@dataclass(frozen=True, slots=True)
+class SceneTrace:
+    """All that a .blend needs, and where it goes."""
+
+    root: Path
+    """Deepest folder that holds the .blend and everything that is named relatively."""
+    main: str
+    """Place of the .blend."""
+    files: tuple[TracedFile, ...]
+    missing: tuple[MissingFile, ...]
+    outside: dict[str, str] = field(default_factory=dict)
+    """Absolute name → place in the scene, also of patterns and folders."""
+    notes: tuple[str, ...] = ()
+    """What could not be looked into, and caches that are not there, in sentences."""
+
+
+def trace(blend: Path) -> SceneTrace:
+    """Find every file that ``blend`` needs, without Blender. Blocks; reads every library.
+
+    Raises:
+        SceneUnreadable: the .blend or a library can't be read.
+        SceneError: a file's name can't be kept in a manifest.
+    """
+    main = make_absolute(blend)
+    walk = Walk()
+    claims, lacking = _look_up(list(walk.uses(main)))
+    placed = place(main, claims)
+    missing, notes = _sort_out(lacking, placed)
+    owners = {path: claim.owner for claim in reversed(claims) for path in claim.files}
+    return SceneTrace(
+        root=placed.root,
+        main=placed.place_of(main) or main.name,
+        files=tuple(_traced(placed, owners, main)),
+        missing=missing,
+        outside=placed.outside,
+        notes=(*walk.notes, *notes, *_usd_notes(placed)),
+    )
+
+
+def resolve(name: str, owner: Path) -> Path:
+    """Return where a name points to: absolute, without ``..``, links not followed.
+
+    Blender takes ``//`` for the folder of the .blend that has the name.
+    """
+    plain = name.replace("\\", "/")
+    if is_absolute(name):
+        return Path(os.path.normpath(plain)) if plain.startswith("/") else Path("/", plain)
+    return Path(os.path.normpath(owner.parent / plain.removeprefix("//")))
+
+
+def is_absolute(name: str) -> bool:
+    """Say whether a name is an absolute path, here or on Windows."""
+    plain = name.replace("\\", "/")
+    return bool(_WINDOWS_DRIVE.match(plain)) or (
+        plain.startswith("/") and not plain.startswith("//")
+    )
+
+
+def _look_up(uses: list[Use]) -> tuple[list[Claim], list[Use]]:
+    """Look on the disk for what is named; once for each name of each .blend."""
+    claims: list[Claim] = []
+    lacking: list[Use] = []
+    seen = set()
+    for use in uses:
+        if (use.owner, use.named.name, use.named.many) in seen:
+            continue
+        seen.add((use.owner, use.named.name, use.named.many))
+        name = os.fsdecode(use.named.name)
+        path = resolve(name, use.owner)
+        files = tuple(expand(path, use.named.many))
+        if not files:
+            lacking.append(use)
+        claims.append(Claim(use.owner, path, name if is_absolute(name) else None, files))
+    return claims, lacking
+
+
+def _traced(placed: Placed, owners: dict[Path, Path], main: Path) -> list[TracedFile]:
+    named = {place: name for name, place in placed.outside.items()}
+    traced = []
+    for where, path in sorted(placed.files.items()):
+        try:
+            where.encode("utf-8")
+        except UnicodeEncodeError as error:
+            raise SceneError(
+                f"the name of {os.fsencode(path)!r} is not UTF-8", hint="rename the file"
+            ) from error
+        used_by = "" if path == main else placed.place_of(owners[path]) or ""
+        traced.append(TracedFile(where, path, used_by, named.get(where)))
+    return traced
+
+
+def _sort_out(
+    lacking: list[Use], placed: Placed
+) -> tuple[tuple[MissingFile, ...], tuple[str, ...]]:
+    """Tell files that must be there from caches that Blender fills itself."""
+    missing: dict[MissingFile, None] = {}
+    notes: dict[str, None] = {}
+    for use in lacking:
+        name = use.named.name.decode("utf-8", errors="replace")
+        if use.named.required:
+            missing[MissingFile(name, placed.place_of(use.owner) or "")] = None
+        else:
+            notes[f"the simulation cache {name} of {use.owner.name} is not there"] = None
+    return tuple(missing), tuple(notes)
+
+
+def _usd_notes(placed: Placed) -> list[str]:
+    return [
+        f"{where} may name further layers or textures, which burst can't see"
+        for where in sorted(placed.files)
+        if where.lower().endswith(_USD_SUFFIXES)
+    ]
