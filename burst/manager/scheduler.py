@@ -39,6 +39,7 @@ class Scheduler:
     def __init__(self, farm: Farm) -> None:
         """Schedule for one farm."""
         self._farm = farm
+        self._lost: set[str] = set()
 
     async def register(self, message: RegisterWorker) -> Registered:
         """Take a worker in."""
@@ -130,7 +131,13 @@ class Scheduler:
             reason = f"no sign of life for {farm.lease_seconds:.0f} s"
             registry.remove(farm.index, name, AttemptStatus.LOST, reason, farm.clock.now(), changes)
         await farm.save(changes)
+        self._lost.update(names)
         return names
+
+    def take_lost(self) -> set[str]:
+        """Return the workers that were lost since the last call."""
+        lost, self._lost = self._lost, set()
+        return lost
 
     async def give_up(self, name: str, reason: str) -> None:
         """Give up a worker whose process is known to have ended."""

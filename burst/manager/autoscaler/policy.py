@@ -112,8 +112,14 @@ def _resize(demand: Sequence[Demand], pool: Pool, left: int, now: float) -> Resi
 
 def _fit_in_memory(demand: Sequence[Demand], pool: Pool) -> int:
     """Return how many renders fit side by side; one is always tried."""
-    peaks = [job.peak_memory_bytes for job in demand if job.tasks_ready + job.tasks_active]
-    need = max([UNMEASURED_MEMORY_BYTES, *peaks])
+    need = max(
+        (
+            job.peak_memory_bytes or UNMEASURED_MEMORY_BYTES
+            for job in demand
+            if job.tasks_ready + job.tasks_active
+        ),
+        default=UNMEASURED_MEMORY_BYTES,
+    )
     return max(1, math.floor(pool.memory_bytes * MEMORY_SHARE / need) - pool.leaving)
 
 

@@ -1,0 +1,1 @@
+"""The HTTP side of the manager: parse, call, answer. Nothing is decided here."""

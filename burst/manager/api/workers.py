@@ -1,0 +1,45 @@
+"""The worker protocol, and the health of the manager: what the workers' listener serves."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request
+
+from burst.manager.scheduler import Scheduler
+from burst.protocol.messages import (
+    API,
+    Beat,
+    BeatAnswer,
+    Claim,
+    ClaimAnswer,
+    Registered,
+    RegisterWorker,
+    Reports,
+    SignOff,
+)
+
+
+def worker_routes(scheduler: Scheduler) -> APIRouter:
+    """Return the routes that workers call."""
+    router = APIRouter(prefix=f"{API}/worker")
+
+    @router.post("/register")
+    async def register(message: RegisterWorker) -> Registered:
+        return await scheduler.register(message)
+
+    @router.post("/reports")
+    async def report(message: Reports) -> BeatAnswer:
+        return await scheduler.report(message)
+
+    @router.post("/{name}/beat")
+    async def beat(name: str, message: Beat) -> BeatAnswer:
+        return await scheduler.beat(name, message)
+
+    @router.post("/{name}/claim")
+    async def claim(name: str, message: Claim, request: Request) -> ClaimAnswer:
+        return await scheduler.claim(name, message, request.is_disconnected)
+
+    @router.post("/{name}/sign-off")
+    async def sign_off(name: str, message: SignOff) -> BeatAnswer:
+        return await scheduler.sign_off(name, message)
+
+    return router

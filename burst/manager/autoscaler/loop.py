@@ -1,0 +1,153 @@
+"""The autoscaler's loop: look, decide, write down, act; about once a second."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+
+from burst.domain.transitions import TaskStatus
+from burst.errors import BurstError, ToolError
+from burst.manager.autoscaler import policy
+from burst.manager.autoscaler.provider import StartedWorker, WorkerProvider
+from burst.manager.changes import Changes
+from burst.manager.database import statements
+from burst.manager.farm import Farm
+from burst.manager.index import WorkerStart
+from burst.manager.scheduler import Scheduler
+from burst.protocol.messages import PoolView
+
+log = logging.getLogger(__name__)
+
+ROUND_SECONDS = 0.5
+POOL = "local"
+
+
+class Autoscaler:
+    """Sizes one worker pool."""
+
+    def __init__(
+        self, farm: Farm, scheduler: Scheduler, provider: WorkerProvider, maximum: int
+    ) -> None:
+        """Start at most ``maximum`` workers of ``provider`` for ``farm``."""
+        self._farm = farm
+        self._scheduler = scheduler
+        self._provider = provider
+        self._maximum = maximum
+        self._failed_starts = 0
+        self._last_failure_at = 0.0
+        self._failure = ""
+        self._registered: set[str] = set()
+        self._view = self._pool_view(0, 0, "")
+        self.stopping = False
+
+    @property
+    def view(self) -> PoolView:
+        """The pool as it was in the last round."""
+        return self._view
+
+    async def run(self) -> None:
+        """Run for ever."""
+        while True:
+            try:
+                await self.round()
+            except BurstError as error:
+                log.warning("autoscaler: %s", error)
+            await asyncio.sleep(ROUND_SECONDS)
+
+    async def round(self) -> None:
+        """Look, decide, act once."""
+        await self._clear_away(await asyncio.to_thread(self._provider.list))
+        capacity = await asyncio.to_thread(self._provider.capacity)
+        index, now = self._farm.index, self._farm.clock.monotonic()
+        here = [w for w in index.workers.values() if w.pool == POOL]
+        self._registered.update(worker.name for worker in here)
+        if here:
+            self._failed_starts, self._failure = 0, ""
+        draining = sum(worker.draining for worker in here)
+        starting = len(index.starts.keys() - self._registered)
+        pool = policy.Pool(
+            name=POOL,
+            maximum=0 if self.stopping else self._maximum,
+            workers=len(here) - draining,
+            starting=starting,
+            leaving=draining,
+            cores=capacity.cores,
+            memory_bytes=capacity.memory_bytes,
+            boot_seconds=capacity.boot_seconds,
+            failed_starts=self._failed_starts,
+            last_failure_at=self._last_failure_at,
+        )
+        (resize,) = policy.decide(self._demand(), [pool], now)
+        for _ in range(resize.start):
+            await self._start(resize.threads)
+        self._view = self._pool_view(len(here), starting + resize.start, resize.reason, resize)
+
+    def _demand(self) -> list[policy.Demand]:
+        jobs = []
+        for job in self._farm.index.jobs.values():
+            mean = job.times.mean_seconds
+            ready = job.board.count(TaskStatus.QUEUED) if job.claimable else 0
+            active = job.board.count(TaskStatus.ACTIVE)
+            if ready or active:
+                seconds = mean * job.plan.chunk if mean is not None else None
+                peak = job.times.peak_memory_bytes
+                jobs.append(policy.Demand(ready, active, seconds, peak))
+        return jobs
+
+    async def _start(self, threads: int) -> None:
+        """Write a new name down, then start a worker of that name."""
+        farm, changes = self._farm, Changes()
+        number, now = farm.index.next_counter("worker"), farm.clock.now()
+        name = f"{POOL}-{number}"
+        farm.index.starts[name] = WorkerStart(name, POOL, threads, now)
+        changes.write(
+            statements.put_counter("worker", number),
+            statements.add_worker_start(name, POOL, threads, now),
+        )
+        await farm.save(changes)
+        try:
+            await asyncio.to_thread(self._provider.start, name, threads)
+        except ToolError as error:
+            self._note_failure(error.message)
+
+    async def _clear_away(self, workers: Sequence[StartedWorker]) -> None:
+        """Give up workers whose process has ended, and remove what is left of them."""
+        starts = self._farm.index.starts
+        known = {worker.name for worker in workers}
+        ended = [worker for worker in workers if not worker.running]
+        for worker in ended:
+            if worker.failure and worker.name not in self._registered:
+                self._note_failure(worker.failure)
+            await self._scheduler.give_up(worker.name, worker.failure or "its process has ended")
+            await asyncio.to_thread(self._provider.remove, worker.name)
+        for name in sorted(self._scheduler.take_lost() & known):
+            # It was given up while it ran, frozen or cut off, and holds memory for nothing.
+            if name not in self._farm.index.workers:
+                await asyncio.to_thread(self._provider.remove, name)
+        gone = {worker.name for worker in ended} | (starts.keys() - known)
+        for name in sorted(gone & starts.keys()):
+            changes = Changes()
+            del starts[name]
+            changes.write(statements.delete_worker_start(name))
+            self._registered.discard(name)
+            await self._farm.save(changes)
+
+    def _note_failure(self, reason: str) -> None:
+        self._failed_starts += 1
+        self._last_failure_at = self._farm.clock.monotonic()
+        self._failure = reason
+        log.warning("a worker could not start: %s", reason)
+
+    def _pool_view(
+        self, running: int, starting: int, reason: str, resize: policy.Resize | None = None
+    ) -> PoolView:
+        return PoolView(
+            name=POOL,
+            running=running,
+            starting=starting,
+            wanted=resize.wanted if resize else 0,
+            maximum=self._maximum,
+            reason=reason,
+            failure=self._failure,
+        )

@@ -1,0 +1,166 @@
+"""Workers as child processes: the embedded default of the worker provider.
+
+A worker's life is a lock: the provider opens ``workers/<name>/lock``, locks it, and hands
+the open file to the child. The lock is free exactly when the child is dead, whoever
+started it and whatever happened to the manager in between; no pid can be mistaken.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import psutil
+
+from burst.errors import ToolError
+from burst.manager.autoscaler.provider import Capacity, StartedWorker
+from burst.manager.state_dir import is_locked
+
+BOOT_SECONDS = 3.0
+"""Start of a worker to its first claim, Blender's probe included; measured, rounded up."""
+
+LEAVE_SECONDS = 10.0
+"""What a worker has to sign off after SIGTERM."""
+
+
+class ProcessProvider:
+    """Workers on this machine, each in a session of its own, so that they outlive a manager."""
+
+    def __init__(self, folder: Path, logs: Path, environment: Mapping[str, str]) -> None:
+        """Keep workers below ``folder`` and what they print in ``logs``.
+
+        Args:
+            folder: one folder a worker, by its name.
+            logs: one file a worker, kept when it is gone.
+            environment: settings of every worker.
+        """
+        self._folder = folder
+        self._logs = logs
+        self._environment = environment
+        self._children: dict[str, subprocess.Popen[bytes]] = {}
+        logs.mkdir(parents=True, exist_ok=True)
+
+    def capacity(self) -> Capacity:
+        """Return the cores and the memory of this machine, or of the cgroup it gives us."""
+        return Capacity(
+            cores=available_cores(), memory_bytes=memory_limit(), boot_seconds=BOOT_SECONDS
+        )
+
+    def start(self, name: str, threads: int) -> None:
+        """Start a worker process that holds the lock of its name."""
+        home = self._folder / name
+        try:
+            home.mkdir(parents=True, exist_ok=True)
+            lock = os.open(home / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                with self.log_path(name).open("ab") as output:
+                    self._children[name] = self._spawn(name, home, threads, lock, output.fileno())
+            except BlockingIOError:
+                return
+            finally:
+                os.close(lock)
+        except OSError as error:
+            raise ToolError(f"can't start worker {name}: {error}") from error
+
+    def list(self) -> Sequence[StartedWorker]:
+        """Return every worker that has a folder."""
+        found = []
+        for home in sorted(self._folder.iterdir()):
+            child = self._children.get(home.name)
+            status = child.poll() if child else None
+            if is_locked(home / "lock"):
+                found.append(StartedWorker(home.name, running=True))
+            else:
+                found.append(StartedWorker(home.name, False, self._failure(home.name, status)))
+        return found
+
+    def remove(self, name: str) -> None:
+        """Kill the worker if it runs, and delete its folder; its log stays."""
+        home = self._folder / name
+        if is_locked(home / "lock"):
+            with contextlib.suppress(OSError, ValueError):
+                os.killpg(int((home / "pid").read_text(encoding="utf-8")), signal.SIGKILL)
+        if child := self._children.pop(name, None):
+            child.wait()
+        shutil.rmtree(home, ignore_errors=True)
+
+    def log_path(self, name: str) -> Path:
+        """Return the file that a worker prints to."""
+        return self._logs / f"{name}.log"
+
+    def stop_all(self) -> None:
+        """Send SIGTERM to every worker and wait until they have left."""
+        for worker in self.list():
+            if worker.running:
+                with contextlib.suppress(OSError, ValueError):
+                    pid = (self._folder / worker.name / "pid").read_text(encoding="utf-8")
+                    os.kill(int(pid), signal.SIGTERM)
+        deadline = time.monotonic() + LEAVE_SECONDS
+        while time.monotonic() < deadline and any(w.running for w in self.list()):
+            time.sleep(0.05)
+        for worker in self.list():
+            self.remove(worker.name)
+
+    def _spawn(
+        self, name: str, home: Path, threads: int, lock: int, output: int
+    ) -> subprocess.Popen[bytes]:
+        inherited = {k: v for k, v in os.environ.items() if not k.startswith("BURST_")}
+        child = subprocess.Popen(
+            [sys.executable, "-m", "burst", "worker"],
+            env={
+                **inherited,
+                **self._environment,
+                "BURST_NAME": name,
+                "BURST_WORK_DIR": str(home),
+                "BURST_THREADS": str(threads),
+            },
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+            pass_fds=(lock,),
+        )
+        # The child holds the lock from its first instruction on, so a pid that is read
+        # while the lock is held is its own.
+        (home / "pid").write_text(str(child.pid), encoding="utf-8")
+        return child
+
+    def _failure(self, name: str, status: int | None) -> str:
+        """Say why a worker that has ended did so; empty if it left as it should."""
+        if status in (None, 0):
+            return ""
+        if status is not None and status < 0:
+            return f"killed by {signal.Signals(-status).name}"
+        with contextlib.suppress(OSError):
+            lines = self.log_path(name).read_text("utf-8", "replace").strip().splitlines()
+            errors = [line for line in lines if line.startswith("error:")]
+            if errors:
+                return errors[-1].removeprefix("error:").strip()
+        return f"exit status {status}"
+
+
+def available_cores() -> int:
+    """Return the cores this process may use: its affinity, cut by the cgroup's quota."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    with contextlib.suppress(OSError, ValueError):
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text(encoding="utf-8").split()
+        return max(1, min(cores or 1, -(-int(quota) // int(period))))
+    return cores or 1
+
+
+def memory_limit() -> int:
+    """Return the bytes of memory this process may use: the machine's, cut by the cgroup's."""
+    total = int(psutil.virtual_memory().total)
+    with contextlib.suppress(OSError, ValueError):
+        limit = Path("/sys/fs/cgroup/memory.max").read_text(encoding="utf-8").strip()
+        return min(total, int(limit))
+    return total
