@@ -1,0 +1,66 @@
+"""The ``burst`` program: its commands, and the one place where errors become exits.
+
+Nothing but Typer is imported for ``--help``: a command imports what it needs when it runs,
+so that a look at the options does not wait for the web server or the database.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated, NoReturn
+
+import typer
+
+from burst.cli import config, console, doctor, farm, jobs, logs, render, roles, watch, workers
+
+app = typer.Typer(
+    name="burst",
+    help="Render Blender scenes on a farm that is there only while it is needed.",
+    no_args_is_help=True,
+    # Typer's rich help costs as long again as everything else that --help does.
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["--help", "-h"]},
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from burst import __version__
+
+        console.say(f"burst {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _burst(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version."
+        ),
+    ] = False,
+) -> None:
+    """Render Blender scenes on a farm that is there only while it is needed."""
+
+
+app.command("render")(render.render)
+app.command("submit")(render.submit)
+app.command("upload")(render.upload)
+app.command("watch")(watch.watch)
+app.command("download")(watch.download)
+app.add_typer(jobs.app, name="jobs")
+app.add_typer(workers.app, name="workers")
+app.command("logs")(logs.logs)
+app.command("up")(farm.up)
+app.command("down")(farm.down)
+app.command("status")(farm.status)
+app.command("doctor")(doctor.doctor)
+app.command("config")(config.config)
+app.command("manager")(roles.manager)
+app.command("worker")(roles.worker)
+
+
+def run() -> NoReturn:
+    """Run the program and exit as ``burst.errors`` and the manual say."""
+    sys.exit(console.exit_status(app, sys.argv[1:]))

@@ -1,0 +1,155 @@
+"""Options that more than one command has, each written down once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Scene = Annotated[Path, typer.Argument(metavar="SCENE.blend", show_default=False)]
+Job = Annotated[
+    str,
+    typer.Argument(
+        metavar="JOB",
+        help="Id of a job, or an unambiguous beginning of it, or 'last'.",
+        show_default=False,
+    ),
+]
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON value for programs.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+Follow = Annotated[bool, typer.Option("--follow", "-f", help="Go on until it has ended.")]
+
+Local = Annotated[
+    bool, typer.Option("--local", help="Use this machine: a farm that needs no account.")
+]
+StateDir = Annotated[
+    Path | None,
+    typer.Option(
+        "--state-dir",
+        metavar="DIR",
+        help="Folder of the local farm. [default: ~/.local/state/burst]",
+        show_default=False,
+    ),
+]
+Workers = Annotated[
+    int | None,
+    typer.Option(
+        "--workers",
+        metavar="N",
+        min=1,
+        max=1024,
+        help="Most local workers at a time. [default: one for every two cores, at most 8]",
+        show_default=False,
+    ),
+]
+Blender = Annotated[
+    str | None,
+    typer.Option(
+        "--blender",
+        metavar="PROGRAM",
+        help="Blender to render with, or the python of an environment with bpy. "
+        "[default: the blender on PATH]",
+        show_default=False,
+    ),
+]
+
+Frames = Annotated[
+    str | None,
+    typer.Option(
+        "--frames",
+        metavar="RANGE",
+        help="Such as 1-48, or 1,3,7-20x2. [default: the scene's own]",
+        show_default=False,
+    ),
+]
+BlenderScene = Annotated[
+    str | None,
+    typer.Option(
+        "--blender-scene",
+        metavar="NAME",
+        help="Scene inside the .blend. [default: the one that was open when it was saved]",
+        show_default=False,
+    ),
+]
+Engine = Annotated[
+    str | None,
+    typer.Option(
+        "--engine",
+        metavar="NAME",
+        help="CYCLES, EEVEE or WORKBENCH. [default: the scene's own]",
+        show_default=False,
+    ),
+]
+Format = Annotated[
+    str | None,
+    typer.Option(
+        "--format",
+        metavar="NAME",
+        help="Image format: PNG, JPEG, OPEN_EXR, ... [default: the scene's own]",
+        show_default=False,
+    ),
+]
+Resolution = Annotated[
+    str | None,
+    typer.Option(
+        "--resolution",
+        metavar="SIZE",
+        help="Such as 50%, or 1920x1080. [default: the scene's own]",
+        show_default=False,
+    ),
+]
+Samples = Annotated[
+    int | None,
+    typer.Option(
+        "--samples",
+        metavar="N",
+        min=1,
+        help="Samples per pixel. [default: the scene's own]",
+        show_default=False,
+    ),
+]
+Name = Annotated[
+    str | None,
+    typer.Option(
+        "--name",
+        metavar="NAME",
+        help="Name for people. [default: the file's name]",
+        show_default=False,
+    ),
+]
+Priority = Annotated[
+    int, typer.Option("--priority", metavar="N", min=0, max=100, help="Higher goes first.")
+]
+Chunk = Annotated[
+    int, typer.Option("--chunk", metavar="N", min=1, help="Frames that a worker takes at once.")
+]
+Retries = Annotated[
+    int,
+    typer.Option(
+        "--retries",
+        metavar="N",
+        min=1,
+        max=100,
+        help="Failed attempts after which a frame is given up.",
+    ),
+]
+AllowMissing = Annotated[
+    bool,
+    typer.Option("--allow-missing", help="Render although files of the scene are missing."),
+]
+New = Annotated[
+    bool,
+    typer.Option("--new", help="Make another job even if an unfinished one does the same."),
+]
+Output = Annotated[
+    Path | None,
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="DIR",
+        help="Folder for the frames. [default: ./SCENE-frames]",
+        show_default=False,
+    ),
+]

@@ -1,0 +1,235 @@
+"""``burst render``, ``submit`` and ``upload``: from a .blend to a job, and to its frames."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from burst.cli import console, options, words
+from burst.cli.settings import farm_settings, require_local
+
+if TYPE_CHECKING:
+    from burst.config.farm import FarmSettings
+    from burst.operations.check import CheckedRender
+    from burst.operations.request import RenderRequest
+    from burst.operations.submit import Submission
+    from burst.scene.trace import SceneTrace
+    from burst.scene.upload import Uploaded
+
+PRIORITY = 50
+RETRIES = 3
+
+
+def render(
+    scene: options.Scene,
+    local: options.Local = False,
+    frames: options.Frames = None,
+    output: options.Output = None,
+    workers: options.Workers = None,
+    blender: options.Blender = None,
+    blender_scene: options.BlenderScene = None,
+    engine: options.Engine = None,
+    format_: options.Format = None,
+    resolution: options.Resolution = None,
+    samples: options.Samples = None,
+    name: options.Name = None,
+    priority: options.Priority = PRIORITY,
+    chunk: options.Chunk = 1,
+    retries: options.Retries = RETRIES,
+    allow_missing: options.AllowMissing = False,
+    new: options.New = False,
+    detach: Annotated[
+        bool, typer.Option("--detach", help="Do not wait: the job goes on by itself.")
+    ] = False,
+    state_dir: options.StateDir = None,
+    json: options.Json = False,
+) -> None:
+    """Render a scene and bring its frames.
+
+    Frames, format and size are the scene's own unless an option says otherwise. Rendering
+    the same again goes on where it stopped. Ctrl-C leaves the job running in the background.
+    """
+    require_local(local, f"burst render {scene}")
+    from burst.cli.waiting import wait_for
+    from burst.operations.request import RenderRequest
+
+    request = RenderRequest(
+        scene=scene,
+        frames=frames,
+        output=output,
+        blender_scene=blender_scene,
+        engine=engine,
+        file_format=format_,
+        resolution=resolution,
+        samples=samples,
+        name=name,
+        priority=priority,
+        chunk=chunk,
+        retries=retries,
+        allow_missing=allow_missing,
+        new=new,
+    )
+    settings = farm_settings(state_dir, workers, blender)
+    checked, submission = _submit(request, settings)
+    if detach:
+        _leave(submission, json=json)
+        return
+    job = submission.submitted.job
+    extra = {"resumed": submission.submitted.resumed}
+    url = submission.farm.address.console_url
+    wait_for(job, settings, url, submission.status.storage_url, checked.output, extra, json=json)
+
+
+def submit(
+    scene: options.Scene,
+    local: options.Local = False,
+    frames: options.Frames = None,
+    output: options.Output = None,
+    workers: options.Workers = None,
+    blender: options.Blender = None,
+    blender_scene: options.BlenderScene = None,
+    engine: options.Engine = None,
+    format_: options.Format = None,
+    resolution: options.Resolution = None,
+    samples: options.Samples = None,
+    name: options.Name = None,
+    priority: options.Priority = PRIORITY,
+    chunk: options.Chunk = 1,
+    retries: options.Retries = RETRIES,
+    allow_missing: options.AllowMissing = False,
+    new: options.New = False,
+    state_dir: options.StateDir = None,
+    json: options.Json = False,
+) -> None:
+    """Submit a scene for rendering, and print the id of its job.
+
+    The same as render --detach: frames are brought by burst download.
+    """
+    require_local(local, f"burst submit {scene}")
+    from burst.operations.request import RenderRequest
+
+    request = RenderRequest(
+        scene=scene,
+        frames=frames,
+        output=output,
+        blender_scene=blender_scene,
+        engine=engine,
+        file_format=format_,
+        resolution=resolution,
+        samples=samples,
+        name=name,
+        priority=priority,
+        chunk=chunk,
+        retries=retries,
+        allow_missing=allow_missing,
+        new=new,
+    )
+    _, submission = _submit(request, farm_settings(state_dir, workers, blender))
+    _leave(submission, json=json)
+
+
+def upload(
+    scene: options.Scene,
+    name: options.Name = None,
+    allow_missing: options.AllowMissing = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only list what would be uploaded.")
+    ] = False,
+    state_dir: options.StateDir = None,
+    json: options.Json = False,
+) -> None:
+    """Upload a scene with every file that it needs."""
+    from burst.cli.progress import upload_progress
+    from burst.operations.check import check_scene
+    from burst.operations.submit import storage_in_use
+    from burst.operations.submit import upload as upload_traced
+
+    settings = farm_settings(state_dir)
+    traced, notes = check_scene(scene, allow_missing=allow_missing or dry_run)
+    for note in notes:
+        console.tell(f"note: {note}")
+    if dry_run:
+        _print_trace(traced, json=json)
+        return
+    with upload_progress() as progress:
+        uploaded = upload_traced(traced, name or scene.stem, storage_in_use(settings), progress)
+    _print_upload(uploaded, json=json)
+
+
+def _submit(request: RenderRequest, settings: FarmSettings) -> tuple[CheckedRender, Submission]:
+    from burst.cli.progress import after_a_while, upload_progress
+    from burst.operations.check import check_render
+    from burst.operations.submit import submit_render
+
+    with after_a_while("looking at the scene and at Blender"):
+        checked = check_render(request, settings)
+    for note in checked.notes:
+        console.tell(f"note: {note}")
+    with upload_progress() as progress:
+        submission = submit_render(checked, settings, on_progress=progress, tell=console.tell)
+    job = submission.submitted.job
+    if submission.submitted.resumed:
+        done = f"{job.frames_published} of {words.count(job.frame_count, 'frame')} are done"
+        console.tell(f"job {job.id} does this already: going on with it, {done}")
+    else:
+        console.tell(f"job {job.id}: {words.count(job.frame_count, 'frame')} ({job.frames})")
+    if not submission.farm.started and (settings.workers or settings.blender):
+        console.tell("note: the farm runs already; its own Blender and number of workers are used")
+    return checked, submission
+
+
+def _leave(submission: Submission, *, json: bool) -> None:
+    job = submission.submitted.job
+    if json:
+        console.emit(
+            {
+                "job": job.id,
+                "name": job.name,
+                "status": str(job.status),
+                "resumed": submission.submitted.resumed,
+                "frames": job.frames,
+                "frame_count": job.frame_count,
+                "output": job.output,
+            }
+        )
+        return
+    console.say(job.id)
+    console.ways_back(job.id)
+
+
+def _print_trace(traced: SceneTrace, *, json: bool) -> None:
+    sizes = [(file, file.path.stat().st_size) for file in traced.files]
+    if json:
+        console.emit(
+            {
+                "main": traced.main,
+                "files": [{"name": file.relative, "size": size} for file, size in sizes],
+                "missing": [file.name for file in traced.missing],
+            }
+        )
+        return
+    for file, size in sizes:
+        console.say(f"{words.size(size):>10}  {file.relative}")
+    total = words.size(sum(size for _, size in sizes))
+    console.tell(f"{words.count(len(sizes), 'file')}, {total}")
+
+
+def _print_upload(uploaded: Uploaded, *, json: bool) -> None:
+    scene = uploaded.scene
+    if json:
+        console.emit(
+            {
+                "scene": scene.name,
+                "version": scene.version,
+                "files": uploaded.files,
+                "bytes": uploaded.bytes,
+                "sent_files": uploaded.sent_files,
+                "sent_bytes": uploaded.sent_bytes,
+            }
+        )
+        return
+    console.say(f"{scene.name} {scene.version}")
+    sent = f"{words.count(uploaded.sent_files, 'file')} sent, {words.size(uploaded.sent_bytes)}"
+    whole = f"{words.count(uploaded.files, 'file')}, {words.size(uploaded.bytes)}"
+    console.tell(f"{whole} in the storage; {sent}")

@@ -1,0 +1,36 @@
+"""Settings of the farm for a command: ``burst.toml`` < environment < its options."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from burst.errors import UsageError
+
+if TYPE_CHECKING:
+    from burst.config.farm import FarmSettings
+
+
+def farm_settings(
+    state_dir: Path | None = None, workers: int | None = None, blender: str | None = None
+) -> FarmSettings:
+    """Load what the command needs to know of the farm.
+
+    Raises:
+        ConfigError: a setting is wrong.
+    """
+    from burst.config.farm import FarmSettings
+    from burst.config.load import load
+
+    given = {"state_dir": state_dir, "workers": workers, "blender": blender}
+    return load(FarmSettings, given).settings
+
+
+def require_local(local: bool, command: str) -> None:
+    """Refuse a command for a farm in the cloud, as none is set up.
+
+    Raises:
+        UsageError: ``--local`` was not given.
+    """
+    if not local:
+        raise UsageError("no cloud farm is set up", hint=f"use this machine: {command} --local")

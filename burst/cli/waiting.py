@@ -1,0 +1,95 @@
+"""Waiting for a job on the terminal: watch it, sum it up, or leave it running."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from burst.cli import console, words
+from burst.cli.live import job_view
+from burst.config.farm import FarmSettings
+from burst.operations.frames import FrameFolder
+from burst.operations.summary import Summary, error_of, summarize
+from burst.operations.watch import Touch, watch_job
+from burst.protocol.messages import JobView, TaskView
+from burst.storage.storage import open_storage
+
+
+def wait_for(
+    job: JobView,
+    settings: FarmSettings,
+    url: str,
+    storage_url: str,
+    output: Path,
+    extra: Mapping[str, Any],
+    *,
+    json: bool,
+) -> None:
+    """Watch a job to its end, bring its frames to ``output``, and say how it went.
+
+    Ctrl-C leaves the job to itself and says how to come back.
+
+    Raises:
+        JobFailed: the job failed.
+        JobCanceled: the job was canceled.
+    """
+    folder = FrameFolder(output, open_storage(storage_url), job.id)
+    touch = Touch(settings, url)
+    try:
+        with job_view() as view:
+            job = watch_job(job, touch, folder, view).job
+    except KeyboardInterrupt:
+        console.tell()
+        console.tell(f"left: job {job.id} goes on in the background")
+        console.ways_back(job.id)
+        if json:
+            console.emit({**summarize(job, (), output).as_json(), **extra, "detached": True})
+        return
+    finish(summarize(job, _tasks(touch, job), output), extra, json=json)
+
+
+def finish(summary: Summary, extra: Mapping[str, Any], *, json: bool) -> None:
+    """Say how a job went.
+
+    Raises:
+        JobFailed: the job failed.
+        JobCanceled: the job was canceled.
+    """
+    if json:
+        console.emit({**summary.as_json(), **extra})
+    for line in summary_lines(summary):
+        console.tell(line)
+    error = error_of(summary)
+    if error is not None:
+        raise error
+
+
+def summary_lines(summary: Summary) -> list[str]:
+    """Return the last words on a job."""
+    job = summary.job
+    took = "" if summary.seconds is None else f" in {words.duration(summary.seconds)}"
+    lines = [f"{job.frames_published} of {words.count(job.frame_count, 'frame')}{took}"]
+    if job.mean_frame_seconds is not None:
+        lines[0] += f", {words.duration(job.mean_frame_seconds)} a frame"
+    if job.slowest_frame is not None and job.frame_count > 1:
+        slowest = words.duration(job.slowest_frame_seconds)
+        lines[0] += f", slowest frame {job.slowest_frame} with {slowest}"
+    troubles = []
+    if job.retries:
+        troubles.append("1 retry" if job.retries == 1 else f"{job.retries} retries")
+    if job.interruptions:
+        troubles.append(words.count(job.interruptions, "interruption"))
+    if troubles:
+        lines.append(", ".join(troubles))
+    if summary.output is not None and job.frames_published:
+        lines.append(f"frames are in {summary.output}")
+    return lines
+
+
+def _tasks(touch: Touch, job: JobView) -> tuple[TaskView, ...]:
+    """Ask for what failed; a farm that has left by now had nothing that failed to tell."""
+    if not job.tasks.failed:
+        return ()
+    with touch.client() as client:
+        return client.tasks(job.id)

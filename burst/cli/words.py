@@ -1,0 +1,30 @@
+"""Durations, sizes and times as people read them."""
+
+from __future__ import annotations
+
+_UNITS = ("B", "kB", "MB", "GB", "TB")
+
+
+def duration(seconds: float | None) -> str:
+    """Return e.g. ``4.2 s``, ``3:07`` or ``1:02:45``; ``-`` when unknown."""
+    if seconds is None:
+        return "-"
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def size(count_bytes: float) -> str:
+    """Return e.g. ``740 B`` or ``1.3 GB``, in powers of 1000."""
+    power = 0
+    while count_bytes >= 1000 and power < len(_UNITS) - 1:
+        count_bytes /= 1000
+        power += 1
+    return f"{count_bytes:.{1 if power else 0}f} {_UNITS[power]}"
+
+
+def count(number: int, thing: str) -> str:
+    """Return e.g. ``1 frame`` or ``3 frames``."""
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"

@@ -1,0 +1,79 @@
+"""``burst workers``: who renders, and letting one go."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from burst.cli import console, options, words
+from burst.cli.settings import farm_settings
+
+if TYPE_CHECKING:
+    from burst.protocol.messages import WorkerView
+
+app = typer.Typer(help="List workers, and let one go.", rich_markup_mode=None)
+
+
+@app.callback(invoke_without_command=True)
+def _workers(context: typer.Context) -> None:
+    if context.invoked_subcommand is None:
+        list_workers(None, False)
+
+
+@app.command("list")
+def list_workers(state_dir: options.StateDir = None, json: options.Json = False) -> None:
+    """List the workers that are here, and what they render."""
+    from burst.manager.state_dir import find_manager
+    from burst.protocol.client import ManagerClient
+
+    address = find_manager(farm_settings(state_dir).state_dir)
+    workers: tuple[WorkerView, ...] = ()
+    if address is not None:
+        with ManagerClient(address.console_url) as client:
+            workers = client.workers()
+    if json:
+        console.emit([worker.model_dump(mode="json") for worker in workers])
+    elif address is None:
+        console.tell("no local farm is running, so there are no workers")
+    elif not workers:
+        console.tell("there are no workers: they come when there is work")
+    else:
+        console.table(
+            ("WORKER", "STATUS", "BLENDER", "FRAME", "PROGRESS", "MEMORY", "DONE"),
+            [_row(worker) for worker in workers],
+        )
+
+
+@app.command("drain")
+def drain(
+    worker: Annotated[str, typer.Argument(metavar="NAME", show_default=False)],
+    state_dir: options.StateDir = None,
+    json: options.Json = False,
+) -> None:
+    """Let a worker finish what it holds, then leave."""
+    from burst.errors import NotFound
+    from burst.manager.state_dir import find_manager
+    from burst.protocol.client import ManagerClient
+
+    address = find_manager(farm_settings(state_dir).state_dir)
+    if address is None:
+        raise NotFound("no local farm is running, so there are no workers")
+    with ManagerClient(address.console_url) as client:
+        drained = client.drain(worker)
+    if json:
+        console.emit(drained.model_dump(mode="json"))
+    else:
+        console.tell(f"worker {drained.name} is {drained.status}")
+
+
+def _row(worker: WorkerView) -> tuple[str, ...]:
+    progress = worker.progress
+    if progress is None:
+        frame, done, memory = "-", "-", "-"
+    else:
+        frame = str(progress.frame)
+        done = f"sample {progress.sample}/{progress.samples}" if progress.samples else "-"
+        memory = words.size(progress.memory_bytes)
+    finished = str(worker.frames_finished)
+    return (worker.name, str(worker.status), worker.blender.label, frame, done, memory, finished)

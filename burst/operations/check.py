@@ -1,0 +1,136 @@
+"""Everything that can be found wrong with a render before anything is started or written."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from burst.config.farm import FarmSettings, default_cache_dir
+from burst.domain.frames import FrameRange
+from burst.domain.jobs import RenderSettings
+from burst.domain.workers import BlenderFacts, Requirements, check_fit
+from burst.errors import SceneError, StorageError, UsageError
+from burst.operations.request import RenderRequest, choose_engine, choose_frames, choose_settings
+from burst.protocol.messages import SceneFacts
+from burst.scene.facts import read_facts
+from burst.scene.trace import SceneTrace, trace
+from burst.scene.upload import check_complete
+from burst.worker.discovery import find_blender, probe_blender
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedRender:
+    """A render that nothing known speaks against."""
+
+    request: RenderRequest
+    name: str
+    facts: SceneFacts
+    trace: SceneTrace
+    program: Path
+    blender: BlenderFacts
+    frames: FrameRange
+    settings: RenderSettings
+    requirements: Requirements
+    output: Path
+    notes: tuple[str, ...]
+
+
+def check_scene(path: Path, *, allow_missing: bool) -> tuple[SceneTrace, tuple[str, ...]]:
+    """Find all that a scene needs, and notes for people about what is not there.
+
+    Raises:
+        UsageError: there is no such file.
+        SceneError: it is no .blend, or files are missing.
+    """
+    if not path.exists():
+        raise UsageError(f"there is no file {path}")
+    if not path.is_file():
+        raise UsageError(f"{path} is a folder", hint="name the .blend in it")
+    traced = trace(path.absolute())
+    missing = (f"{name} is missing" for name in check_complete(traced, allow_missing))
+    return traced, (*missing, *traced.notes)
+
+
+def check_render(request: RenderRequest, settings: FarmSettings) -> CheckedRender:
+    """Check a render as far as that can be done without doing it; leaves nothing behind.
+
+    Raises:
+        UsageError: what was typed makes no sense.
+        SceneError: the .blend can't be rendered as it is.
+        ToolError: there is no Blender that can.
+        StorageError: the output folder can't be written.
+    """
+    if not request.scene.exists():
+        raise UsageError(f"there is no file {request.scene}")
+    facts = read_facts(request.scene.absolute(), request.blender_scene)
+    frames = choose_frames(request.frames, facts)
+    output = (request.output or default_output(request.scene)).expanduser().absolute()
+    render_settings, notes = choose_settings(request, facts)
+    if not facts.has_camera:
+        raise SceneError(
+            f"the Blender scene {facts.blender_scene!r} has no camera",
+            hint="add a camera in Blender, make it the active one, and save",
+        )
+    program = find_blender(settings.blender)
+    blender = probe_blender(program, cache=default_cache_dir())
+    engine = choose_engine(request.engine, facts, blender.engines)
+    requirements = Requirements(blender=facts.blender, engine=engine)
+    check_fit(requirements, blender)
+    if request.engine is not None:
+        render_settings = render_settings.model_copy(update={"engine": engine})
+    prove_writable(output)
+    traced, missing = check_scene(request.scene, allow_missing=request.allow_missing)
+    return CheckedRender(
+        request=request,
+        name=request.name or request.scene.stem,
+        facts=facts,
+        trace=traced,
+        program=program,
+        blender=blender,
+        frames=frames,
+        settings=render_settings,
+        requirements=requirements,
+        output=output,
+        notes=notes + missing,
+    )
+
+
+def default_output(scene: Path) -> Path:
+    """Return where the frames of a scene go if nothing was said."""
+    return Path(f"{scene.stem}-frames")
+
+
+def prove_writable(folder: Path) -> None:
+    """Make the folder and a file in it, and take both away again.
+
+    Raises:
+        StorageError: it does not work.
+    """
+    try:
+        with _made_for_now(folder):
+            probe = folder / f".burst-{secrets.token_hex(4)}"
+            probe.touch(exist_ok=False)
+            probe.unlink()
+    except OSError as error:
+        raise StorageError(
+            f"can't write frames to {folder}: {error.strerror}",
+            hint="name another folder with --output",
+        ) from error
+
+
+@contextlib.contextmanager
+def _made_for_now(folder: Path) -> Iterator[None]:
+    made: list[Path] = []
+    try:
+        for path in reversed((folder, *folder.parents)):
+            if not path.is_dir():
+                path.mkdir()
+                made.append(path)
+        yield
+    finally:
+        for path in reversed(made):
+            with contextlib.suppress(OSError):
+                path.rmdir()

@@ -1,0 +1,156 @@
+"""What this machine has for rendering, and what it lacks."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import socket
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from burst import __version__
+from burst.config.farm import FarmSettings, default_cache_dir
+from burst.domain.workers import BlenderFacts
+from burst.errors import BurstError
+from burst.manager.state_dir import find_manager
+from burst.operations.check import prove_writable
+from burst.operations.local_farm import storage_url
+from burst.protocol.client import ManagerClient
+from burst.worker.discovery import find_blender, probe_blender
+
+_DISK_FREE_BYTES = 2_000_000_000
+"""Less than this is soon full: a scene, its copies in Blender's scratch, and its frames."""
+_MEMORY_BYTES = 4_000_000_000
+
+Verdict = Literal["good", "warning", "bad"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at."""
+
+    subject: str
+    verdict: Verdict
+    """``bad`` prevents rendering."""
+    text: str
+    hint: str | None = None
+
+
+def examine(settings: FarmSettings, environ: Mapping[str, str] = os.environ) -> list[Finding]:
+    """Look at everything that rendering on this machine needs; tries Blender out. Blocks."""
+    return [
+        Finding("burst", "good", f"{__version__} in {Path(__file__).resolve().parents[1]}"),
+        _python(),
+        _machine(),
+        *_blender(settings),
+        *_state_dir(settings),
+        _disk(settings),
+        _farm(settings),
+        *_ports(environ),
+    ]
+
+
+def engine_findings(blender: BlenderFacts) -> list[Finding]:
+    """Say which engines render here; one is enough."""
+    usable = [engine for engine, reason in blender.engines.items() if not reason]
+    worst: Verdict = "warning" if usable else "bad"
+    return [
+        Finding(engine, worst if reason else "good", reason or "renders here")
+        for engine, reason in sorted(blender.engines.items())
+    ]
+
+
+def _python() -> Finding:
+    return Finding("python", "good", f"{platform.python_version()} ({sys.executable})")
+
+
+def _machine() -> Finding:
+    import psutil
+
+    cores = len(psutil.Process().cpu_affinity()) if sys.platform == "linux" else os.cpu_count()
+    memory = psutil.virtual_memory().total
+    text = f"{cores} cores, {memory / 1e9:.1f} GB of memory"
+    if memory < _MEMORY_BYTES:
+        return Finding("machine", "warning", text, "large scenes may not fit")
+    return Finding("machine", "good", text)
+
+
+def _blender(settings: FarmSettings) -> list[Finding]:
+    try:
+        program = find_blender(settings.blender)
+        facts = probe_blender(program, cache=default_cache_dir())
+    except BurstError as error:
+        return [Finding("blender", "bad", error.message, error.hint)]
+    return [Finding("blender", "good", f"{facts.label} ({program})"), *engine_findings(facts)]
+
+
+def _state_dir(settings: FarmSettings) -> list[Finding]:
+    findings = []
+    for subject, folder in (
+        ("state", settings.state_dir),
+        ("storage", Path(storage_url(settings).removeprefix("file://"))),
+    ):
+        try:
+            prove_writable(folder)
+        except BurstError as error:
+            hint = "name another folder with BURST_STATE_DIR or BURST_STORAGE_URL"
+            findings.append(Finding(subject, "bad", error.message, hint))
+        else:
+            findings.append(Finding(subject, "good", f"{folder} can be written"))
+    return findings
+
+
+def _disk(settings: FarmSettings) -> Finding:
+    folder = settings.state_dir
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    free = shutil.disk_usage(folder).free
+    text = f"{free / 1e9:.1f} GB free for the farm's state"
+    if free < _DISK_FREE_BYTES:
+        return Finding("disk", "warning", text, "free some space before you render")
+    return Finding("disk", "good", text)
+
+
+def _farm(settings: FarmSettings) -> Finding:
+    address = find_manager(settings.state_dir)
+    if address is None:
+        return Finding("farm", "good", "none is running; a render starts one")
+    try:
+        with ManagerClient(address.console_url) as client:
+            status = client.status()
+    except BurstError as error:
+        return Finding("farm", "bad", error.message, "stop it with: burst down --local")
+    kind = "started by a render" if address.implicit else "stays until burst down"
+    if status.version != __version__:
+        return Finding(
+            "farm",
+            "warning",
+            f"runs at {address.console_url} as burst {status.version}, this is {__version__}",
+            "stop it with: burst down --local",
+        )
+    return Finding("farm", "good", f"runs at {address.console_url} ({kind})")
+
+
+def _ports(environ: Mapping[str, str]) -> list[Finding]:
+    """Look whether the ports that were asked for are free; by default any free one is taken."""
+    findings = []
+    for variable in ("BURST_CONSOLE_LISTEN", "BURST_WORKER_LISTEN"):
+        host, _, port = environ.get(variable, "").rpartition(":")
+        if not port.isdigit() or port == "0":
+            continue
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((host.strip("[]") or "127.0.0.1", int(port)))
+            except OSError as error:
+                text = f"{variable} is {host}:{port}: {error.strerror}"
+                findings.append(
+                    Finding("port", "warning", text, "fine if the farm that runs has it")
+                )
+            else:
+                findings.append(Finding("port", "good", f"{host}:{port} is free"))
+    return findings

@@ -1,0 +1,68 @@
+"""Reaching the jobs of the local farm: start it if it is not there, find the job meant."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from burst.config.farm import FarmSettings
+from burst.errors import NotFound
+from burst.manager.state_dir import database_path, is_locked, lock_path
+from burst.operations.local_farm import Farm, ensure_farm
+from burst.protocol.client import ManagerClient
+from burst.protocol.messages import JobView
+
+LAST = "last"
+"""The job that was submitted last."""
+
+
+def has_jobs(settings: FarmSettings) -> bool:
+    """Say whether a job was ever submitted to the local farm, without starting it."""
+    return database_path(settings.state_dir).exists() or is_locked(lock_path(settings.state_dir))
+
+
+@contextmanager
+def local_farm(
+    settings: FarmSettings, tell: Callable[[str], None]
+) -> Iterator[tuple[Farm, ManagerClient]]:
+    """Reach the local farm, started if it has a queue and does not run.
+
+    One that was started so goes on with its unfinished jobs, and leaves after them.
+
+    Raises:
+        NotFound: nothing was ever submitted to it.
+        StateError: it can't be started.
+    """
+    if not has_jobs(settings):
+        raise NotFound(
+            f"no job was ever submitted to the local farm in {settings.state_dir}",
+            hint="submit one: burst render SCENE.blend --local",
+        )
+    farm = ensure_farm(settings, implicit=True, tell=tell)
+    with ManagerClient(farm.address.console_url) as client:
+        yield farm, client
+
+
+def find_job(client: ManagerClient, named: str) -> JobView:
+    """Return the job with this id, with an id that begins so, or the ``last`` one.
+
+    Raises:
+        NotFound: there is none, or there are several.
+    """
+    if named != LAST:
+        return client.job(named)
+    jobs = client.jobs()
+    if not jobs:
+        raise NotFound("there are no jobs", hint="submit one: burst render SCENE.blend --local")
+    return jobs[0]
+
+
+def job_or_worker(client: ManagerClient, named: str) -> JobView | str:
+    """Return the job, or the worker's name, that is meant.
+
+    Raises:
+        NotFound: neither a job nor a worker is called so.
+    """
+    if any(worker.name == named for worker in client.workers()):
+        return named
+    return find_job(client, named)

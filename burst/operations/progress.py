@@ -1,0 +1,136 @@
+"""What a watching command knows of a job: a pure reducer over events.
+
+Events only say that something happened. Which frames are published is asked of the
+manager (`frames after N`), so a missed, doubled or late event can do no harm.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from burst.domain.transitions import JOB_ENDED, AttemptStatus, JobStatus
+from burst.protocol.messages import AttemptView, Event, FrameView, JobView, WorkerView
+
+_TROUBLES = {
+    AttemptStatus.FAILED: "failed",
+    AttemptStatus.OUT_OF_MEMORY: "ran out of memory",
+    AttemptStatus.INTERRUPTED: "was interrupted",
+    AttemptStatus.LOST: "was lost",
+}
+"""Ends of an attempt that an artist wants to hear of, with their words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something that happened, in words."""
+
+    text: str
+    kind: Literal["frame", "change", "trouble"]
+    """A frame is done, the job's status changed, or something went wrong."""
+
+
+@dataclass(frozen=True, slots=True)
+class WatchState:
+    """One job as it is seen from outside."""
+
+    job: JobView
+    frames_seq: int = 0
+    """Sequence number of the last published frame that was taken in."""
+    events_seq: int = 0
+    """Number of the last event that was seen; the manager answers an unknown one by `reset`."""
+    workers: Mapping[str, WorkerView] = field(default_factory=dict)
+    """Those that render this job at this moment."""
+    frames_behind: bool = True
+    """There may be published frames that were not asked for yet."""
+    all_behind: bool = True
+    """Events were missed: everything is to be asked for anew."""
+
+    @property
+    def ended(self) -> bool:
+        """Say whether there is nothing to wait for: the job has ended and all is known."""
+        return self.job.status in JOB_ENDED and not (self.frames_behind or self.all_behind)
+
+
+def after_event(state: WatchState, event: Event) -> tuple[WatchState, tuple[Note, ...]]:
+    """Return the state after an event, and what is worth telling of it."""
+    state = replace(state, events_seq=event.seq)
+    if event.kind == "reset":
+        return replace(state, all_behind=True), ()
+    if event.kind == "worker":
+        return replace(state, workers=_with_worker(state, event)), ()
+    if event.job_id is not None and event.job_id != state.job.id:
+        return state, ()
+    if event.kind == "frame":
+        return replace(state, frames_behind=True), ()
+    if event.kind == "job" and event.job is not None:
+        return _after_job(state, event.job)
+    if event.kind == "attempt" and event.attempt is not None:
+        return state, _attempt_notes(event.attempt)
+    return state, ()
+
+
+def after_asking(
+    state: WatchState, job: JobView, workers: Sequence[WorkerView]
+) -> tuple[WatchState, tuple[Note, ...]]:
+    """Return the state after job and workers were asked for anew."""
+    busy = {worker.name: worker for worker in workers if _renders(worker, job.id)}
+    state, notes = _after_job(state, job)
+    return replace(state, workers=busy, all_behind=False), notes
+
+
+def after_frames(
+    state: WatchState, frames: Sequence[FrameView]
+) -> tuple[WatchState, tuple[Note, ...]]:
+    """Return the state after published frames were taken in."""
+    newest = max((frame.published_seq or 0 for frame in frames), default=0)
+    notes: list[Note] = []
+    for frame in frames:
+        notes.append(
+            Note(
+                f"frame {frame.frame} done in {frame.render_seconds:.1f} s on {frame.worker}",
+                "frame",
+            )
+        )
+        notes += [Note(f"frame {frame.frame}: {text}", "trouble") for text in frame.warnings]
+    seq = max(newest, state.frames_seq)
+    return replace(state, frames_seq=seq, frames_behind=False), tuple(notes)
+
+
+def after_losing_touch(state: WatchState) -> WatchState:
+    """Return the state after the stream of events broke: nothing seen counts as current."""
+    return replace(state, all_behind=True, frames_behind=True, workers={})
+
+
+def _after_job(state: WatchState, job: JobView) -> tuple[WatchState, tuple[Note, ...]]:
+    notes: tuple[Note, ...] = ()
+    if job.status != state.job.status and job.status in (JobStatus.PAUSED, *JOB_ENDED):
+        reason = f": {job.status_reason}" if job.status_reason else ""
+        notes = (Note(f"job {job.id} is {job.status}{reason}", "change"),)
+    ended_now = job.status in JOB_ENDED and state.job.status not in JOB_ENDED
+    moved = job.frames_published != state.job.frames_published
+    behind = state.frames_behind or ended_now or moved
+    return replace(state, job=job, frames_behind=behind), notes
+
+
+def _with_worker(state: WatchState, event: Event) -> dict[str, WorkerView]:
+    workers = dict(state.workers)
+    worker = event.worker
+    if worker is not None and _renders(worker, state.job.id):
+        workers[worker.name] = worker
+    else:
+        workers.pop(worker.name if worker is not None else event.worker_name or "", None)
+    return workers
+
+
+def _renders(worker: WorkerView, job_id: str) -> bool:
+    return worker.progress is not None and worker.progress.job_id == job_id
+
+
+def _attempt_notes(attempt: AttemptView) -> tuple[Note, ...]:
+    words = _TROUBLES.get(attempt.status)
+    if words is None:
+        return ()
+    reason = f": {attempt.reason}" if attempt.reason else ""
+    return (Note(f"task {attempt.task_index + 1} {words} on {attempt.worker}{reason}", "trouble"),)

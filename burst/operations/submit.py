@@ -1,0 +1,108 @@
+"""Bring a checked scene into the storage and make the job that renders it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from burst.config.farm import FarmSettings, default_cache_dir
+from burst.domain.jobs import SceneRef
+from burst.errors import ManagerUnreachable
+from burst.manager.state_dir import find_manager, is_locked, lock_path
+from burst.operations.check import CheckedRender
+from burst.operations.local_farm import Farm, ensure_farm, storage_url
+from burst.protocol.client import ManagerClient
+from burst.protocol.messages import FarmStatus, SubmitJob, Submitted
+from burst.scene.hashing import Hasher
+from burst.scene.trace import SceneTrace
+from burst.scene.upload import Uploaded, Watcher, upload_scene
+from burst.storage.storage import open_storage
+
+_TRIES = 3
+"""A farm that leaves when idle may go at the very moment when work comes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """A job that was submitted, and the farm that has it."""
+
+    farm: Farm
+    status: FarmStatus
+    uploaded: Uploaded
+    submitted: Submitted
+
+
+def storage_in_use(settings: FarmSettings) -> str:
+    """Return the storage of the farm that runs, or of the one that would be started."""
+    address = find_manager(settings.state_dir)
+    if address is None:
+        return storage_url(settings)
+    try:
+        with ManagerClient(address.console_url) as client:
+            return client.status().storage_url
+    except ManagerUnreachable:
+        return storage_url(settings)
+
+
+def upload(traced: SceneTrace, name: str, url: str, on_progress: Watcher) -> Uploaded:
+    """Upload a scene to the storage at ``url``; what is there already is not sent again.
+
+    Raises:
+        StorageError: the storage can't be written.
+        SceneError: a file can't be read, or changes while it is.
+    """
+    return upload_scene(
+        traced, name, open_storage(url), Hasher(default_cache_dir()), on_progress=on_progress
+    )
+
+
+def submit_render(
+    checked: CheckedRender,
+    settings: FarmSettings,
+    *,
+    on_progress: Watcher,
+    tell: Callable[[str], None],
+) -> Submission:
+    """Upload the scene, see to it that a farm runs, and submit the job.
+
+    The upload comes first: a farm that was started for it would be idle, and leave.
+
+    Raises:
+        StorageError: the scene can't be brought into the storage.
+        StateError: the farm can't be started.
+        ManagerError: the manager refused the job.
+    """
+    url = storage_in_use(settings)
+    uploaded = upload(checked.trace, checked.request.scene.stem, url, on_progress)
+    for tries_left in reversed(range(_TRIES)):
+        farm = ensure_farm(settings, implicit=True, blender=checked.program, tell=tell)
+        try:
+            with ManagerClient(farm.address.console_url) as client:
+                status = client.status()
+                if status.storage_url != url:
+                    url = status.storage_url
+                    uploaded = upload(checked.trace, checked.request.scene.stem, url, on_progress)
+                submitted = client.submit(_message(checked, uploaded.scene))
+        except ManagerUnreachable:
+            if not tries_left or is_locked(lock_path(settings.state_dir)):
+                raise
+            continue
+        return Submission(farm, status, uploaded, submitted)
+    raise ManagerUnreachable("the local farm leaves as soon as it has started")
+
+
+def _message(checked: CheckedRender, scene: SceneRef) -> SubmitJob:
+    request = checked.request
+    return SubmitJob(
+        name=checked.name,
+        scene=scene,
+        frames=str(checked.frames),
+        settings=checked.settings,
+        requirements=checked.requirements,
+        chunk=request.chunk,
+        priority=request.priority,
+        retry_limit=request.retries,
+        fps=checked.facts.fps,
+        output=str(checked.output),
+        new=request.new,
+    )

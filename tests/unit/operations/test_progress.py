@@ -1,0 +1,159 @@
+"""The reducer of watching; that the manager sends such events is in tests/integration."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from fake_manager import NOW, event, frame_view, job_view
+
+from burst.domain.transitions import AttemptStatus, JobStatus, WorkerStatus
+from burst.domain.workers import BlenderFacts
+from burst.operations.progress import (
+    WatchState,
+    after_asking,
+    after_event,
+    after_frames,
+    after_losing_touch,
+)
+from burst.protocol.messages import AttemptView, RenderProgress, WorkerView
+
+
+def settled(**changes: Any) -> WatchState:
+    """Return a state that has asked for everything."""
+    state, _ = after_asking(WatchState(job_view(**changes)), job_view(**changes), ())
+    return after_frames(state, ())[0]
+
+
+def worker(name: str, job_id: str | None) -> WorkerView:
+    progress = RenderProgress(attempt_id="a", job_id=job_id, frame=1) if job_id else None
+    return WorkerView(
+        name=name,
+        pool="local",
+        host="here",
+        pid=1,
+        status=WorkerStatus.BUSY,
+        blender=BlenderFacts(version=(3, 4, 1), kind="binary"),
+        threads=1,
+        memory_bytes=0,
+        registered_at=NOW,
+        silent_seconds=0,
+        frames_finished=0,
+        progress=progress,
+        statistics=None,
+    )
+
+
+def attempt(status: AttemptStatus, reason: str = "") -> AttemptView:
+    return AttemptView(
+        id="a",
+        task_index=0,
+        worker="local-1",
+        status=status,
+        reason=reason,
+        started_at=NOW,
+        ended_at=NOW,
+        peak_memory_bytes=0,
+    )
+
+
+def test_a_frame_event_is_only_a_reason_to_ask() -> None:
+    state, notes = after_event(settled(), event("frame", job_id="shot-abc234"))
+    assert state.frames_behind
+    assert notes == ()
+
+
+def test_frames_that_were_taken_in_are_not_asked_for_again() -> None:
+    state, notes = after_frames(settled(), (frame_view(1, 4), frame_view(2, 7)))
+    assert state.frames_seq == 7
+    assert not state.frames_behind
+    assert [note.kind for note in notes] == ["frame", "frame"]
+
+
+def test_no_new_frames_leave_the_sequence_where_it_was() -> None:
+    state, _ = after_frames(settled(), (frame_view(1, 4),))
+    assert after_frames(state, ())[0].frames_seq == 4
+
+
+def test_a_reset_asks_for_everything_anew() -> None:
+    state, _ = after_event(settled(), event("reset", seq=900))
+    assert state.all_behind
+    assert state.events_seq == 900
+
+
+def test_losing_touch_forgets_workers_but_not_what_was_brought() -> None:
+    state, _ = after_frames(settled(), (frame_view(1, 4),))
+    lost = after_losing_touch(state)
+    assert lost.all_behind
+    assert lost.frames_behind
+    assert lost.frames_seq == 4
+
+
+def test_events_of_other_jobs_change_nothing() -> None:
+    before = settled()
+    other = job_view(id="other-xyz", status=JobStatus.FAILED)
+    after, notes = after_event(before, event("job", job_id=other.id, job=other))
+    assert after.job == before.job
+    assert notes == ()
+
+
+@pytest.mark.parametrize(
+    "status", [JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELED], ids=str
+)
+def test_a_job_that_ended_is_over_only_when_its_last_frames_are_taken_in(
+    status: JobStatus,
+) -> None:
+    job = job_view(status=status)
+    state, notes = after_event(settled(), event("job", job_id=job.id, job=job))
+    assert not state.ended
+    assert str(status) in notes[0].text
+    assert after_frames(state, ())[0].ended
+
+
+def test_a_job_that_was_requeued_is_not_over() -> None:
+    state = settled(status=JobStatus.FAILED)
+    assert state.ended
+    state, _ = after_event(state, event("job", job_id="shot-abc234", job=job_view()))
+    assert not state.ended
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        (AttemptStatus.FAILED, "failed"),
+        (AttemptStatus.OUT_OF_MEMORY, "memory"),
+        (AttemptStatus.LOST, "lost"),
+        (AttemptStatus.INTERRUPTED, "interrupted"),
+    ],
+)
+def test_trouble_is_told_with_its_reason(status: AttemptStatus, words: str) -> None:
+    happened = event("attempt", job_id="shot-abc234", attempt=attempt(status, "no camera"))
+    _, (note,) = after_event(settled(), happened)
+    assert words in note.text
+    assert "no camera" in note.text
+    assert note.kind == "trouble"
+
+
+@pytest.mark.parametrize("status", [AttemptStatus.ACTIVE, AttemptStatus.COMPLETED], ids=str)
+def test_what_goes_well_is_not_told_as_trouble(status: AttemptStatus) -> None:
+    happened = event("attempt", job_id="shot-abc234", attempt=attempt(status))
+    assert after_event(settled(), happened)[1] == ()
+
+
+def test_only_workers_that_render_this_job_are_shown() -> None:
+    mine, other = worker("w1", "shot-abc234"), worker("w2", "other")
+    state, _ = after_asking(settled(), job_view(), (mine, other))
+    assert set(state.workers) == {"w1"}
+    state, _ = after_event(state, event("worker", worker=worker("w2", "shot-abc234")))
+    assert set(state.workers) == {"w1", "w2"}
+    state, _ = after_event(state, event("worker", worker=worker("w1", None)))
+    assert set(state.workers) == {"w2"}
+    state, _ = after_event(state, event("worker", worker_name="w2"))
+    assert set(state.workers) == set()
+
+
+def test_warnings_of_a_frame_are_told() -> None:
+    frame = frame_view(3, 1).model_copy(update={"warnings": ("a texture is pink",)})
+    _, notes = after_frames(settled(), (frame,))
+    assert notes[-1].text == "frame 3: a texture is pink"
+    assert notes[-1].kind == "trouble"

@@ -1,0 +1,90 @@
+"""What a job came to, and which exit status that is."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+from fake_manager import NOW, job_view
+
+from burst.domain.transitions import AttemptStatus, JobStatus, TaskStatus
+from burst.errors import EXIT_JOB_CANCELED, EXIT_JOB_FAILED
+from burst.operations.summary import error_of, summarize
+from burst.protocol.messages import AttemptView, TaskView
+
+
+def failed_task(index: int) -> TaskView:
+    attempts = tuple(
+        AttemptView(
+            id=f"a{number}",
+            task_index=index,
+            worker="local-1",
+            status=AttemptStatus.FAILED,
+            reason=reason,
+            started_at=NOW,
+            ended_at=NOW,
+            peak_memory_bytes=0,
+        )
+        for number, reason in enumerate(("first reason", "last reason"))
+    )
+    return TaskView(
+        index=index,
+        frames=str(index + 1),
+        status=TaskStatus.FAILED,
+        failures=2,
+        attempts=attempts,
+    )
+
+
+def test_a_completed_job_is_no_error_and_has_its_time() -> None:
+    job = job_view(status=JobStatus.COMPLETED, ended_at=NOW + timedelta(seconds=90))
+    summary = summarize(job, (), Path("/out"))
+    assert summary.seconds == 90
+    assert error_of(summary) is None
+
+
+def test_a_job_that_never_started_has_no_time() -> None:
+    assert summarize(job_view(started_at=None), (), None).seconds is None
+
+
+def test_a_failed_job_names_its_frames_their_last_reasons_and_the_log() -> None:
+    job = job_view(status=JobStatus.FAILED, frames_published=1)
+    error = error_of(summarize(job, (failed_task(1),), None))
+    assert error is not None
+    assert error.exit_status == EXIT_JOB_FAILED
+    assert "frame 2: last reason" in error.message
+    assert "first reason" not in error.message
+    assert f"burst logs {job.id}" in (error.hint or "")
+
+
+def test_a_job_with_many_failures_names_a_few_and_counts_the_rest() -> None:
+    tasks = tuple(failed_task(index) for index in range(9))
+    error = error_of(summarize(job_view(status=JobStatus.FAILED), tasks, None))
+    assert error is not None
+    assert "and 4 more" in error.message
+
+
+def test_a_canceled_job_has_an_exit_status_of_its_own() -> None:
+    error = error_of(summarize(job_view(status=JobStatus.CANCELED), (), None))
+    assert error is not None
+    assert error.exit_status == EXIT_JOB_CANCELED
+
+
+def test_what_programs_read_has_these_keys() -> None:
+    job = job_view(status=JobStatus.FAILED, frames_published=1, ended_at=NOW)
+    assert summarize(job, (failed_task(1),), Path("/out")).as_json() == {
+        "job": "shot-abc234",
+        "name": "shot",
+        "status": "failed",
+        "frames": "1-2",
+        "frame_count": 2,
+        "frames_published": 1,
+        "seconds": 0,
+        "seconds_per_frame": None,
+        "slowest_frame": None,
+        "slowest_frame_seconds": None,
+        "retries": 0,
+        "interruptions": 0,
+        "failed": [{"frames": "2", "reason": "last reason"}],
+        "output": "/out",
+    }
