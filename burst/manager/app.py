@@ -18,11 +18,12 @@ import uvloop
 from starlette.types import ASGIApp
 
 import burst
+from burst.config.machine import available_cores
 from burst.errors import DatabaseUnavailable, StateError
 from burst.manager import state_dir
 from burst.manager.api.apps import Parts, create_console_app, create_worker_app
 from burst.manager.autoscaler.loop import POOL, Autoscaler
-from burst.manager.autoscaler.processes import ProcessProvider, available_cores
+from burst.manager.autoscaler.processes import ProcessProvider
 from burst.manager.clock import Clock, SystemClock
 from burst.manager.database.database import Database
 from burst.manager.farm import Farm
@@ -171,7 +172,7 @@ class _Manager:
             "BURST_MANAGER_URL": url_of(self._sockets.workers),
             "BURST_WORKER_TOKEN": self._token,
             "BURST_STORAGE_URL": self._farm.storage.url,
-            "BURST_POOL": POOL,
+            "BURST_WORKER_POOL": POOL,
             "BURST_LOG_LEVEL": self._settings.log_level,
         }
         if self._settings.blender:

@@ -18,8 +18,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import psutil
-
+from burst.config.machine import available_cores, memory_limit_bytes
 from burst.errors import ToolError
 from burst.manager.autoscaler.provider import Capacity, StartedWorker
 from burst.manager.state_dir import is_locked
@@ -51,7 +50,7 @@ class ProcessProvider:
     def capacity(self) -> Capacity:
         """Return the cores and the memory of this machine, or of the cgroup it gives us."""
         return Capacity(
-            cores=available_cores(), memory_bytes=memory_limit(), boot_seconds=BOOT_SECONDS
+            cores=available_cores(), memory_bytes=memory_limit_bytes(), boot_seconds=BOOT_SECONDS
         )
 
     def start(self, name: str, threads: int) -> None:
@@ -119,7 +118,7 @@ class ProcessProvider:
             env={
                 **inherited,
                 **self._environment,
-                "BURST_NAME": name,
+                "BURST_WORKER_NAME": name,
                 "BURST_WORK_DIR": str(home),
                 "BURST_THREADS": str(threads),
             },
@@ -146,21 +145,3 @@ class ProcessProvider:
             if errors:
                 return errors[-1].removeprefix("error:").strip()
         return f"exit status {status}"
-
-
-def available_cores() -> int:
-    """Return the cores this process may use: its affinity, cut by the cgroup's quota."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    with contextlib.suppress(OSError, ValueError):
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text(encoding="utf-8").split()
-        return max(1, min(cores or 1, -(-int(quota) // int(period))))
-    return cores or 1
-
-
-def memory_limit() -> int:
-    """Return the bytes of memory this process may use: the machine's, cut by the cgroup's."""
-    total = int(psutil.virtual_memory().total)
-    with contextlib.suppress(OSError, ValueError):
-        limit = Path("/sys/fs/cgroup/memory.max").read_text(encoding="utf-8").strip()
-        return min(total, int(limit))
-    return total

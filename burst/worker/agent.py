@@ -1,0 +1,260 @@
+"""The worker's program: register, claim, render, leave.
+
+Three threads: the main one claims and renders, the courier talks to the manager, the
+finisher proves, uploads and publishes. A fourth appears when the machine is taken away.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import logging
+import os
+import shutil
+import signal
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import FrameType
+
+from burst.config.farm import default_cache_dir
+from burst.config.machine import memory_limit_bytes
+from burst.domain.workers import BlenderFacts
+from burst.errors import ConfigError, ManagerUnreachable, StateError
+from burst.protocol.client import ManagerClient
+from burst.protocol.messages import AttemptEnded, Registered, RegisterWorker
+from burst.storage.storage import Storage, open_storage
+from burst.worker.blender import Blender
+from burst.worker.courier import Courier
+from burst.worker.discovery import find_blender, probe_blender
+from burst.worker.finisher import Finisher
+from burst.worker.held import HeldAttempts
+from burst.worker.outbox import Outbox
+from burst.worker.session import Session
+from burst.worker.settings import WorkerSettings
+
+log = logging.getLogger(__name__)
+
+POLL_SECONDS = 10.0
+"""How long a claim stays open while there is no task."""
+
+FINISH_SECONDS = 3.0
+"""What rendered frames have to be published when the machine is taken away. Together with
+the sign-off it stays well inside the 15 s that GKE leaves a pod."""
+
+SETTLE_SECONDS = 120.0
+"""What they have when the worker leaves by itself."""
+
+LOOK_SECONDS = 0.05
+
+
+def run_worker(settings: WorkerSettings) -> int:
+    """Run a worker until it has nothing to do or is told to leave; return its exit status.
+
+    Raises:
+        BurstError: there is no usable Blender, storage or work folder.
+        ManagerUnreachable: the manager was away for too long.
+    """
+    program = find_blender(settings.blender)
+    facts = probe_blender(program, cache=default_cache_dir())
+    if settings.storage_url is None:
+        raise ConfigError("a worker needs BURST_STORAGE_URL: where scenes and frames live")
+    storage = open_storage(settings.storage_url)
+    token = settings.worker_token.get_secret_value() if settings.worker_token else None
+    with _held_home(settings.home), ManagerClient(settings.manager_url, token) as client:
+        return _Agent(settings, storage, client, program, facts).run()
+
+
+class _Agent:
+    """All parts of one running worker."""
+
+    def __init__(
+        self,
+        settings: WorkerSettings,
+        storage: Storage,
+        client: ManagerClient,
+        program: Path,
+        facts: BlenderFacts,
+    ) -> None:
+        self._settings = settings
+        self._facts = facts
+        self._memory_bytes = settings.memory_limit_bytes or memory_limit_bytes()
+        self._held = HeldAttempts()
+        scratch = settings.home / "scratch"
+        self._finisher = Finisher(storage, self._held, settings.verify, scratch)
+        self._outbox = Outbox(settings.home / "outbox")
+        self._courier = Courier(
+            client,
+            self._outbox,
+            self._held,
+            settings.manager_away_seconds,
+            self._finisher.on_verdict,
+            self._on_cancel,
+        )
+        blender = Blender(
+            program,
+            facts,
+            scratch=scratch / "blender",
+            threads=settings.threads,
+            memory_limit_bytes=self._memory_bytes,
+            first_progress_seconds=settings.first_progress_seconds,
+            progress_seconds=settings.progress_seconds,
+            on_line=lambda text: self._session.hear(text),
+        )
+        self._session = Session(blender, storage, self._courier, self._finisher, settings.home)
+        self._preempted = threading.Event()
+        self._evacuated = threading.Event()
+
+    def run(self) -> int:
+        """Work until it is time to leave."""
+        threading.Thread(target=self._evacuate, name="preemption", daemon=True).start()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._on_signal)
+        self._finisher.start(self._courier)
+        try:
+            reason = self._serve()
+        finally:
+            self._session.close()
+            shutil.rmtree(self._settings.home / "scratch", ignore_errors=True)
+        log.info("worker leaves: %s", reason)
+        return 0
+
+    def _serve(self) -> str:
+        """Register and work, and again if the manager gave this worker up meanwhile."""
+        while True:
+            self._courier.deliver_leftovers()
+            terms = self._courier.register(self._introduction())
+            log.info("worker %s registered", self._settings.worker_name)
+            reason = self._work(terms)
+            if self._preempted.is_set():
+                self._evacuated.wait()
+                return reason
+            if not self._courier.orders.gone.is_set():
+                break
+            log.warning("the manager gave this worker up; starting afresh")
+            self._drop_everything()
+        if self._courier.orders.away.is_set():
+            self._finisher.stop()
+            seconds = self._settings.manager_away_seconds
+            raise ManagerUnreachable(f"the manager was away for more than {seconds:.0f} s")
+        self._settle(SETTLE_SECONDS)
+        self._courier.sign_off(reason)
+        return reason
+
+    def _work(self, terms: Registered) -> str:
+        """Claim and render until there is a reason to stop; return it."""
+        idle_since = time.monotonic()
+        while (reason := self._reason_to_stop()) is None:
+            idle_exit = terms.idle_exit_seconds
+            idle_left = POLL_SECONDS
+            if idle_exit is not None:
+                idle_left = idle_exit - (time.monotonic() - idle_since)
+            assignment = self._courier.claim(min(POLL_SECONDS, max(0.0, idle_left)))
+            if assignment is not None:
+                # The courier holds what it claims, so it can't be missing here.
+                held = self._held.get(assignment.attempt_id)
+                if held and not self._preempted.is_set():
+                    self._session.render(held)
+                idle_since = time.monotonic()
+            elif idle_left <= 0 and not len(self._held):
+                return "nothing to do"
+        return reason
+
+    def _reason_to_stop(self) -> str | None:
+        orders = self._courier.orders
+        if self._preempted.is_set():
+            return "preempted"
+        if orders.gone.is_set():
+            return "given up by the manager"
+        if orders.away.is_set():
+            return "the manager is away"
+        if orders.drain.is_set():
+            return "drained"
+        return None
+
+    def _drop_everything(self) -> None:
+        """Forget what was held: the manager has given it to others."""
+        self._held.end(self._held.ids())
+        self._finisher.wait_until_idle(SETTLE_SECONDS)
+        for attempt_id in self._held.ids():
+            self._held.drop(attempt_id)
+
+    def _on_cancel(self, attempt_ids: tuple[str, ...]) -> None:
+        """Stop what the manager does not want any more; what is rendered awaits its verdict."""
+        for held in self._held.end(attempt_ids):
+            if not self._finisher.has(held):
+                self._held.drop(held.assignment.attempt_id)
+        self._session.cancel(attempt_ids)
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        # Only this here: the main thread may hold any lock at this moment.
+        self._preempted.set()
+
+    def _evacuate(self) -> None:
+        """When the machine is taken away: interrupt, say so, publish what is rendered, leave."""
+        self._preempted.wait()
+        unfinished = [held for held in self._held.all() if not self._finisher.has(held)]
+        for held in unfinished:
+            assignment = held.assignment
+            held.over.set()
+            self._courier.report(
+                AttemptEnded(
+                    job_id=assignment.job_id,
+                    attempt_id=assignment.attempt_id,
+                    token=assignment.token,
+                    outcome="interrupted",
+                    reason="the worker was told to leave",
+                )
+            )
+        self._settle(FINISH_SECONDS, stop_rendering=True)
+        self._finisher.stop()
+        self._courier.sign_off("told to leave")
+        self._evacuated.set()
+
+    def _settle(self, seconds: float, *, stop_rendering: bool = False) -> None:
+        """Wait until every rendered frame is published and every report answered."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            if stop_rendering:
+                # Again and again: the main thread may just be starting another Blender.
+                self._session.stop()
+            if self._finisher.wait_until_idle(LOOK_SECONDS) and not len(self._outbox):
+                return
+            time.sleep(LOOK_SECONDS)
+
+    def _introduction(self) -> RegisterWorker:
+        return RegisterWorker(
+            name=self._settings.worker_name,
+            pool=self._settings.worker_pool,
+            host=socket.gethostname(),
+            pid=os.getpid(),
+            blender=self._facts,
+            threads=self._settings.threads,
+            memory_bytes=self._memory_bytes,
+        )
+
+
+@contextlib.contextmanager
+def _held_home(home: Path) -> Iterator[None]:
+    """Hold the work folder for this worker alone, and clear what an earlier life left in it."""
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        lock = os.open(home / "worker.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise StateError(
+            f"can't use {home} as a worker's folder: {error.strerror}",
+            hint="name another one with BURST_WORK_DIR",
+        ) from error
+    try:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise StateError(
+                f"another worker uses {home}", hint="name another folder with BURST_WORK_DIR"
+            ) from error
+        shutil.rmtree(home / "scratch", ignore_errors=True)
+        yield
+    finally:
+        os.close(lock)

@@ -1,0 +1,265 @@
+"""Finishes rendered frames while the next one renders: prove, upload, report, publish.
+
+One thread, one step at a time, in this order for each frame:
+
+1. every file is proven whole, hashed, and uploaded under the attempt's own name;
+2. the frame is reported; the manager commits it and answers *publish*, or *drop*;
+3. `Storage.publish` gives the files their final names: here a frame becomes visible;
+4. that is reported too.
+
+Whatever is repeated after a crash or a lost answer changes nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import queue
+import shutil
+import threading
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from burst.errors import StorageConflict, StorageError
+from burst.protocol.messages import (
+    AttemptEnded,
+    FrameFinished,
+    FramePublished,
+    OutputFile,
+    Report,
+    Verdict,
+)
+from burst.storage import layout
+from burst.storage.storage import Storage
+from burst.worker.blender import LoadedScene, RenderedFrame
+from burst.worker.courier import Courier
+from burst.worker.held import Held, HeldAttempts
+from burst.worker.preview import make_preview
+from burst.worker.proof import NotWhole, deep, prove
+
+log = logging.getLogger(__name__)
+
+FRAMES_WAITING_MAX = 3
+"""Rendered frames that may wait here; more, and rendering waits for the storage."""
+
+UPLOAD_PAUSES_SECONDS = (0.5, 2.0, 5.0)
+"""Pauses between tries of an upload, before the attempt is given up."""
+
+PUBLISH_PAUSE_SECONDS = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """A frame that Blender has written to scratch."""
+
+    held: Held
+    scene: LoadedScene
+    frame: RenderedFrame
+    folder: Path
+    """Scratch folder of this frame alone."""
+
+
+class Finisher:
+    """The steps between Blender and a visible frame."""
+
+    def __init__(
+        self,
+        storage: Storage,
+        held: HeldAttempts,
+        verify: Literal["structure", "deep"],
+        scratch: Path,
+    ) -> None:
+        """Finish frames into ``storage``; call `start` before anything is handed in."""
+        self._storage = storage
+        self._held = held
+        self._verify = verify
+        self._scratch = scratch
+        self._courier: Courier | None = None
+        self._steps: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self._places = threading.BoundedSemaphore(FRAMES_WAITING_MAX)
+        self._open_steps = 0
+        self._handed_in: Counter[str] = Counter()
+        self._idle = threading.Condition()
+        self._stopping = threading.Event()
+
+    def start(self, courier: Courier) -> None:
+        """Start the thread; reports go out by ``courier``."""
+        self._courier = courier
+        threading.Thread(target=self._run, name="finisher", daemon=True).start()
+
+    def hand_in(self, rendered: Rendered) -> None:
+        """Take a rendered frame; blocks while too many wait."""
+        self._places.acquire()
+        with self._idle:
+            self._handed_in[rendered.held.assignment.attempt_id] += 1
+        self._add(lambda: self._finish(rendered))
+
+    def on_verdict(self, report: Report, verdict: Verdict) -> None:
+        """Do what the manager answered to a report."""
+        if isinstance(report, FrameFinished):
+            self._held.settle_frame(report.attempt_id, report.frame)
+            self._let_go(report.attempt_id)
+            if verdict.answer == "publish":
+                self._add(lambda: self._publish(report, verdict))
+            elif verdict.answer == "drop":
+                self._add(lambda: self._discard(report.job_id, report.attempt_id, report.files))
+        elif isinstance(report, AttemptEnded):
+            self._held.drop(report.attempt_id)
+
+    def has(self, held: Held) -> bool:
+        """Say whether rendered frames of an attempt await their verdict."""
+        with self._idle:
+            return self._handed_in[held.assignment.attempt_id] > 0
+
+    def wait_until_idle(self, seconds: float) -> bool:
+        """Return whether everything handed in is done, waiting for at most ``seconds``."""
+        with self._idle:
+            return self._idle.wait_for(lambda: self._open_steps == 0, seconds)
+
+    def _let_go(self, attempt_id: str) -> None:
+        with self._idle:
+            self._handed_in[attempt_id] -= 1
+            if self._handed_in[attempt_id] <= 0:
+                del self._handed_in[attempt_id]
+
+    def stop(self) -> None:
+        """Give up steps that are being tried again."""
+        self._stopping.set()
+
+    def _add(self, step: Callable[[], None]) -> None:
+        with self._idle:
+            self._open_steps += 1
+        self._steps.put(step)
+
+    def _run(self) -> None:
+        while True:
+            step = self._steps.get()
+            try:
+                step()
+            except (OSError, StorageError) as error:
+                log.warning("finishing a frame: %s", error)
+            finally:
+                with self._idle:
+                    self._open_steps -= 1
+                    self._idle.notify_all()
+
+    def _finish(self, rendered: Rendered) -> None:
+        """Steps 1 and 2."""
+        try:
+            self._report(self._prove_and_upload(rendered))
+        except NotWhole as error:
+            frame = rendered.frame.frame
+            self._fail(rendered, f"frame {frame} is not whole: {error}")
+        except (OSError, StorageError) as error:
+            self._fail(rendered, str(error))
+        finally:
+            shutil.rmtree(rendered.folder, ignore_errors=True)
+            self._places.release()
+
+    def _prove_and_upload(self, rendered: Rendered) -> FrameFinished:
+        assignment, frame = rendered.held.assignment, rendered.frame
+        files = []
+        for number, path in enumerate(frame.files):
+            self._prove(path, rendered.scene, is_main=number == 0)
+            name = path.relative_to(rendered.folder).as_posix()
+            with path.open("rb") as file:
+                sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+            self._upload(path, layout.attempt(assignment.job_id, assignment.attempt_id, name))
+            files.append(OutputFile(name=name, size=path.stat().st_size, sha256=sha256))
+        if assignment.preview:
+            self._make_preview(assignment.job_id, frame)
+        return FrameFinished(
+            job_id=assignment.job_id,
+            attempt_id=assignment.attempt_id,
+            token=assignment.token,
+            frame=frame.frame,
+            files=tuple(files),
+            render_seconds=frame.render_seconds,
+            peak_memory_bytes=frame.peak_memory_bytes,
+            warnings=frame.warnings,
+        )
+
+    def _prove(self, path: Path, scene: LoadedScene, *, is_main: bool) -> None:
+        if is_main:
+            prove(path, scene.file_format, scene.width, scene.height)
+        else:
+            prove(path, None, None, None)
+        if self._verify == "deep":
+            deep(path)
+
+    def _upload(self, path: Path, name: str) -> None:
+        for pause in (*UPLOAD_PAUSES_SECONDS, None):
+            try:
+                self._storage.put_file(path, name)
+            except StorageError as error:
+                if pause is None or self._stopping.wait(pause):
+                    raise
+                log.warning("%s; trying again", error)
+            else:
+                return
+
+    def _make_preview(self, job_id: str, frame: RenderedFrame) -> None:
+        """A preview is a courtesy: a frame is good without one."""
+        target = self._scratch / f"preview-{frame.frame}.jpg"
+        try:
+            if make_preview(frame.files[0], target):
+                self._storage.put_file(target, layout.preview(job_id, frame.frame))
+        except (OSError, StorageError) as error:
+            log.warning("no preview of frame %s: %s", frame.frame, error)
+        finally:
+            target.unlink(missing_ok=True)
+
+    def _publish(self, report: FrameFinished, verdict: Verdict) -> None:
+        """Steps 3 and 4. Tried until it succeeds: the manager counts on it, or does it itself."""
+        while True:
+            try:
+                for file in report.files:
+                    self._storage.publish(
+                        layout.attempt(report.job_id, report.attempt_id, file.name),
+                        layout.render(report.job_id, file.name),
+                        file.sha256,
+                        verdict.replaces.get(file.name),
+                    )
+            except StorageConflict:
+                raise
+            except StorageError as error:
+                log.warning("%s; trying again", error)
+                if self._stopping.wait(PUBLISH_PAUSE_SECONDS):
+                    raise
+            else:
+                break
+        self._report(
+            FramePublished(
+                job_id=report.job_id,
+                attempt_id=report.attempt_id,
+                token=report.token,
+                frame=report.frame,
+            )
+        )
+
+    def _discard(self, job_id: str, attempt_id: str, files: tuple[OutputFile, ...]) -> None:
+        """Delete uploads of an attempt that is not current any more."""
+        for file in files:
+            self._storage.delete(layout.attempt(job_id, attempt_id, file.name))
+
+    def _fail(self, rendered: Rendered, reason: str) -> None:
+        assignment = rendered.held.assignment
+        self._let_go(assignment.attempt_id)
+        rendered.held.over.set()
+        self._report(
+            AttemptEnded(
+                job_id=assignment.job_id,
+                attempt_id=assignment.attempt_id,
+                token=assignment.token,
+                outcome="failed",
+                reason=reason,
+                peak_memory_bytes=rendered.frame.peak_memory_bytes,
+            )
+        )
+
+    def _report(self, report: Report) -> None:
+        assert self._courier is not None  # noqa: S101 - `start` comes first
+        self._courier.report(report)

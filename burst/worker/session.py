@@ -1,0 +1,159 @@
+"""Renders the tasks of one scene after the other, with a Blender that stays open.
+
+On the agent's main thread: Blender lives no longer than the thread that started it.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import threading
+from datetime import UTC, datetime
+from pathlib import Path
+
+from burst.domain.jobs import SceneRef
+from burst.errors import BurstError
+from burst.protocol.messages import AttemptEnded, LogLine, RenderProgress
+from burst.scene.checkout import CheckedOut, checkout
+from burst.storage.storage import Storage
+from burst.worker.blender import Blender, BlenderFailed, LoadedScene, Progress
+from burst.worker.courier import Courier
+from burst.worker.finisher import Finisher, Rendered
+from burst.worker.held import Held
+
+log = logging.getLogger(__name__)
+
+
+class Session:
+    """One Blender, and the scene that it has open."""
+
+    def __init__(
+        self, blender: Blender, storage: Storage, courier: Courier, finisher: Finisher, home: Path
+    ) -> None:
+        """Check scenes out and render below ``home``."""
+        self._blender = blender
+        self._storage = storage
+        self._courier = courier
+        self._finisher = finisher
+        self._scenes = home / "scenes"
+        self._scratch = home / "scratch"
+        self._lock = threading.Lock()
+        self._current: Held | None = None
+        self._frame: int | None = None
+        self._checked_out: tuple[SceneRef, CheckedOut] | None = None
+        self._told: LoadedScene | None = None
+
+    def render(self, held: Held) -> None:
+        """Render every frame of an attempt, or report why not. Never raises `BlenderFailed`."""
+        with self._lock:
+            self._current = held
+        try:
+            loaded = self._load(held)
+            for frame in held.assignment.frames:
+                if held.over.is_set():
+                    return
+                self._render_frame(held, loaded, frame)
+        except BlenderFailed as failure:
+            self._report_failure(held, failure.outcome, failure.reason)
+        except (BurstError, OSError) as error:
+            self._report_failure(held, "failed", str(error))
+        finally:
+            with self._lock:
+                self._current = None
+            self._frame = None
+            self._courier.progress = None
+
+    def cancel(self, attempt_ids: tuple[str, ...]) -> None:
+        """Stop rendering attempts that are not current; from any thread."""
+        with self._lock:
+            current = self._current
+            if current and current.assignment.attempt_id in attempt_ids:
+                current.over.set()
+                self._blender.kill()
+
+    def stop(self) -> None:
+        """Stop whatever is being rendered; from any thread."""
+        self._blender.kill()
+
+    def close(self) -> None:
+        """Let Blender go."""
+        self._blender.close()
+
+    def hear(self, text: str) -> None:
+        """Bring a line that Blender printed to the job's log."""
+        current = self._current
+        self._log("info", text, current)
+
+    def _load(self, held: Held) -> LoadedScene:
+        assignment = held.assignment
+        scene = self._check_out(assignment.scene)
+        loaded = self._blender.load(scene.blend, assignment.settings, scene.remap)
+        if loaded is not self._told:
+            self._told = loaded
+            self._log("info", f"scene loaded in {loaded.load_seconds:.1f} s", held)
+            for warning in loaded.warnings:
+                self._log("warning", warning, held)
+        return loaded
+
+    def _check_out(self, scene: SceneRef) -> CheckedOut:
+        if self._checked_out and self._checked_out[0] == scene:
+            return self._checked_out[1]
+        folder = self._scenes / f"{scene.name}-{scene.version}"
+        # One scene at a time: the disk of a worker is small.
+        for former in self._scenes.iterdir() if self._scenes.exists() else ():
+            if former != folder:
+                self._blender.close()
+                shutil.rmtree(former, ignore_errors=True)
+        checked_out = checkout(scene, self._storage, folder)
+        self._checked_out = scene, checked_out
+        return checked_out
+
+    def _render_frame(self, held: Held, loaded: LoadedScene, frame: int) -> None:
+        folder = self._scratch / held.assignment.attempt_id / str(frame)
+        self._frame = frame
+        rendered = self._blender.render(frame, folder, lambda step: self._progress(held, step))
+        self._log("info", f"rendered in {rendered.render_seconds:.2f} s", held)
+        self._finisher.hand_in(Rendered(held, loaded, rendered, folder))
+
+    def _progress(self, held: Held, progress: Progress) -> None:
+        self._courier.progress = RenderProgress(
+            attempt_id=held.assignment.attempt_id,
+            job_id=held.assignment.job_id,
+            frame=progress.frame,
+            sample=progress.sample,
+            samples=progress.samples,
+            elapsed_seconds=progress.elapsed_seconds,
+            memory_bytes=progress.memory_bytes,
+            step=progress.step[:200],
+        )
+
+    def _report_failure(self, held: Held, outcome: str, reason: str) -> None:
+        if held.over.is_set():
+            # The manager, or the finisher, has ended it already.
+            return
+        held.over.set()
+        log.warning("attempt %s %s: %s", held.assignment.attempt_id, outcome, reason)
+        self._courier.report(
+            AttemptEnded.model_validate(
+                {
+                    "job_id": held.assignment.job_id,
+                    "attempt_id": held.assignment.attempt_id,
+                    "token": held.assignment.token,
+                    "outcome": outcome,
+                    "reason": reason,
+                }
+            )
+        )
+
+    def _log(self, level: str, text: str, held: Held | None) -> None:
+        if held is None:
+            return
+        line = {
+            "at": datetime.now(UTC),
+            "level": level,
+            "text": text[:4000],
+            "job_id": held.assignment.job_id,
+            "attempt_id": held.assignment.attempt_id,
+            "frame": self._frame,
+        }
+        self._courier.log(LogLine.model_validate(line))

@@ -1,0 +1,80 @@
+"""Settings of a worker."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+from pathlib import Path
+from typing import ClassVar, Literal
+
+from pydantic import Field, SecretStr, field_validator
+
+from burst.config.farm import default_state_dir
+from burst.config.load import Settings
+
+
+def _default_name() -> str:
+    host = re.sub(r"[^a-z0-9-]+", "-", platform.node().lower()).strip("-") or "worker"
+    return f"{host[:40]}-{os.getpid()}"
+
+
+class WorkerSettings(Settings):
+    """What a worker needs to know."""
+
+    table: ClassVar[str] = "worker"
+
+    manager_url: str = "http://127.0.0.1:8081"
+    """The manager's workers' listener."""
+
+    worker_token: SecretStr | None = None
+    """Secret that the manager asks for."""
+
+    storage_url: str | None = None
+    """Directory where scenes and frames live: the same that the manager uses."""
+
+    blender: str | None = None
+    """A ``blender`` program, or the ``python`` of an environment that has the ``bpy`` wheel. By
+    default the ``blender`` on PATH, else the newest such environment in burst's cache."""
+
+    worker_name: str = Field(default_factory=_default_name, pattern=r"\A[a-z0-9][a-z0-9.-]{0,62}\Z")
+    """Name in the farm; another worker of that name is given up. By default host and pid."""
+
+    worker_pool: str = "by-hand"
+    """Worker pool that it belongs to."""
+
+    work_dir: Path | None = None
+    """Folder for scenes, scratch and outbox; by default one for the name in the state folder."""
+
+    threads: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1)
+    """CPU threads to render with."""
+
+    memory_limit_bytes: int = Field(default=0, ge=0)
+    """Memory that Blender may take; 0 is all that the machine or its cgroup has."""
+
+    manager_away_seconds: float = Field(default=600.0, gt=0)
+    """Stop when the manager did not answer for so long. Ten minutes outlast the time that a
+    disk takes to move with the manager to another machine."""
+
+    first_progress_seconds: float = Field(default=1800.0, gt=0)
+    """Blender is taken for hung when it neither says anything nor computes for so long while
+    it loads a scene or renders its first frame."""
+
+    progress_seconds: float = Field(default=600.0, gt=0)
+    """The same for later frames."""
+
+    verify: Literal["structure", "deep"] = "structure"
+    """How outputs are proven whole: by structure and checksums, or by decoding them too."""
+
+    log_level: str = Field(default="info", pattern="^(debug|info|warning|error)$")
+    """How much the worker logs."""
+
+    @field_validator("work_dir")
+    @classmethod
+    def _absolute(cls, path: Path | None) -> Path | None:
+        return path.expanduser().absolute() if path else None
+
+    @property
+    def home(self) -> Path:
+        """Where this worker keeps what it needs."""
+        return self.work_dir or default_state_dir() / "own-workers" / self.worker_name
