@@ -39,7 +39,7 @@ class Message(BaseModel):
 class RegisterWorker(Message):
     """``POST /worker/register``: here I am. A worker of that name that was known is gone."""
 
-    name: str = Field(pattern=r"\A[a-z0-9][a-z0-9.-]{0,62}\Z")
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9.-]{0,62}$")
     pool: str
     host: str
     pid: int

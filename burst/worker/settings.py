@@ -37,7 +37,7 @@ class WorkerSettings(Settings):
     """A ``blender`` program, or the ``python`` of an environment that has the ``bpy`` wheel. By
     default the ``blender`` on PATH, else the newest such environment in burst's cache."""
 
-    worker_name: str = Field(default_factory=_default_name, pattern=r"\A[a-z0-9][a-z0-9.-]{0,62}\Z")
+    worker_name: str = Field(default_factory=_default_name, pattern=r"^[a-z0-9][a-z0-9.-]{0,62}$")
     """Name in the farm; another worker of that name is given up. By default host and pid."""
 
     worker_pool: str = "by-hand"
