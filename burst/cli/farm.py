@@ -77,9 +77,9 @@ def status(
         else:
             console.tell("no local farm is running")
         return
-    from burst.protocol.client import ManagerClient
+    from burst.operations.connect import open_client
 
-    with ManagerClient(address.console_url) as client:
+    with open_client(address.console_url) as client:
         answer = client.status()
     if json:
         console.emit(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -29,16 +30,16 @@ def logs(
     """Print the log of a job or of a worker; with --json one JSON object a line."""
     import json as json_module
 
-    from burst.operations.jobs import job_or_worker, local_farm
+    from burst.operations.jobs import local_farm, read_log
 
     with local_farm(farm_settings(state_dir), console.tell) as (_, client):
-        found = job_or_worker(client, name)
-        if isinstance(found, str):
-            for text in client.worker_log(found, follow=follow):
-                console.say(json_module.dumps({"text": text}) if json else text)
-            return
-        for line in client.job_log(found.id, follow=follow):
-            console.say(line.model_dump_json() if json else as_text(line))
+        for line in read_log(client, name, follow=follow):
+            if isinstance(line, str):
+                console.say(json_module.dumps({"text": line}) if json else line)
+            else:
+                console.say(line.model_dump_json() if json else as_text(line))
+            if follow:
+                sys.stdout.flush()
 
 
 def as_text(line: LogLine) -> str:

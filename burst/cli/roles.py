@@ -53,6 +53,7 @@ def manager(
 ) -> None:
     """Run a manager here until it is told to stop. Other settings: burst config."""
     from burst.config.load import load
+    from burst.logs import configure
     from burst.manager.app import run_manager
     from burst.manager.settings import ManagerSettings
 
@@ -65,7 +66,9 @@ def manager(
         "workers": workers,
         "log_level": log_level,
     }
-    run_manager(load(ManagerSettings, given).settings)
+    settings = load(ManagerSettings, given).settings
+    configure("manager", settings.log_level)
+    run_manager(settings)
 
 
 def worker(
@@ -82,8 +85,11 @@ def worker(
 ) -> None:
     """Run a worker here until there is no work. Other settings: burst config."""
     from burst.config.load import load
+    from burst.logs import configure
     from burst.worker.agent import run_worker
     from burst.worker.settings import WorkerSettings
 
     given = {"manager_url": manager_url, "blender": blender}
-    raise typer.Exit(run_worker(load(WorkerSettings, given).settings))
+    settings = load(WorkerSettings, given).settings
+    configure("worker", settings.log_level)
+    raise typer.Exit(run_worker(settings))

@@ -9,10 +9,11 @@ from typing import Any
 from burst.cli import console, words
 from burst.cli.live import job_view
 from burst.config.farm import FarmSettings
+from burst.domain.transitions import JobStatus
 from burst.operations.frames import FrameFolder
 from burst.operations.summary import Summary, error_of, summarize
 from burst.operations.watch import Touch, watch_job
-from burst.protocol.messages import JobView, TaskView
+from burst.protocol.messages import JobView
 from burst.storage.storage import open_storage
 
 
@@ -36,9 +37,11 @@ def wait_for(
     """
     folder = FrameFolder(output, open_storage(storage_url), job.id)
     touch = Touch(settings, url)
+    if job.status is JobStatus.PAUSED:
+        console.tell(f"note: the job is paused, go on with it: burst jobs resume {job.id}")
     try:
         with job_view() as view:
-            job = watch_job(job, touch, folder, view).job
+            state = watch_job(job, touch, folder, view)
     except KeyboardInterrupt:
         console.tell()
         console.tell(f"left: job {job.id} goes on in the background")
@@ -46,7 +49,7 @@ def wait_for(
         if json:
             console.emit({**summarize(job, (), output).as_json(), **extra, "detached": True})
         return
-    finish(summarize(job, _tasks(touch, job), output), extra, json=json)
+    finish(summarize(state.job, state.attempted or (), output), extra, json=json)
 
 
 def finish(summary: Summary, extra: Mapping[str, Any], *, json: bool) -> None:
@@ -85,11 +88,3 @@ def summary_lines(summary: Summary) -> list[str]:
     if summary.output is not None and job.frames_published:
         lines.append(f"frames are in {summary.output}")
     return lines
-
-
-def _tasks(touch: Touch, job: JobView) -> tuple[TaskView, ...]:
-    """Ask for what failed; a farm that has left by now had nothing that failed to tell."""
-    if not job.tasks.failed:
-        return ()
-    with touch.client() as client:
-        return client.tasks(job.id)

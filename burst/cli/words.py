@@ -9,7 +9,7 @@ def duration(seconds: float | None) -> str:
     """Return e.g. ``4.2 s``, ``3:07`` or ``1:02:45``; ``-`` when unknown."""
     if seconds is None:
         return "-"
-    if seconds < 60:
+    if seconds < 59.95:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)

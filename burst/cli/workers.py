@@ -25,12 +25,12 @@ def _workers(context: typer.Context) -> None:
 def list_workers(state_dir: options.StateDir = None, json: options.Json = False) -> None:
     """List the workers that are here, and what they render."""
     from burst.manager.state_dir import find_manager
-    from burst.protocol.client import ManagerClient
+    from burst.operations.connect import open_client
 
     address = find_manager(farm_settings(state_dir).state_dir)
     workers: tuple[WorkerView, ...] = ()
     if address is not None:
-        with ManagerClient(address.console_url) as client:
+        with open_client(address.console_url) as client:
             workers = client.workers()
     if json:
         console.emit([worker.model_dump(mode="json") for worker in workers])
@@ -54,12 +54,12 @@ def drain(
     """Let a worker finish what it holds, then leave."""
     from burst.errors import NotFound
     from burst.manager.state_dir import find_manager
-    from burst.protocol.client import ManagerClient
+    from burst.operations.connect import open_client
 
     address = find_manager(farm_settings(state_dir).state_dir)
     if address is None:
         raise NotFound("no local farm is running, so there are no workers")
-    with ManagerClient(address.console_url) as client:
+    with open_client(address.console_url) as client:
         drained = client.drain(worker)
     if json:
         console.emit(drained.model_dump(mode="json"))

@@ -18,8 +18,8 @@ from burst.domain.workers import BlenderFacts
 from burst.errors import BurstError
 from burst.manager.state_dir import find_manager
 from burst.operations.check import prove_writable
+from burst.operations.connect import open_client
 from burst.operations.local_farm import storage_url
-from burst.protocol.client import ManagerClient
 from burst.worker.discovery import find_blender, probe_blender
 
 _DISK_FREE_BYTES = 2_000_000_000
@@ -120,7 +120,7 @@ def _farm(settings: FarmSettings) -> Finding:
     if address is None:
         return Finding("farm", "good", "none is running; a render starts one")
     try:
-        with ManagerClient(address.console_url) as client:
+        with open_client(address.console_url) as client:
             status = client.status()
     except BurstError as error:
         return Finding("farm", "bad", error.message, "stop it with: burst down --local")

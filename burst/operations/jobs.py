@@ -8,9 +8,10 @@ from contextlib import contextmanager
 from burst.config.farm import FarmSettings
 from burst.errors import NotFound
 from burst.manager.state_dir import database_path, is_locked, lock_path
+from burst.operations.connect import open_client
 from burst.operations.local_farm import Farm, ensure_farm
 from burst.protocol.client import ManagerClient
-from burst.protocol.messages import JobView
+from burst.protocol.messages import JobView, LogLine
 
 LAST = "last"
 """The job that was submitted last."""
@@ -39,7 +40,7 @@ def local_farm(
             hint="submit one: burst render SCENE.blend --local",
         )
     farm = ensure_farm(settings, implicit=True, tell=tell)
-    with ManagerClient(farm.address.console_url) as client:
+    with open_client(farm.address.console_url) as client:
         yield farm, client
 
 
@@ -57,12 +58,26 @@ def find_job(client: ManagerClient, named: str) -> JobView:
     return jobs[0]
 
 
-def job_or_worker(client: ManagerClient, named: str) -> JobView | str:
-    """Return the job, or the worker's name, that is meant.
+def read_log(client: ManagerClient, named: str, *, follow: bool) -> Iterator[LogLine | str]:
+    """Yield the log of a job as lines of its own, or that of a worker as text.
+
+    Args:
+        client: of the manager.
+        named: a job as for `find_job`, or the name of a worker, which may have left.
+        follow: go on until the job has ended, or the worker has gone.
 
     Raises:
         NotFound: neither a job nor a worker is called so.
     """
     if any(worker.name == named for worker in client.workers()):
-        return named
-    return find_job(client, named)
+        yield from client.worker_log(named, follow=follow)
+        return
+    try:
+        job = find_job(client, named)
+    except NotFound as error:
+        try:
+            yield from client.worker_log(named, follow=follow)
+        except NotFound:
+            raise error from None
+        return
+    yield from client.job_log(job.id, follow=follow)

@@ -25,13 +25,11 @@ from burst.errors import BurstError, ManagerUnreachable, StateError
 from burst.manager.state_dir import (
     Address,
     find_manager,
-    held_state_dir,
     is_locked,
-    last_address,
     lock_path,
     manager_log_path,
 )
-from burst.protocol.client import ManagerClient
+from burst.operations.connect import open_client
 
 START_SECONDS = 60.0
 """A manager is up in two seconds; a busy laptop with a large queue needs longer."""
@@ -44,6 +42,9 @@ IDLE_EXIT_SECONDS = 5
 
 _POLL_SECONDS = 0.05
 _LOG_LINES = 12
+LOST_RACE = "another manager runs"
+"""What a manager says that found the state directory held."""
+
 _SPAWNS = 3
 """A manager that is just leaving may hold the lock against the new one."""
 
@@ -81,6 +82,10 @@ def ensure_farm(
         StateError: it could not start; the message is the manager's own.
         ManagerUnreachable: it started, but does not answer.
     """
+    try:
+        settings.state_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _unusable(settings.state_dir, error) from error
     starter = _Starter(settings, implicit, blender, tell)
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
@@ -98,7 +103,7 @@ def ensure_farm(
 
 def was_stopped(state_dir: Path) -> bool:
     """Say whether the last farm here was stopped by ``burst down``, rather than killed."""
-    return last_address(state_dir) is None
+    return _stop_mark(state_dir).exists()
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,14 +131,22 @@ def stop_farm(state_dir: Path) -> Stopped | None:
             f"something holds {lock_path(state_dir)}, but no manager said where it is",
             hint="it may be starting: try again in a moment",
         )
+    _stop_mark(state_dir).touch()
     _send(address.pid, signal.SIGTERM)
     killed = not _gone(state_dir, STOP_SECONDS)
     if killed:
         _send(address.pid, signal.SIGKILL)
         if not _gone(state_dir, STOP_SECONDS):
             raise StateError(f"the manager (process {address.pid}) can't be stopped")
-    _forget_address(state_dir)
     return Stopped(address, killed)
+
+
+def _stop_mark(state_dir: Path) -> Path:
+    """Return the file by which a watching command knows that a farm was stopped on purpose.
+
+    It is there from ``burst down`` to the next start.
+    """
+    return state_dir / "stopped"
 
 
 class _Starter:
@@ -174,6 +187,7 @@ class _Starter:
         log = manager_log_path(self._settings.state_dir)
         try:
             log.parent.mkdir(parents=True, exist_ok=True)
+            _stop_mark(self._settings.state_dir).unlink(missing_ok=True)
             with log.open("ab") as sink:
                 self._log_start = sink.tell()
                 self._child = subprocess.Popen(
@@ -185,10 +199,7 @@ class _Starter:
                     start_new_session=True,
                 )
         except OSError as error:
-            raise StateError(
-                f"can't use {self._settings.state_dir} for the farm's state: {error.strerror}",
-                hint="name another folder with --state-dir or BURST_STATE_DIR",
-            ) from error
+            raise _unusable(self._settings.state_dir, error) from error
         self._spawns += 1
 
     def _give_up_unless_raced(self) -> None:
@@ -196,7 +207,7 @@ class _Starter:
             log.seek(self._log_start)
             words = log.read().decode(errors="replace").splitlines()
         message, hint = explain_death(words)
-        if "another manager" not in message or self._spawns >= _SPAWNS:
+        if LOST_RACE not in message or self._spawns >= _SPAWNS:
             log_hint = f"its log is {manager_log_path(self._settings.state_dir)}"
             raise StateError(f"the local farm could not start: {message}", hint=hint or log_hint)
 
@@ -258,9 +269,16 @@ def _import_path(environ: Mapping[str, str]) -> dict[str, str]:
     return {"PYTHONPATH": os.pathsep.join(filter(None, (root, environ.get("PYTHONPATH"))))}
 
 
+def _unusable(state_dir: Path, error: OSError) -> StateError:
+    return StateError(
+        f"can't use {state_dir} for the farm's state: {error.strerror}",
+        hint="name another folder with --state-dir or BURST_STATE_DIR",
+    )
+
+
 def _answers(address: Address) -> bool:
     try:
-        with ManagerClient(address.console_url) as client:
+        with open_client(address.console_url) as client:
             client.status()
     except BurstError:
         return False
@@ -296,12 +314,3 @@ def _gone(state_dir: Path, seconds: float) -> bool:
             return False
         time.sleep(_POLL_SECONDS)
     return True
-
-
-def _forget_address(state_dir: Path) -> None:
-    """Take the address away, by which a watching command knows that this was on purpose."""
-    try:
-        with held_state_dir(state_dir):
-            (state_dir / "manager.json").unlink(missing_ok=True)
-    except StateError:
-        return  # Somebody has started the next farm already.

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from burst.domain.transitions import JOB_ENDED, AttemptStatus, JobStatus
-from burst.protocol.messages import AttemptView, Event, FrameView, JobView, WorkerView
+from burst.protocol.messages import AttemptView, Event, FrameView, JobView, TaskView, WorkerView
 
 _TROUBLES = {
     AttemptStatus.FAILED: "failed",
@@ -44,13 +44,21 @@ class WatchState:
     """Those that render this job at this moment."""
     frames_behind: bool = True
     """There may be published frames that were not asked for yet."""
+    attempted: tuple[TaskView, ...] | None = None
+    """Tasks of a failed job that were attempted."""
     all_behind: bool = True
     """Events were missed: everything is to be asked for anew."""
 
     @property
     def ended(self) -> bool:
         """Say whether there is nothing to wait for: the job has ended and all is known."""
-        return self.job.status in JOB_ENDED and not (self.frames_behind or self.all_behind)
+        behind = self.frames_behind or self.all_behind or self.failures_behind
+        return self.job.status in JOB_ENDED and not behind
+
+    @property
+    def failures_behind(self) -> bool:
+        """Say whether the job failed, and why was not asked for yet."""
+        return self.job.status is JobStatus.FAILED and self.attempted is None
 
 
 def after_event(state: WatchState, event: Event) -> tuple[WatchState, tuple[Note, ...]]:
@@ -111,7 +119,8 @@ def _after_job(state: WatchState, job: JobView) -> tuple[WatchState, tuple[Note,
     ended_now = job.status in JOB_ENDED and state.job.status not in JOB_ENDED
     moved = job.frames_published != state.job.frames_published
     behind = state.frames_behind or ended_now or moved
-    return replace(state, job=job, frames_behind=behind), notes
+    attempted = state.attempted if job.status is JobStatus.FAILED else None
+    return replace(state, job=job, attempted=attempted, frames_behind=behind), notes
 
 
 def _with_worker(state: WatchState, event: Event) -> dict[str, WorkerView]:

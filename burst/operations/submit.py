@@ -10,8 +10,8 @@ from burst.domain.jobs import SceneRef
 from burst.errors import ManagerUnreachable
 from burst.manager.state_dir import find_manager, is_locked, lock_path
 from burst.operations.check import CheckedRender
+from burst.operations.connect import open_client
 from burst.operations.local_farm import Farm, ensure_farm, storage_url
-from burst.protocol.client import ManagerClient
 from burst.protocol.messages import FarmStatus, SubmitJob, Submitted
 from burst.scene.hashing import Hasher
 from burst.scene.trace import SceneTrace
@@ -38,7 +38,7 @@ def storage_in_use(settings: FarmSettings) -> str:
     if address is None:
         return storage_url(settings)
     try:
-        with ManagerClient(address.console_url) as client:
+        with open_client(address.console_url) as client:
             return client.status().storage_url
     except ManagerUnreachable:
         return storage_url(settings)
@@ -77,7 +77,7 @@ def submit_render(
     for tries_left in reversed(range(_TRIES)):
         farm = ensure_farm(settings, implicit=True, blender=checked.program, tell=tell)
         try:
-            with ManagerClient(farm.address.console_url) as client:
+            with open_client(farm.address.console_url) as client:
                 status = client.status()
                 if status.storage_url != url:
                     url = status.storage_url

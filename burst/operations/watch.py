@@ -5,11 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Protocol
 
 from burst.config.farm import FarmSettings
 from burst.errors import DatabaseUnavailable, ManagerUnreachable, StorageError
 from burst.manager.state_dir import find_manager, is_locked, lock_path
+from burst.operations.connect import open_client
 from burst.operations.frames import FrameFolder, with_way_back
 from burst.operations.local_farm import ensure_farm, was_stopped
 from burst.operations.progress import (
@@ -59,7 +61,7 @@ class Touch:
     @contextmanager
     def client(self) -> Iterator[ManagerClient]:
         """Open a client for as long as the block runs."""
-        with ManagerClient(self.url) as client:
+        with open_client(self.url) as client:
             yield client
 
     def made(self) -> None:
@@ -153,6 +155,8 @@ class _Watcher:
             except StorageError as error:
                 raise with_way_back(error, job_id) from error
             self._take(*after_frames(self.state, frames))
+        if self.state.failures_behind:
+            self.state = replace(self.state, attempted=client.tasks(job_id))
 
     def _take(self, state: WatchState, notes: tuple[Note, ...]) -> None:
         self.state = state

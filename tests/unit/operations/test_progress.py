@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -107,14 +108,19 @@ def test_a_job_that_ended_is_over_only_when_its_last_frames_are_taken_in(
     state, notes = after_event(settled(), event("job", job_id=job.id, job=job))
     assert not state.ended
     assert str(status) in notes[0].text
-    assert after_frames(state, ())[0].ended
+    assert replace(after_frames(state, ())[0], attempted=()).ended
 
 
-def test_a_job_that_was_requeued_is_not_over() -> None:
-    state = settled(status=JobStatus.FAILED)
+def test_a_failed_job_is_over_only_when_it_is_known_why() -> None:
+    assert not settled(status=JobStatus.FAILED).ended
+
+
+def test_a_job_that_was_requeued_is_not_over_and_its_failures_are_forgotten() -> None:
+    state = replace(settled(status=JobStatus.FAILED), attempted=())
     assert state.ended
     state, _ = after_event(state, event("job", job_id="shot-abc234", job=job_view()))
     assert not state.ended
+    assert state.attempted is None
 
 
 @pytest.mark.parametrize(

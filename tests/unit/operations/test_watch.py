@@ -144,6 +144,8 @@ def test_a_manager_that_does_not_answer_is_asked_again_more_and_more_slowly(
 def test_a_farm_that_was_stopped_on_purpose_is_not_started_again(
     settings: FarmSettings, folder: FrameFolder
 ) -> None:
+    settings.state_dir.mkdir()
+    (settings.state_dir / "stopped").touch()
     touch = Touch(settings, "http://127.0.0.1:1")
     with pytest.raises(ManagerUnreachable, match="stopped"):
         watch_job(job_view(), touch, folder, Recorder())

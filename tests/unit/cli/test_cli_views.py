@@ -1,0 +1,175 @@
+"""How a job looks while it is watched, and in its last lines. Watching itself is elsewhere."""
+
+from __future__ import annotations
+
+import io
+import sys
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from burst.cli import words
+from burst.cli.live import LiveView, PlainView, job_view
+from burst.cli.waiting import summary_lines
+from burst.domain.jobs import RenderSettings, SceneRef
+from burst.domain.transitions import JobStatus, WorkerStatus
+from burst.domain.workers import BlenderFacts, Requirements
+from burst.operations.progress import Note, WatchState
+from burst.operations.summary import summarize
+from burst.protocol.messages import JobView, RenderProgress, TaskCounts, WorkerView
+
+NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+
+def job(**changes: Any) -> JobView:
+    values: dict[str, Any] = {
+        "id": "shot-abc234",
+        "name": "shot [bold]",
+        "status": JobStatus.ACTIVE,
+        "status_reason": "",
+        "priority": 50,
+        "scene": SceneRef(name="shot", version="0" * 64),
+        "frames": "1-48",
+        "frame_count": 48,
+        "frames_published": 12,
+        "chunk": 1,
+        "settings": RenderSettings(),
+        "requirements": Requirements(),
+        "retry_limit": 3,
+        "fps": 24,
+        "output": "",
+        "tasks": TaskCounts(queued=36, active=0, completed=12, failed=0, canceled=0),
+        "retries": 0,
+        "interruptions": 0,
+        "created_at": NOW,
+        "started_at": NOW,
+        "ended_at": NOW + timedelta(seconds=100),
+        "mean_frame_seconds": 2.5,
+        "slowest_frame": 7,
+        "slowest_frame_seconds": 9.25,
+        "eta_seconds": 151,
+    }
+    return JobView.model_validate(values | changes)
+
+
+def worker(name: str, **progress: Any) -> WorkerView:
+    return WorkerView(
+        name=name,
+        pool="local",
+        host="here",
+        pid=1,
+        status=WorkerStatus.BUSY,
+        blender=BlenderFacts(version=(3, 4, 1), kind="binary"),
+        threads=1,
+        memory_bytes=0,
+        registered_at=NOW,
+        silent_seconds=0,
+        frames_finished=0,
+        progress=RenderProgress(attempt_id="a", job_id="shot-abc234", frame=13, **progress),
+        statistics=None,
+    )
+
+
+def drawn(state: WatchState) -> str:
+    screen = Console(file=io.StringIO(), width=120, color_system=None)
+    view = LiveView(screen)
+    view.show(state)
+    with screen.capture() as capture:
+        screen.print(view.draw())
+    return capture.get()
+
+
+def test_the_live_view_shows_the_job_and_what_each_worker_does() -> None:
+    busy = worker("local-1", sample=12, samples=64, memory_bytes=1_300_000_000)
+    text = drawn(WatchState(job(), workers={"local-1": busy}))
+    for part in ("shot [bold]", "12/48 frames", "25%", "ETA 2:3", "local-1", "frame 13"):
+        assert part in text
+    assert "sample 12/64" in text
+    assert "1.3 GB" in text
+
+
+def test_without_samples_the_step_is_shown_as_it_is() -> None:
+    text = drawn(WatchState(job(), workers={"w": worker("w", step="Sync [red] Cube")}))
+    assert "Sync [red] Cube" in text
+
+
+def test_many_workers_are_counted_not_listed() -> None:
+    many = {f"w{n:02}": worker(f"w{n:02}") for n in range(20)}
+    text = drawn(WatchState(job(), workers=many))
+    assert "and 8 more" in text
+    assert "w19" not in text
+
+
+def test_trouble_is_written_above_the_bar_and_finished_frames_are_not() -> None:
+    screen = Console(file=io.StringIO(), width=120, color_system=None)
+    view = LiveView(screen)
+    with screen.capture() as capture:
+        view.note(Note("frame 1 done in 1.0 s on w", "frame"))
+        view.note(Note("task 2 failed: [oops]", "trouble"))
+    assert capture.get() == "task 2 failed: [oops]\n"
+
+
+def test_the_plain_view_writes_every_event_as_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    view = PlainView()
+    view.show(WatchState(job()))
+    view.note(Note("frame 1 done in 1.0 s on w", "frame"))
+    assert capsys.readouterr().err == "frame 1 done in 1.0 s on w\n"
+
+
+def test_without_a_terminal_the_view_is_plain(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    with job_view() as view:
+        assert isinstance(view, PlainView)
+
+
+class _Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_on_a_terminal_no_color_means_no_color(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = _Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("NO_COLOR", "1")
+    with job_view() as view:
+        assert isinstance(view, LiveView)
+        view.show(WatchState(job()))
+        view.note(Note("a frame failed", "trouble"))
+    text = terminal.getvalue()
+    assert "a frame failed" in text
+    assert "\x1b[33m" not in text
+
+
+def test_the_last_lines_tell_what_it_took() -> None:
+    from pathlib import Path
+
+    done = job(frames_published=48, retries=1, interruptions=2, status=JobStatus.COMPLETED)
+    assert summary_lines(summarize(done, (), Path("/out"))) == [
+        "48 of 48 frames in 1:40, 2.5 s a frame, slowest frame 7 with 9.2 s",
+        "1 retry, 2 interruptions",
+        "frames are in /out",
+    ]
+
+
+def test_a_job_without_frames_has_no_place_for_them() -> None:
+    none = job(frames_published=0, mean_frame_seconds=None, slowest_frame=None)
+    assert summary_lines(summarize(none, (), None)) == ["0 of 48 frames in 1:40"]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(None, "-"), (0, "0.0 s"), (4.24, "4.2 s"), (59.97, "1:00"), (187, "3:07"), (3765, "1:02:45")],
+)
+def test_durations_read_well(seconds: float | None, text: str) -> None:
+    assert words.duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [(0, "0 B"), (999, "999 B"), (1300, "1.3 kB"), (2.5e9, "2.5 GB"), (4e15, "4000.0 TB")],
+)
+def test_sizes_read_well(number: float, text: str) -> None:
+    assert words.size(number) == text
