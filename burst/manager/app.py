@@ -19,7 +19,7 @@ from starlette.types import ASGIApp
 
 import burst
 from burst.config.machine import available_cores
-from burst.errors import DatabaseUnavailable, StateError
+from burst.errors import DatabaseUnavailable, StateError, StorageError
 from burst.manager import state_dir
 from burst.manager.api.apps import Parts, create_console_app, create_worker_app
 from burst.manager.autoscaler.loop import POOL, Autoscaler
@@ -115,7 +115,8 @@ class _Manager:
             task.cancel()
         await asyncio.wait(loops)
         await asyncio.to_thread(self._provider.stop_all)
-        with contextlib.suppress(DatabaseUnavailable):
+        with contextlib.suppress(DatabaseUnavailable, StorageError):
+            await self._autoscaler.clear_away()
             await self._publishing.round()
         await self._farm.hub.close()
         for server in servers:

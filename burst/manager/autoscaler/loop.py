@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
 
 from burst.domain.transitions import TaskStatus
 from burst.errors import BurstError, ToolError
 from burst.manager.autoscaler import policy
-from burst.manager.autoscaler.provider import StartedWorker, WorkerProvider
+from burst.manager.autoscaler.provider import WorkerProvider
 from burst.manager.changes import Changes
 from burst.manager.database import statements
 from burst.manager.farm import Farm
@@ -39,7 +38,6 @@ class Autoscaler:
         self._failure = ""
         self._registered: set[str] = set()
         self._view = self._pool_view(0, 0, "")
-        self.stopping = False
 
     @property
     def view(self) -> PoolView:
@@ -57,7 +55,7 @@ class Autoscaler:
 
     async def round(self) -> None:
         """Look, decide, act once."""
-        await self._clear_away(await asyncio.to_thread(self._provider.list))
+        await self.clear_away()
         capacity = await asyncio.to_thread(self._provider.capacity)
         index, now = self._farm.index, self._farm.clock.monotonic()
         here = [w for w in index.workers.values() if w.pool == POOL]
@@ -68,7 +66,7 @@ class Autoscaler:
         starting = len(index.starts.keys() - self._registered)
         pool = policy.Pool(
             name=POOL,
-            maximum=0 if self.stopping else self._maximum,
+            maximum=self._maximum,
             workers=len(here) - draining,
             starting=starting,
             leaving=draining,
@@ -111,8 +109,9 @@ class Autoscaler:
         except ToolError as error:
             self._note_failure(error.message)
 
-    async def _clear_away(self, workers: Sequence[StartedWorker]) -> None:
+    async def clear_away(self) -> None:
         """Give up workers whose process has ended, and remove what is left of them."""
+        workers = await asyncio.to_thread(self._provider.list)
         starts = self._farm.index.starts
         known = {worker.name for worker in workers}
         ended = [worker for worker in workers if not worker.running]

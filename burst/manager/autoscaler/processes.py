@@ -26,6 +26,8 @@ from burst.manager.state_dir import is_locked
 BOOT_SECONDS = 3.0
 """Start of a worker to its first claim, Blender's probe included; measured, rounded up."""
 
+LOOK_SECONDS = 0.05
+
 LEAVE_SECONDS = 10.0
 """What a worker has to sign off after SIGTERM."""
 
@@ -105,9 +107,10 @@ class ProcessProvider:
                     os.kill(int(pid), signal.SIGTERM)
         deadline = time.monotonic() + LEAVE_SECONDS
         while time.monotonic() < deadline and any(w.running for w in self.list()):
-            time.sleep(0.05)
+            time.sleep(LOOK_SECONDS)
         for worker in self.list():
-            self.remove(worker.name)
+            if worker.running:
+                self.remove(worker.name)
 
     def _spawn(
         self, name: str, home: Path, threads: int, lock: int, output: int
