@@ -10,6 +10,8 @@ from burst.cli import console, options, words
 from burst.cli.settings import farm_settings, require_local
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from burst.config.farm import FarmSettings
     from burst.operations.check import CheckedRender
     from burst.operations.request import RenderRequest
@@ -51,7 +53,7 @@ def render(
     the same again goes on where it stopped. Ctrl-C leaves the job running in the background.
     """
     require_local(local, f"burst render {scene}")
-    from burst.cli.waiting import wait_for
+    from burst.cli.waiting import Wait, wait_for
     from burst.operations.request import RenderRequest
 
     request = RenderRequest(
@@ -73,12 +75,18 @@ def render(
     settings = farm_settings(state_dir, workers, blender)
     checked, submission = _submit(request, settings)
     if detach:
-        _leave(submission, json=json)
+        _leave(submission, state_dir, json=json)
         return
-    job = submission.submitted.job
-    extra = {"resumed": submission.submitted.resumed}
-    url = submission.farm.address.console_url
-    wait_for(job, settings, url, submission.status.storage_url, checked.output, extra, json=json)
+    wait = Wait(
+        job=submission.submitted.job,
+        settings=settings,
+        url=submission.farm.address.console_url,
+        storage_url=submission.status.storage_url,
+        output=checked.output,
+        state_dir=state_dir,
+        extra={"resumed": submission.submitted.resumed},
+    )
+    wait_for(wait, json=json)
 
 
 def submit(
@@ -126,7 +134,7 @@ def submit(
         new=new,
     )
     _, submission = _submit(request, farm_settings(state_dir, workers, blender))
-    _leave(submission, json=json)
+    _leave(submission, state_dir, json=json)
 
 
 def upload(
@@ -179,7 +187,7 @@ def _submit(request: RenderRequest, settings: FarmSettings) -> tuple[CheckedRend
     return checked, submission
 
 
-def _leave(submission: Submission, *, json: bool) -> None:
+def _leave(submission: Submission, state_dir: Path | None, *, json: bool) -> None:
     job = submission.submitted.job
     if json:
         console.emit(
@@ -195,7 +203,7 @@ def _leave(submission: Submission, *, json: bool) -> None:
         )
         return
     console.say(job.id)
-    console.ways_back(job.id)
+    console.ways_back(job.id, state_dir)
 
 
 def _print_trace(traced: SceneTrace, *, json: bool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,17 +18,25 @@ from burst.protocol.messages import JobView
 from burst.storage.storage import open_storage
 
 
-def wait_for(
-    job: JobView,
-    settings: FarmSettings,
-    url: str,
-    storage_url: str,
-    output: Path,
-    extra: Mapping[str, Any],
-    *,
-    json: bool,
-) -> None:
-    """Watch a job to its end, bring its frames to ``output``, and say how it went.
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """What is waited for, and where it is."""
+
+    job: JobView
+    settings: FarmSettings
+    url: str
+    """Of the manager."""
+    storage_url: str
+    output: Path
+    """Where its frames go."""
+    state_dir: Path | None
+    """As it was typed."""
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    """What else ``--json`` prints."""
+
+
+def wait_for(wait: Wait, *, json: bool) -> None:
+    """Watch a job to its end, bring its frames, and say how it went.
 
     Ctrl-C leaves the job to itself and says how to come back.
 
@@ -35,21 +44,22 @@ def wait_for(
         JobFailed: the job failed.
         JobCanceled: the job was canceled.
     """
-    folder = FrameFolder(output, open_storage(storage_url), job.id)
-    touch = Touch(settings, url)
+    job = wait.job
+    folder = FrameFolder(wait.output, open_storage(wait.storage_url), job.id)
     if job.status is JobStatus.PAUSED:
         console.tell(f"note: the job is paused, go on with it: burst jobs resume {job.id}")
     try:
         with job_view() as view:
-            state = watch_job(job, touch, folder, view)
+            state = watch_job(job, Touch(wait.settings, wait.url), folder, view)
     except KeyboardInterrupt:
         console.tell()
         console.tell(f"left: job {job.id} goes on in the background")
-        console.ways_back(job.id)
+        console.ways_back(job.id, wait.state_dir)
         if json:
-            console.emit({**summarize(job, (), output).as_json(), **extra, "detached": True})
+            left = summarize(job, (), wait.output).as_json()
+            console.emit({**left, **wait.extra, "detached": True})
         return
-    finish(summarize(state.job, state.attempted or (), output), extra, json=json)
+    finish(summarize(state.job, state.attempted or (), wait.output), wait.extra, json=json)
 
 
 def finish(summary: Summary, extra: Mapping[str, Any], *, json: bool) -> None:

@@ -13,7 +13,7 @@ def watch(
     json: options.Json = False,
 ) -> None:
     """Watch a job to its end and bring its frames."""
-    from burst.cli.waiting import wait_for
+    from burst.cli.waiting import Wait, wait_for
     from burst.operations.frames import output_of
     from burst.operations.jobs import find_job, local_farm
 
@@ -22,7 +22,8 @@ def watch(
         found = find_job(client, job)
         storage_url = client.status().storage_url
     folder = output_of(found.output, found.name, output)
-    wait_for(found, settings, farm.address.console_url, storage_url, folder, {}, json=json)
+    url = farm.address.console_url
+    wait_for(Wait(found, settings, url, storage_url, folder, state_dir), json=json)
 
 
 def download(

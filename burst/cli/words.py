@@ -5,10 +5,10 @@ from __future__ import annotations
 _UNITS = ("B", "kB", "MB", "GB", "TB")
 
 
-def duration(seconds: float | None) -> str:
-    """Return e.g. ``4.2 s``, ``3:07`` or ``1:02:45``; ``-`` when unknown."""
+def duration(seconds: float | None, unknown: str = "-") -> str:
+    """Return e.g. ``4.2 s``, ``3:07`` or ``1:02:45``; ``unknown`` for None."""
     if seconds is None:
-        return "-"
+        return unknown
     if seconds < 59.95:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)

@@ -86,18 +86,20 @@ def ensure_farm(
         settings.state_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise _unusable(settings.state_dir, error) from error
+    state_dir = settings.state_dir
     starter = _Starter(settings, implicit, blender, tell)
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
-        address = find_manager(settings.state_dir)
-        if address is not None and _answers(address):
+        address = find_manager(state_dir)
+        # A new manager takes the ports of the last one: the address may be the old one's.
+        if address is not None and _answers(address) and find_manager(state_dir) == address:
             return Farm(address, started=starter.is_ours(address))
-        if not is_locked(lock_path(settings.state_dir)):
+        if not is_locked(lock_path(state_dir)):
             starter.keep_going()
         time.sleep(_POLL_SECONDS)
     raise ManagerUnreachable(
-        f"the local farm in {settings.state_dir} does not answer after {START_SECONDS:.0f} s",
-        hint=f"see {manager_log_path(settings.state_dir)}, or stop it with: burst down --local",
+        f"the local farm in {state_dir} does not answer after {START_SECONDS:.0f} s",
+        hint=f"see {manager_log_path(state_dir)}, or stop it with: burst down --local",
     )
 
 
@@ -241,7 +243,7 @@ def manager_environment(
         "BURST_BLENDER": blender or settings.blender,
         "BURST_WORKERS": settings.workers,
     }
-    if implicit:
+    if implicit and not environ.get("BURST_EXIT_WHEN_IDLE_SECONDS"):
         ours["BURST_EXIT_WHEN_IDLE_SECONDS"] = IDLE_EXIT_SECONDS
     in_file = _manager_table(environ)
     for field in ("console_listen", "worker_listen"):

@@ -4,54 +4,36 @@ from __future__ import annotations
 
 import io
 import sys
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from rich.console import Console
 
-from burst.cli import words
-from burst.cli.live import LiveView, PlainView, job_view
+from burst.cli import live, words
 from burst.cli.waiting import summary_lines
-from burst.domain.jobs import RenderSettings, SceneRef
 from burst.domain.transitions import JobStatus, WorkerStatus
-from burst.domain.workers import BlenderFacts, Requirements
+from burst.domain.workers import BlenderFacts
 from burst.operations.progress import Note, WatchState
 from burst.operations.summary import summarize
-from burst.protocol.messages import JobView, RenderProgress, TaskCounts, WorkerView
-
-NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+from burst.protocol.messages import JobView, RenderProgress, WorkerView
+from tests.fakes.manager import NOW, job_view
 
 
 def job(**changes: Any) -> JobView:
     values: dict[str, Any] = {
-        "id": "shot-abc234",
         "name": "shot [bold]",
-        "status": JobStatus.ACTIVE,
-        "status_reason": "",
-        "priority": 50,
-        "scene": SceneRef(name="shot", version="0" * 64),
         "frames": "1-48",
         "frame_count": 48,
         "frames_published": 12,
-        "chunk": 1,
-        "settings": RenderSettings(),
-        "requirements": Requirements(),
-        "retry_limit": 3,
-        "fps": 24,
-        "output": "",
-        "tasks": TaskCounts(queued=36, active=0, completed=12, failed=0, canceled=0),
-        "retries": 0,
-        "interruptions": 0,
-        "created_at": NOW,
-        "started_at": NOW,
         "ended_at": NOW + timedelta(seconds=100),
         "mean_frame_seconds": 2.5,
         "slowest_frame": 7,
         "slowest_frame_seconds": 9.25,
         "eta_seconds": 151,
     }
-    return JobView.model_validate(values | changes)
+    return job_view(**(values | changes))
 
 
 def worker(name: str, **progress: Any) -> WorkerView:
@@ -74,7 +56,7 @@ def worker(name: str, **progress: Any) -> WorkerView:
 
 def drawn(state: WatchState) -> str:
     screen = Console(file=io.StringIO(), width=120, color_system=None)
-    view = LiveView(screen)
+    view = live.LiveView(screen)
     view.show(state)
     with screen.capture() as capture:
         screen.print(view.draw())
@@ -104,7 +86,7 @@ def test_many_workers_are_counted_not_listed() -> None:
 
 def test_trouble_is_written_above_the_bar_and_finished_frames_are_not() -> None:
     screen = Console(file=io.StringIO(), width=120, color_system=None)
-    view = LiveView(screen)
+    view = live.LiveView(screen)
     with screen.capture() as capture:
         view.note(Note("frame 1 done in 1.0 s on w", "frame"))
         view.note(Note("task 2 failed: [oops]", "trouble"))
@@ -112,7 +94,7 @@ def test_trouble_is_written_above_the_bar_and_finished_frames_are_not() -> None:
 
 
 def test_the_plain_view_writes_every_event_as_a_line(capsys: pytest.CaptureFixture[str]) -> None:
-    view = PlainView()
+    view = live.PlainView()
     view.show(WatchState(job()))
     view.note(Note("frame 1 done in 1.0 s on w", "frame"))
     assert capsys.readouterr().err == "frame 1 done in 1.0 s on w\n"
@@ -120,8 +102,8 @@ def test_the_plain_view_writes_every_event_as_a_line(capsys: pytest.CaptureFixtu
 
 def test_without_a_terminal_the_view_is_plain(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stderr", io.StringIO())
-    with job_view() as view:
-        assert isinstance(view, PlainView)
+    with live.job_view() as view:
+        assert isinstance(view, live.PlainView)
 
 
 class _Terminal(io.StringIO):
@@ -134,8 +116,8 @@ def test_on_a_terminal_no_color_means_no_color(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(sys, "stderr", terminal)
     monkeypatch.setenv("TERM", "xterm-256color")
     monkeypatch.setenv("NO_COLOR", "1")
-    with job_view() as view:
-        assert isinstance(view, LiveView)
+    with live.job_view() as view:
+        assert isinstance(view, live.LiveView)
         view.show(WatchState(job()))
         view.note(Note("a frame failed", "trouble"))
     text = terminal.getvalue()
@@ -144,8 +126,6 @@ def test_on_a_terminal_no_color_means_no_color(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_the_last_lines_tell_what_it_took() -> None:
-    from pathlib import Path
-
     done = job(frames_published=48, retries=1, interruptions=2, status=JobStatus.COMPLETED)
     assert summary_lines(summarize(done, (), Path("/out"))) == [
         "48 of 48 frames in 1:40, 2.5 s a frame, slowest frame 7 with 9.2 s",

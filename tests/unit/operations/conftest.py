@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from fake_manager import FakeManager
+
+from tests.fakes.manager import FakeManager
 
 
 @pytest.fixture

@@ -6,13 +6,13 @@ import hashlib
 from pathlib import Path
 
 import pytest
-from fake_manager import frame_view
 
 from burst.errors import StorageError
 from burst.operations.frames import FrameFolder, output_of, with_way_back
 from burst.protocol.messages import OutputFile
 from burst.storage import layout
 from burst.storage.directory import DirectoryStorage
+from tests.fakes.manager import frame_view
 
 JOB = "shot-abc234"
 

@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from fake_manager import NOW, event, frame_view, job_view
 
 from burst.domain.transitions import AttemptStatus, JobStatus, WorkerStatus
 from burst.domain.workers import BlenderFacts
@@ -18,6 +17,7 @@ from burst.operations.progress import (
     after_losing_touch,
 )
 from burst.protocol.messages import AttemptView, RenderProgress, WorkerView
+from tests.fakes.manager import NOW, event, frame_view, job_view
 
 
 def settled(**changes: Any) -> WatchState:

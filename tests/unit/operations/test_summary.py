@@ -5,12 +5,11 @@ from __future__ import annotations
 from datetime import timedelta
 from pathlib import Path
 
-from fake_manager import NOW, job_view
-
 from burst.domain.transitions import AttemptStatus, JobStatus, TaskStatus
 from burst.errors import EXIT_JOB_CANCELED, EXIT_JOB_FAILED
 from burst.operations.summary import error_of, summarize
 from burst.protocol.messages import AttemptView, TaskView
+from tests.fakes.manager import NOW, job_view
 
 
 def failed_task(index: int) -> TaskView:

@@ -10,7 +10,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from fake_manager import FakeManager, event, frame_view, job_view
 
 from burst.config.farm import FarmSettings
 from burst.domain.transitions import JobStatus
@@ -22,6 +21,7 @@ from burst.operations.watch import Touch, watch_job
 from burst.protocol.messages import OutputFile
 from burst.storage import layout
 from burst.storage.directory import DirectoryStorage
+from tests.fakes.manager import FakeManager, event, frame_view, job_view
 
 
 class Recorder:
