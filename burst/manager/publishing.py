@@ -23,6 +23,9 @@ log = logging.getLogger(__name__)
 
 ROUND_SECONDS = 1.0
 
+PUBLISH_SECONDS = 60.0
+"""What a living worker has to publish a committed frame, before the manager does it."""
+
 INDEX_SECONDS_A_FRAME = 0.005
 """An index is written anew at most every so many seconds for each frame that it lists."""
 
@@ -34,6 +37,7 @@ class Publishing:
         """Work for one farm; what an earlier manager may have left undone is done first."""
         self._farm = farm
         self._index_written: dict[str, float] = {}
+        self._waiting_since: dict[tuple[str, int, str], float] = {}
 
     @property
     def idle(self) -> bool:
@@ -76,21 +80,31 @@ class Publishing:
                 farm.chores.ended_jobs.add(job.id)
 
     async def _sweep_frames(self) -> None:
-        """Give committed frames of workers that are gone their final names."""
-        index = self._farm.index
-        orphans = [
-            (job, frame, pending)
-            for job in list(index.jobs.values())
-            for frame, pending in list(job.unpublished)
-            if not index.is_here(pending.worker, pending.session)
-        ]
-        for job, frame, pending in orphans:
+        """Give committed frames their final names whose workers did not."""
+        for job, frame, pending in self._orphans():
             try:
                 await asyncio.to_thread(self._publish, job.id, pending)
             except StorageConflict as error:
                 await self._render_again(job, frame, pending, str(error))
             else:
                 await self._note_published(job, frame, pending)
+
+    def _orphans(self) -> list[tuple[JobEntry, int, PendingFrame]]:
+        """Return committed frames whose worker is gone, or has not managed for a minute."""
+        index, now = self._farm.index, self._farm.clock.monotonic()
+        waiting = [
+            (job, frame, pending)
+            for job in index.jobs.values()
+            for frame, pending in job.unpublished
+        ]
+        keys = [(job.id, frame, pending.attempt_id) for job, frame, pending in waiting]
+        self._waiting_since = {key: self._waiting_since.get(key, now) for key in keys}
+        return [
+            found
+            for found, key in zip(waiting, keys, strict=True)
+            if not index.is_here(found[2].worker, found[2].session)
+            or now - self._waiting_since[key] > PUBLISH_SECONDS
+        ]
 
     def _publish(self, job_id: str, pending: PendingFrame) -> None:
         for file in pending.files:

@@ -79,6 +79,9 @@ class Autoscaler:
         (resize,) = policy.decide(self._demand(), [pool], now)
         for _ in range(resize.start):
             await self._start(resize.threads)
+        youngest = sorted(here, key=lambda w: w.registered_at, reverse=True)
+        for worker in [w for w in youngest if not w.draining][: resize.drain]:
+            await self._scheduler.drain(worker.name)
         self._view = self._pool_view(len(here), starting + resize.start, resize.reason, resize)
 
     def _demand(self) -> list[policy.Demand]:

@@ -1,7 +1,8 @@
 """How many workers each pool should have. Pure: figures in, figures out.
 
-A worker leaves by itself when it finds nothing to claim, so the policy only ever says how
-many there should be at least; nothing is killed to shrink.
+A worker leaves by itself when it finds nothing to claim, so the policy mostly says how many
+there should be at least, and nothing is killed to shrink. Only where the frames have turned
+out to need more memory than was thought are workers drained.
 """
 
 from __future__ import annotations
@@ -64,6 +65,8 @@ class Resize:
     """Workers that there should be, counting those that start."""
     start: int
     """How many to start now."""
+    drain: int
+    """How many are to finish what they hold, and leave."""
     threads: int
     """CPU threads for each that is started."""
     reason: str
@@ -101,13 +104,15 @@ def _resize(demand: Sequence[Demand], pool: Pool, left: int, now: float) -> Resi
     if wanted > fit:
         wanted, reason = fit, f"memory is enough for {fit}"
     here = pool.workers + pool.starting
+    # Those who leave still take memory, so nobody is started in their place yet.
     if wanted > here > 0 and _done_before_boot(demand, pool, here):
         wanted, reason = here, "a new worker would come too late"
-    start = max(0, wanted - here)
+    start = max(0, min(wanted, fit - pool.leaving) - here)
     if start and now - pool.last_failure_at < retry_seconds(pool.failed_starts):
         start, reason = 0, "the last worker could not start; waiting before the next try"
+    drain = max(0, pool.workers - fit)
     threads = max(1, pool.cores // max(1, wanted))
-    return Resize(pool.name, max(wanted, here), start, threads, reason)
+    return Resize(pool.name, max(wanted, here - drain), start, drain, threads, reason)
 
 
 def _fit_in_memory(demand: Sequence[Demand], pool: Pool) -> int:
@@ -120,7 +125,7 @@ def _fit_in_memory(demand: Sequence[Demand], pool: Pool) -> int:
         ),
         default=UNMEASURED_MEMORY_BYTES,
     )
-    return max(1, math.floor(pool.memory_bytes * MEMORY_SHARE / need) - pool.leaving)
+    return max(1, math.floor(pool.memory_bytes * MEMORY_SHARE / need))
 
 
 def _done_before_boot(demand: Sequence[Demand], pool: Pool, here: int) -> bool:
