@@ -133,14 +133,15 @@ class DirectoryStorage:
 
     def _path(self, name: str) -> Path:
         path = self.root / name
-        if ".." in path.parts or not path.is_relative_to(self.root):
+        if ".." in path.parts or "\0" in name or not path.is_relative_to(self.root):
             raise StorageError(f"{name!r} is not a name in the storage")
         return path
 
     def _write(self, name: str, fill: Callable[[BinaryIO], None]) -> None:
         final = self._path(name)
-        final.parent.mkdir(parents=True, exist_ok=True)
         while True:
+            # Here, not once: somebody may clear the storage away under a running farm.
+            self._incoming.mkdir(parents=True, exist_ok=True)
             temporary = self._incoming / secrets.token_hex(8)
             try:
                 with temporary.open("xb") as sink:
@@ -197,6 +198,8 @@ class DirectoryStorage:
 
 def _copy(source: BinaryIO, sink: BinaryIO) -> None:
     """Copy between open files inside the kernel, so that blocks are shared where they can."""
+    # From the start: an interrupted write is tried again with the same open source.
+    source.seek(0)
     try:
         while os.copy_file_range(source.fileno(), sink.fileno(), _COPY_BYTES):
             pass
