@@ -30,7 +30,7 @@ GROUP_MAX = 256
 """Most requests in one commit: bounds how long the first of them waits."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Group:
     """The statements of one request, all or none."""
 
@@ -122,7 +122,9 @@ class Database:
                 for group in groups:
                     for statement in group.statements:
                         connection.execute(statement)
-        except (DatabaseError, OSError) as error:
+        except Exception as error:  # noqa: BLE001 - the edge of the writer's thread
+            # Also a value that the driver can't write: whoever waits must be answered, and a
+            # writer that died would leave every later request without an answer.
             reason = getattr(error, "orig", error)
             return DatabaseUnavailable(
                 f"the manager could not write its database: {reason}",
