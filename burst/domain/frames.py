@@ -18,7 +18,7 @@ FRAME_MIN = -1_048_574
 FRAME_MAX = 1_048_574
 """Blender's own limits (MINAFRAME, MAXFRAME in DNA_scene_types.h)."""
 
-_PART = re.compile(r"(-?\d+)(?:\s*-\s*(-?\d+)(?:\s*x\s*(\d+))?)?\Z")
+_PART = re.compile(r"(-?\d{1,9})(?:\s*-\s*(-?\d{1,9})(?:\s*x\s*(\d{1,9}))?)?\Z", re.ASCII)
 _EXAMPLE = "frames look like 1-48, or 1,3,7-20x2"
 
 
