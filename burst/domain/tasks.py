@@ -66,7 +66,7 @@ class TaskBoard:
             may_take: says whether this claimer may have a task that was tried before.
                 Untouched tasks are anybody's.
         """
-        refused: list[int] = []
+        refused: set[int] = set()
         found: int | None = None
         while self._front:
             index = self._front[0]
@@ -76,7 +76,7 @@ class TaskBoard:
                 found = index
                 break
             else:
-                refused.append(heapq.heappop(self._front))
+                refused.add(heapq.heappop(self._front))
         for index in refused:
             heapq.heappush(self._front, index)
         if found is not None:
