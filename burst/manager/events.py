@@ -52,12 +52,12 @@ class EventHub:
         seen = self._seq if after is None else after
         if seen < self._first or seen > self._seq:
             seen = self._seq
-            yield self._special("reset")
+            yield self._special("reset", seen)
         while not self._closing:
             oldest = self._kept[0].seq if self._kept else self._seq + 1
             if seen < oldest - 1:
                 seen = self._seq
-                yield self._special("reset")
+                yield self._special("reset", seen)
             for event in [e for e in self._kept if e.seq > seen]:
                 seen = event.seq
                 if job_id is None or event.job_id in (None, job_id):
@@ -66,7 +66,8 @@ class EventHub:
                 async with asyncio.timeout(TICK_SECONDS), self._news:
                     await self._news.wait_for(lambda: self._seq > seen or self._closing)  # noqa: B023
             except TimeoutError:
-                yield self._special("tick")
+                yield self._special("tick", seen)
 
-    def _special(self, kind: Any) -> Event:
-        return Event(seq=self._seq, kind=kind, at=self._now())
+    def _special(self, kind: Any, seen: int) -> Event:
+        # The listener's own number: coming back with it must not skip what is not flushed.
+        return Event(seq=seen, kind=kind, at=self._now())
