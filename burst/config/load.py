@@ -120,5 +120,6 @@ def _explain(error: ValidationError, sources: Mapping[str, str]) -> str:
         key = ".".join(map(str, problem["loc"]))
         source = sources.get(str(problem["loc"][0]) if problem["loc"] else "", "")
         where = f" ({source})" if source not in ("", "default") else ""
-        problems.append(f"{key}{where}: {problem['msg'].removeprefix('Value error, ')}")
+        text = problem["msg"].removeprefix("Value error, ")
+        problems.append(f"{key}{where}: {text}" if key else text)
     return "; ".join(problems)
