@@ -135,7 +135,7 @@ class ManagerClient:
         """Yield the log of a job; with ``follow`` until the job has ended."""
         for line in self._stream(f"/jobs/{job_id}/log", {"follow": follow}):
             if line:  # an empty one keeps the connection alive
-                yield messages.LogLine.model_validate_json(line)
+                yield _parse_line(line, messages.LogLine)
 
     def worker_log(self, worker: str, *, follow: bool = False) -> Iterator[str]:
         """Yield what a worker's program printed; with ``follow`` until it has gone."""
@@ -154,7 +154,7 @@ class ManagerClient:
         headers = {"Last-Event-ID": str(after)} if after is not None else {}
         for line in self._stream("/events", query, headers):
             if line.startswith("data:"):
-                yield messages.Event.model_validate_json(line.removeprefix("data:"))
+                yield _parse_line(line.removeprefix("data:"), messages.Event)
 
     # ── Plumbing ─────────────────────────────────────────────────────────────────────
 
@@ -205,7 +205,7 @@ class ManagerClient:
                 if response.is_error:
                     response.read()
                     _raise_for_error(response)
-                yield from response.iter_lines()
+                yield from _lines(response.iter_bytes())
         except httpx.TransportError as error:
             raise self._unreachable(error) from error
 
@@ -218,10 +218,32 @@ def _parse(response: httpx.Response, answer: type[_Answer]) -> _Answer:
     try:
         return answer.model_validate_json(response.content)
     except ValidationError as error:
-        raise ManagerFailed(
-            f"the manager's answer to {response.request.url.path} is not understood: {error}",
-            hint="manager and client may be of different versions of burst",
-        ) from error
+        raise _not_understood(response.request.url.path, error) from error
+
+
+def _parse_line(line: str, kind: type[_Answer]) -> _Answer:
+    try:
+        return kind.model_validate_json(line)
+    except ValidationError as error:
+        raise _not_understood("a stream", error) from error
+
+
+def _not_understood(what: str, error: ValidationError) -> ManagerFailed:
+    return ManagerFailed(
+        f"the manager's answer to {what} is not understood: {error}",
+        hint="manager and client may be of different versions of burst",
+    )
+
+
+def _lines(pieces: Iterator[bytes]) -> Iterator[str]:
+    """Yield lines that end in a newline only: a name may hold one of Unicode's other ends."""
+    rest = b""
+    for piece in pieces:
+        *whole, rest = (rest + piece).split(b"\n")
+        for line in whole:
+            yield line.decode("utf-8", "replace")
+    if rest:
+        yield rest.decode("utf-8", "replace")
 
 
 def _raise_for_error(response: httpx.Response) -> None:
