@@ -13,6 +13,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from burst.domain.frames import FRAME_MAX, FRAME_MIN
 from burst.domain.jobs import PRIORITY_DEFAULT, RETRY_LIMIT_DEFAULT, RenderSettings, SceneRef
 from burst.domain.transitions import (
     AttemptStatus,
@@ -26,11 +27,14 @@ from burst.domain.workers import BlenderFacts, Requirements
 API = "/api/burst/v1"
 """Where both halves live."""
 
+BYTES_MAX = 2**63 - 1
+"""The largest number that a database keeps."""
+
 
 class Message(BaseModel):
     """Base of everything on the wire."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 # ── The worker protocol ──────────────────────────────────────────────────────────────
@@ -68,7 +72,7 @@ class OutputFile(Message):
 
     name: str
     """Relative path under the job's renders."""
-    size: int
+    size: int = Field(ge=0, le=BYTES_MAX)
     sha256: str
 
 
@@ -82,7 +86,7 @@ class FrameFinished(Message):
     frame: int
     files: tuple[OutputFile, ...] = Field(min_length=1)
     render_seconds: float
-    peak_memory_bytes: int
+    peak_memory_bytes: int = Field(ge=0, le=BYTES_MAX)
     warnings: tuple[str, ...] = ()
 
 
@@ -106,7 +110,7 @@ class AttemptEnded(Message):
     outcome: Literal["failed", "interrupted", "out_of_memory", "canceled"]
     reason: str
     """One sentence that an artist understands."""
-    peak_memory_bytes: int = 0
+    peak_memory_bytes: int = Field(default=0, ge=0, le=BYTES_MAX)
 
 
 Report = Annotated[FrameFinished | FramePublished | AttemptEnded, Field(discriminator="kind")]
@@ -271,7 +275,7 @@ class SubmitJob(Message):
     """A frame range, e.g. ``1-48`` or ``1,3,7-20x2``."""
     settings: RenderSettings = RenderSettings()
     requirements: Requirements = Requirements()
-    chunk: int = Field(default=1, ge=1)
+    chunk: int = Field(default=1, ge=1, le=FRAME_MAX - FRAME_MIN + 1)
     """Frames per task."""
     priority: int = Field(default=PRIORITY_DEFAULT, ge=0, le=100)
     retry_limit: int = Field(default=RETRY_LIMIT_DEFAULT, ge=1, le=100)
