@@ -7,6 +7,7 @@ proves nothing about the files: `burst.worker.proof` does. Called by the worker'
 
 from __future__ import annotations
 
+import shutil
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -15,7 +16,7 @@ from pathlib import Path
 
 from burst.domain.jobs import RenderSettings
 from burst.domain.workers import BlenderFacts
-from burst.worker.dialogue import ANSWERED, BlenderFailed, Dialogue, Work
+from burst.worker.dialogue import ANSWERED, BlenderFailed, Dialogue, Work, disk_full
 from burst.worker.process import Child
 from burst.worker.surroundings import command_line, prepare
 from burst.worker.words import is_progress, parse_progress
@@ -23,6 +24,8 @@ from burst.worker.words import is_progress, parse_progress
 __all__ = ["Blender", "BlenderFailed", "LoadedScene", "Progress", "RenderedFrame"]
 
 DRIVER = Path(__file__).with_name("driver.py")
+_FULL_BYTES = 4096
+"""A disk with less than a block left is full."""
 _PROGRESS_SECONDS = 0.2
 """At most one progress in this time."""
 
@@ -190,6 +193,9 @@ class Blender:
             raise self._nothing_open(work)
         folder.mkdir(parents=True, exist_ok=True)
         body = dialogue.ask(work, {"do": "render", "frame": frame, "folder": str(folder)})
+        if shutil.disk_usage(folder).free < _FULL_BYTES:
+            # 5.0 cuts a PNG short on a full disk and says nothing but "Saved:".
+            raise dialogue.failure(work, disk_full(folder))
         if not body["files"]:
             raise dialogue.failure(work, f"Blender wrote no file for frame {frame}")
         self._silence_seconds = self._progress_seconds

@@ -129,7 +129,7 @@ class Dialogue:
         elif Ailment.OUT_OF_MEMORY in self._ailments and outcome != "out_of_memory":
             reason, outcome = f"Blender ran out of memory while {work.doing}", "out_of_memory"
         elif Ailment.DISK_FULL in self._ailments:
-            reason = f"the disk is full: Blender could not write to {work.folder}"
+            reason = disk_full(work.folder)
         tail = (*self._tail, self._last_progress) if self._last_progress else tuple(self._tail)
         return BlenderFailed(reason, tail, outcome)
 
@@ -181,7 +181,7 @@ class Dialogue:
             elif isinstance(item, Exited):
                 raise self._ended(item.code, work)
         if Ailment.DISK_FULL in self._ailments:
-            raise self.failure(work, "")
+            raise self.failure(work, disk_full(work.folder))
 
     def _ended(self, code: int, work: Work) -> BlenderFailed:
         if code == -signal.SIGKILL:
@@ -192,3 +192,8 @@ class Dialogue:
             name = signal.Signals(-code).name
             return self.failure(work, f"Blender crashed ({name}) while {work.doing}")
         return self.failure(work, f"Blender left with exit status {code} while {work.doing}")
+
+
+def disk_full(folder: Path) -> str:
+    """Return the sentence for a disk without room for a frame."""
+    return f"the disk is full: Blender could not write to {folder}"

@@ -121,6 +121,7 @@ def set_render(scene, wanted):
     if wanted.engine == "CYCLES":
         scene.cycles.samples = wanted.samples
         scene.cycles.use_denoising = False
+        scene.cycles.use_adaptive_sampling = False
     render.resolution_x, render.resolution_y = wanted.width, wanted.height
     render.resolution_percentage = 100
     render.filepath = wanted.output
