@@ -112,11 +112,12 @@ TASK_MOVES: Mapping[TaskStatus, frozenset[TaskStatus]] = {
     TaskStatus.ACTIVE: frozenset(
         {TaskStatus.QUEUED, TaskStatus.COMPLETED, TaskStatus.FAILED, TaskStatus.CANCELED}
     ),
-    TaskStatus.COMPLETED: frozenset({TaskStatus.QUEUED}),
+    TaskStatus.COMPLETED: frozenset({TaskStatus.QUEUED, TaskStatus.FAILED}),
     TaskStatus.FAILED: frozenset({TaskStatus.QUEUED}),
     TaskStatus.CANCELED: frozenset({TaskStatus.QUEUED}),
 }
-"""An ended task is queued again only by a requeue."""
+"""An ended task is queued again by a requeue; a completed one also when a frame of it can't be
+published, and when that happened as often as the job allows failures, it has failed."""
 
 ATTEMPT_MOVES: Mapping[AttemptStatus, frozenset[AttemptStatus]] = {
     AttemptStatus.ACTIVE: frozenset(set(AttemptStatus) - {AttemptStatus.ACTIVE}),

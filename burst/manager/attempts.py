@@ -78,8 +78,10 @@ def grant(
             }
         ),
     )
-    if job.status is JobStatus.QUEUED:
-        job.status = check_move(JOB_MOVES, f"job {job.id}", job.status, JobStatus.ACTIVE)
+    if job.status is JobStatus.QUEUED or job.started_at is None:
+        # A job that was canceled before its first claim is active again by a requeue.
+        if job.status is not JobStatus.ACTIVE:
+            job.status = check_move(JOB_MOVES, f"job {job.id}", job.status, JobStatus.ACTIVE)
         job.started_at = job.started_at or now
         changes.write(statements.change_job(job.id, status=job.status, started_at=job.started_at))
         changes.jobs.add(job.id)
@@ -197,6 +199,35 @@ def publish_frame(job: JobEntry, frame: int, index: Index, now: datetime, change
     settle_job(index, job, now, changes)
 
 
+def lose_frame(
+    index: Index, job: JobEntry, frame: int, reason: str, now: datetime, changes: Changes
+) -> None:
+    """Note that a committed frame can't be published: it has no result, its task is open again.
+
+    That counts as a failure of the task: what stands in the way may stand there for ever.
+    """
+    del job.pending[frame]
+    changes.write(statements.delete_frame(job.id, frame))
+    changes.notes.append((job.id, "error", f"frame {frame} is lost: {reason}"))
+    changes.jobs.add(job.id)
+    task = job.plan.task_of(frame)
+    if job.board.status(task) is not TaskStatus.COMPLETED:
+        job.finished.get(task, set()).discard(frame)
+        return
+    if others := set(job.plan.frames_of(task)) - {frame}:
+        job.finished[task] = others
+    failures = job.failures[task] = job.failures.get(task, 0) + 1
+    job.failed_on.setdefault(task, set())
+    status = TaskStatus.FAILED if failures >= job.retry_limit else TaskStatus.QUEUED
+    job.board.move(task, status)
+    if job.status is JobStatus.CANCELED and status is TaskStatus.QUEUED:
+        status = TaskStatus.CANCELED
+        job.board.move(task, status)
+    changes.write(statements.put_task(job.id, task, status=status, failures=failures))
+    changes.ready_tasks += status is TaskStatus.QUEUED
+    settle_job(index, job, now, changes)
+
+
 def digest(token: str) -> str:
     """Return what is kept of a token."""
     return hashlib.sha256(token.encode()).hexdigest()
@@ -249,7 +280,6 @@ def _commit_frame(
             job.id,
             report.frame,
             status=FrameStatus.COMMITTED,
-            published_seq=None,
             replaces=replaces,
             **_frame_values(pending),
         )
@@ -258,9 +288,8 @@ def _commit_frame(
         worker.frames_finished += 1
     for warning in report.warnings:
         changes.notes.append((job.id, "warning", f"frame {report.frame}: {warning}"))
-    if attempt.missing:
-        job.finished.setdefault(attempt.task_index, set()).add(report.frame)
-    else:
+    job.finished.setdefault(attempt.task_index, set()).add(report.frame)
+    if not attempt.missing:
         _complete(index, job, attempt, report.peak_memory_bytes, now, changes)
     return Verdict(answer="publish", replaces=replaces)
 
@@ -273,11 +302,17 @@ def _complete(
     now: datetime,
     changes: Changes,
 ) -> None:
-    job.board.move(attempt.task_index, TaskStatus.COMPLETED)
-    job.finished.pop(attempt.task_index, None)
+    task = attempt.task_index
+    # A frame of an earlier attempt may have been lost while this one went on without it.
+    status = TaskStatus.QUEUED if job.missing_frames(task) else TaskStatus.COMPLETED
+    job.board.move(task, status)
+    if status is TaskStatus.COMPLETED:
+        job.finished.pop(task, None)
+    else:
+        changes.ready_tasks += 1
     index.drop_attempt(attempt)
     changes.write(
-        statements.put_task(job.id, attempt.task_index, status=TaskStatus.COMPLETED),
+        statements.put_task(job.id, task, status=status),
         statements.end_attempt(
             attempt.id, AttemptStatus.COMPLETED, now, peak_memory_bytes=peak_memory_bytes
         ),
@@ -318,6 +353,10 @@ def _end_by_report(index: Index, report: AttemptEnded, now: datetime, changes: C
     if attempt is None or not is_current(attempt.token_sha256, report):
         return DROP
     outcome = AttemptStatus(report.outcome)
+    if outcome is AttemptStatus.CANCELED:
+        # An attempt that the farm canceled is not current any more: this worker stopped by
+        # itself, and the frames are still wanted.
+        outcome = AttemptStatus.INTERRUPTED
     end(index, attempt, outcome, report.reason, now, changes, report.peak_memory_bytes)
     return DONE
 

@@ -148,16 +148,19 @@ def requeue(
             f"job {job.id} has no failed or canceled tasks",
             hint="name the frames to render again with --frames",
         )
+    again = {task: _frames_again(job, task, published, named=frames is not None) for task in tasks}
+    # Nothing is refused from here on.
+    if job.status is JobStatus.CANCELED:
+        # Tasks that were never touched have no row; the job's status said what they are.
+        canceled = [*job.board.with_status(TaskStatus.CANCELED)]
+        changes.write(*statements.put_tasks(job.id, canceled, TaskStatus.CANCELED))
     for task in tasks:
-        former = job.board.status(task)
         job.board.move(task, TaskStatus.QUEUED)
         job.failures.pop(task, None)
         job.failed_on.pop(task, None)
-        changes.write(
-            statements.put_task(job.id, task, status=TaskStatus.QUEUED, failures=0, failed_on=[])
-        )
-        if former is TaskStatus.COMPLETED:
-            _requeue_frames(job, task, published, changes)
+        _requeue_frames(job, again[task], published, changes)
+        _keep_finished(job, task, again[task], published)
+    changes.write(*statements.put_tasks(job.id, tasks, TaskStatus.QUEUED))
     changes.ready_tasks += len(tasks)
     if job.status is not JobStatus.PAUSED:
         _activate(job, changes)
@@ -211,17 +214,57 @@ def _activate(job: JobEntry, changes: Changes) -> None:
     changes.ready_tasks += job.board.count(TaskStatus.QUEUED)
 
 
+def _frames_again(
+    job: JobEntry, task: int, published: Mapping[int, PendingFrame], *, named: bool
+) -> tuple[int, ...]:
+    """Return the frames of an ended task that have a result and are rendered all the same.
+
+    A task that ended without all its frames keeps those that it has, unless it was named.
+    """
+    frames = job.plan.frames_of(task)
+    committed = {f for f in frames if f in job.pending and _is_committed(job.pending[f])}
+    done = committed | (published.keys() & set(frames))
+    whole = job.board.status(task) is TaskStatus.COMPLETED or len(done) == len(frames)
+    if not (whole or named):
+        return ()
+    if committed:
+        raise NotAllowed(
+            f"frame {min(committed)} of job {job.id} is just being published", hint="try again"
+        )
+    return tuple(sorted(done))
+
+
 def _requeue_frames(
-    job: JobEntry, task: int, published: Mapping[int, PendingFrame], changes: Changes
+    job: JobEntry,
+    frames: tuple[int, ...],
+    published: Mapping[int, PendingFrame],
+    changes: Changes,
 ) -> None:
-    for frame in job.plan.frames_of(task):
-        if frame not in published:
-            raise NotAllowed(f"frame {frame} of job {job.id} is just being published")
+    for frame in frames:
         pending = published[frame]
         check_move(FRAME_MOVES, f"frame {frame}", FrameStatus.PUBLISHED, pending.status)
         job.pending[frame] = pending
         job.published -= 1
         changes.write(statements.put_frame_status(job.id, frame, pending.status, pending.replaces))
+
+
+def _keep_finished(
+    job: JobEntry, task: int, again: tuple[int, ...], published: Mapping[int, PendingFrame]
+) -> None:
+    """Note which frames of a task that is queued again nobody needs to render."""
+    kept = {
+        frame
+        for frame in job.plan.frames_of(task)
+        if frame not in again
+        and (frame in published or (frame in job.pending and _is_committed(job.pending[frame])))
+    }
+    job.finished.pop(task, None)
+    if kept:
+        job.finished[task] = kept
+
+
+def _is_committed(pending: PendingFrame) -> bool:
+    return pending.status is FrameStatus.COMMITTED
 
 
 def _keep_old_files(job: JobEntry) -> None:

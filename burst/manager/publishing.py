@@ -10,7 +10,6 @@ import asyncio
 import json
 import logging
 
-from burst.domain.transitions import TaskStatus
 from burst.errors import DatabaseUnavailable, StorageConflict, StorageError
 from burst.manager import attempts
 from burst.manager.changes import Changes
@@ -49,11 +48,11 @@ class Publishing:
         """Do chores for ever, about once a second and whenever something ended."""
         await asyncio.to_thread(self._find_left_undone)
         while True:
+            self._farm.chores_wanted.clear()
             try:
                 await self.round()
             except (StorageError, DatabaseUnavailable) as error:
                 log.warning("chores are put off: %s", error)
-            self._farm.chores_wanted.clear()
             try:
                 async with asyncio.timeout(ROUND_SECONDS):
                     await self._farm.chores_wanted.wait()
@@ -130,19 +129,7 @@ class Publishing:
         farm, changes = self._farm, Changes()
         if farm.index.jobs.get(job.id) is not job or job.pending.get(frame) is not pending:
             return
-        del job.pending[frame]
-        task = job.plan.task_of(frame)
-        changes.write(statements.delete_frame(job.id, frame))
-        if job.board.status(task) is TaskStatus.COMPLETED:
-            job.board.move(task, TaskStatus.QUEUED)
-            others = set(job.plan.frames_of(task)) - {frame}
-            if others:
-                job.finished[task] = others
-            changes.write(statements.put_task(job.id, task, status=TaskStatus.QUEUED))
-            changes.ready_tasks += 1
-        else:
-            job.finished.get(task, set()).discard(frame)
-        changes.notes.append((job.id, "error", f"frame {frame} is rendered again: {reason}"))
+        attempts.lose_frame(farm.index, job, frame, reason, farm.clock.now(), changes)
         await farm.save(changes)
 
     async def _clear_attempts(self) -> None:
@@ -166,8 +153,15 @@ class Publishing:
                 if not job.ended and now - self._index_written.get(job_id, -rest) < rest:
                     continue
                 self._index_written[job_id] = now
-                await asyncio.to_thread(self._write_index, job)
-            chores.changed_renders.discard(job_id)
+                # Before, not after: a frame that is published meanwhile adds the job again.
+                chores.changed_renders.discard(job_id)
+                try:
+                    await asyncio.to_thread(self._write_index, job)
+                except StorageError:
+                    chores.changed_renders.add(job_id)
+                    raise
+            else:
+                chores.changed_renders.discard(job_id)
 
     def _write_index(self, job: JobEntry) -> None:
         """List a job's published files beside them, so that no farm is needed to fetch them."""

@@ -10,7 +10,7 @@ from typing import Literal
 
 from burst.domain.frames import FrameRange
 from burst.domain.transitions import FrameStatus
-from burst.errors import InvalidRequest, UsageError
+from burst.errors import InvalidRequest, NotAllowed, UsageError
 from burst.manager import jobs, views
 from burst.manager.changes import Changes
 from burst.manager.database import statements
@@ -20,8 +20,6 @@ from burst.manager.publishing import Publishing
 from burst.manager.rebuild import pending_frame
 from burst.protocol.messages import JobView, SubmitJob, Submitted, TaskView
 from burst.storage import layout
-
-FRAMES_MAX = 10_000_000
 
 
 class Queue:
@@ -39,9 +37,7 @@ class Queue:
             InvalidRequest: the frames are no range, or the scene was not uploaded.
         """
         farm = self._farm
-        frames = _parse_frames(message.frames)
-        if len(frames) > FRAMES_MAX:
-            raise InvalidRequest(f"{len(frames)} frames are more than the {FRAMES_MAX} of a job")
+        _parse_frames(message.frames)
         name = layout.manifest(message.scene.name, message.scene.version)
         if await asyncio.to_thread(farm.storage.missing, [name]):
             raise InvalidRequest(
@@ -77,6 +73,8 @@ class Queue:
         wanted = _parse_frames(frames) if frames is not None else None
         tasks = jobs.tasks_to_requeue(job, wanted)
         published = await asyncio.to_thread(self._published_frames, job, tasks)
+        if self._farm.index.jobs.get(job.id) is not job:
+            raise NotAllowed(f"job {job.id} has changed meanwhile", hint="try again")
         jobs.requeue(job, wanted, published, changes)
         return await self._saved(job, changes)
 

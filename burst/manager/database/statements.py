@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -23,6 +23,10 @@ from burst.manager.database.tables import (
 Row = Mapping[str, Any]
 Statement = sa.Executable
 Select = sa.Select[Any]
+
+_TASK_KEY = ("job_id", "task_index")
+_ROWS_A_STATEMENT = 1000
+"""SQLite takes 32766 values in one statement."""
 
 # ── Writes ───────────────────────────────────────────────────────────────────────────
 
@@ -47,17 +51,24 @@ def put_task(job_id: str, task_index: int, **values: Any) -> Statement:
     return _upsert(tasks, {"job_id": job_id, "task_index": task_index}, values)
 
 
-def move_tasks(
-    job_id: str, now: Collection[TaskStatus], then: TaskStatus, *, forgive: bool = False
-) -> Statement:
-    """Move all touched tasks of a job; ``forgive`` also forgets their failures."""
-    values: dict[str, Any] = {"status": then}
-    if forgive:
-        values |= {"failures": 0, "failed_on": []}
+def put_tasks(job_id: str, task_indexes: Sequence[int], status: TaskStatus) -> list[Statement]:
+    """Insert or change the rows of many tasks, and forget their failures."""
+    values = {"status": status, "failures": 0, "failed_on": []}
+    found: list[Statement] = []
+    for first in range(0, len(task_indexes), _ROWS_A_STATEMENT):
+        some = task_indexes[first : first + _ROWS_A_STATEMENT]
+        rows = [{"job_id": job_id, "task_index": task, **values} for task in some]
+        insert = sqlite.insert(tasks).values(rows)
+        found.append(insert.on_conflict_do_update(index_elements=_TASK_KEY, set_=values))
+    return found
+
+
+def move_tasks(job_id: str, now: Collection[TaskStatus], then: TaskStatus) -> Statement:
+    """Move all touched tasks of a job."""
     return (
         sa.update(tasks)
         .where(tasks.c.job_id == job_id, tasks.c.status.in_([*now]))
-        .values(**values)
+        .values(status=then)
     )
 
 
@@ -230,7 +241,12 @@ def frames_published_after(job_id: str, seq: int) -> Select:
     """Return the frames of a job in the order they were published."""
     return (
         sa.select(frames)
-        .where(frames.c.job_id == job_id, frames.c.published_seq > seq)
+        .where(
+            frames.c.job_id == job_id,
+            frames.c.published_seq > seq,
+            # One that is rendered again keeps its number until it has the next.
+            frames.c.status != FrameStatus.COMMITTED,
+        )
         .order_by(frames.c.published_seq)
     )
 
