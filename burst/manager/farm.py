@@ -54,6 +54,10 @@ class WaitingRoom:
         for _ in range(min(count, len(self._waiting))):
             self._waiting.popitem(last=False)[1].set()
 
+    def wake_all(self) -> None:
+        """Wake everybody."""
+        self.wake(len(self._waiting))
+
     def wake_worker(self, worker: str) -> None:
         """Wake one worker, if it waits."""
         if event := self._waiting.pop(worker, None):
@@ -136,6 +140,8 @@ class Farm:
         self._epoch += 1
         self.database.renew()
         self.index = build_index(self.database.read, self.clock.monotonic())
+        # Open claims go on with the entries of the new index.
+        self.waiting.wake_all()
         log.error("a commit failed; the index was built anew from the database")
 
     def _tell(self, changes: Changes) -> None:

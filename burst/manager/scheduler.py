@@ -78,23 +78,19 @@ class Scheduler:
         assignment = self._next_task(worker, number, changes)
         await farm.save(changes)
         deadline = farm.clock.monotonic() + message.wait_seconds
-        worker.open_claims += 1
-        try:
-            # Verdicts are waited for: a claim with reports is answered at once.
-            while assignment is None and not verdicts and not self._orders(worker, message):
-                left = deadline - farm.clock.monotonic()
-                if left <= 0:
-                    break
-                await farm.waiting.wait(name, left)
-                if not farm.index.is_here(name, message.session) or await has_gone():
-                    break
-                worker = farm.index.workers[name]
-                changes = Changes()
-                assignment = self._next_task(worker, number, changes)
-                await farm.save(changes)
-        finally:
-            worker.open_claims -= 1
-            worker.seen = farm.clock.monotonic()
+        # Verdicts are waited for: a claim with reports is answered at once.
+        while assignment is None and not verdicts and not self._orders(worker, message):
+            left = deadline - farm.clock.monotonic()
+            if left <= 0:
+                break
+            await self._wait(worker, left)
+            if await has_gone() or not farm.index.is_here(name, message.session):
+                break
+            # Not always the one from before: the index may have been built anew.
+            worker = farm.index.workers[name]
+            changes = Changes()
+            assignment = self._next_task(worker, number, changes)
+            await farm.save(changes)
         return ClaimAnswer(**self._answer(worker, message, verdicts), assignment=assignment)
 
     async def report(self, message: Reports) -> BeatAnswer:
@@ -145,6 +141,15 @@ class Scheduler:
         if name in farm.index.workers:
             registry.remove(farm.index, name, AttemptStatus.LOST, reason, farm.clock.now(), changes)
             await farm.save(changes)
+
+    async def _wait(self, worker: WorkerEntry, seconds: float) -> None:
+        """Let an open claim wait for news; while it is open the worker is alive."""
+        worker.open_claims += 1
+        try:
+            await self._farm.waiting.wait(worker.name, seconds)
+        finally:
+            worker.open_claims -= 1
+            worker.seen = self._farm.clock.monotonic()
 
     def _hear(
         self, name: str, message: Beat, changes: Changes
