@@ -146,7 +146,7 @@ class _Manager:
 
     def _is_needed(self) -> bool:
         unfinished = any(not job.ended for job in self._farm.index.jobs.values())
-        unpublished = any(job.pending for job in self._farm.index.jobs.values())
+        unpublished = any(True for job in self._farm.index.jobs.values() for _ in job.unpublished)
         return unfinished or unpublished or not self._publishing.idle
 
     def _create_apps(self) -> tuple[ASGIApp, ASGIApp]:
@@ -162,9 +162,9 @@ class _Manager:
         settings = self._settings
         host, _ = split_listen(settings.console_listen)
         hosts = [name.strip() for name in settings.console_hosts.split(",") if name.strip()]
-        local = ["127.0.0.1", "localhost", "::1"] if is_loopback(host) else [host]
+        local = ["127.0.0.1", "localhost", "::1"] if is_loopback(host) else []
         token = settings.console_token.get_secret_value() if settings.console_token else None
-        console = create_console_app(parts, (*local, *hosts), token)
+        console = create_console_app(parts, (host, *local, *hosts), token)
         return console, create_worker_app(parts, self._token)
 
     def _create_provider(self) -> ProcessProvider:
