@@ -10,15 +10,17 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import re
 import shutil
 import struct
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Literal
 
 from blender_asset_tracer import blendfile
 from blender_asset_tracer.blendfile import BlendFile, BlendFileBlock, exceptions
+from blender_asset_tracer.blendfile.dna import FieldPath
 
 from burst.errors import SceneUnreadable
 from burst.scene.header import opened, read_version
@@ -39,6 +41,9 @@ READ_ERRORS = (
     ValueError,
 )
 """What the library raises on bytes that no Blender wrote, or on ones it does not know."""
+
+_DNA_NAME = re.compile(rb"([^\[\]]|\[\d{1,9}\])*")
+"""Blender 2.48 has one that is only ``[3]``; with a bracket not closed the library would search for it for ever."""
 
 _BUFFER_BYTES = 1024 * 1024
 
@@ -77,14 +82,38 @@ def text(value: bytes | None) -> str:
     return (value or b"").decode("utf-8", errors="replace")
 
 
-def listed(block: BlendFileBlock, field: bytes) -> Iterator[BlendFileBlock]:
-    """Yield the blocks of a linked list in ``block``; none if it has no such field."""
+def number(block: BlendFileBlock, field: FieldPath, default: int = 0) -> int:
+    """Return an integer field, of whatever width and sign the file has it.
+
+    The library knows only the integers that Blender used when it was written.
+    """
+    header = block.bfile.header
+    try:
+        found, offset = block.dna_type.field_from_path(header.pointer_size, field)
+    except KeyError:
+        return default
+    width = found.size // found.name.array_size
+    block.bfile.fileobj.seek(block.file_offset + offset)
+    raw = block.bfile.fileobj.read(width)
+    kind = found.dna_type.dna_type_id
+    unsigned = found.name.is_pointer or kind == b"char" or kind.startswith(b"u")
+    order: Literal["little", "big"] = "little" if header.is_little_endian else "big"
+    return int.from_bytes(raw, order, signed=not unsigned)
+
+
+def listed(
+    block: BlendFileBlock, field: bytes, next_field: FieldPath = b"next"
+) -> Iterator[BlendFileBlock]:
+    """Yield the blocks of a linked list in ``block``; none if it has no such field.
+
+    Ends also where a damaged list bites its own tail.
+    """
     seen = set()
     item = block.get_pointer((field, b"first"), None) if block.has_field(field) else None
     while item is not None and item.addr_old not in seen:
         seen.add(item.addr_old)
         yield item
-        item = item.get_pointer(b"next")
+        item = item.get_pointer(next_field)
 
 
 class _Blend(BlendFile):
@@ -116,6 +145,13 @@ class _Blend(BlendFile):
         self._check_blocks()
         super()._load_blocks()
 
+    def decode_structs(self, block: BlendFileBlock) -> None:
+        """Read the DNA, once its counts are known to be true."""
+        start = self.fileobj.tell()
+        _check_dna(self.fileobj.read(block.size), self.header.is_little_endian)
+        self.fileobj.seek(start)
+        super().decode_structs(block)
+
     def _check_blocks(self) -> None:
         """Walk the chain of blocks; a negative size would send the library in circles."""
         head = self.block_header_struct
@@ -133,3 +169,37 @@ class _Blend(BlendFile):
             if size < 0 or position > end:
                 raise exceptions.BlendFileError("cut off", self.filepath)
         self.fileobj.seek(start)
+
+
+def _check_dna(dna: bytes, is_little_endian: bool) -> None:
+    """Check that lists in the DNA are as long as they say; the library would count for hours."""
+    order: Literal["little", "big"] = "little" if is_little_endian else "big"
+
+    def count_at(mark: bytes, position: int) -> int:
+        if dna[position : position + 4] != mark:
+            raise ValueError(f"no {mark!r} where it must be")
+        count = int.from_bytes(dna[position + 4 : position + 8], order)
+        if count > len(dna):
+            raise ValueError(f"{mark!r} counts {count}")
+        return count
+
+    def after_names(mark: bytes, position: int) -> int:
+        count = count_at(mark, position)
+        position += 8
+        for _ in range(count):
+            end = dna.index(b"\0", position)
+            if not _DNA_NAME.fullmatch(dna, position, end):
+                raise ValueError(f"{dna[position:end]!r} is no name")
+            position = end + 1
+        return _aligned(position)
+
+    types_at = after_names(b"NAME", 4)
+    lengths_at = after_names(b"TYPE", types_at)
+    if dna[lengths_at : lengths_at + 4] != b"TLEN":
+        raise ValueError("no lengths of types")
+    types = count_at(b"TYPE", types_at)
+    count_at(b"STRC", _aligned(lengths_at + 4 + 2 * types))
+
+
+def _aligned(position: int) -> int:
+    return -(-position // 4) * 4

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import contextlib
 from pathlib import Path
-from typing import Any
 
 from blender_asset_tracer.blendfile import BlendFile, BlendFileBlock
 
 from burst.errors import SceneError, UsageError
 from burst.protocol.messages import SceneFacts
-from burst.scene.blend import listed, open_blend, reading, text
+from burst.scene.blend import listed, number, open_blend, reading, text
 from burst.scene.header import read_version
 
 _FORMATS = {
@@ -47,6 +46,7 @@ _FORMATS = {
 """R_IMF_IMTYPE_* of DNA_scene_types.h → the name that Blender's Python knows."""
 
 _FORMAT_UNKNOWN = "PNG"
+_FPS_DEFAULT = 24
 _ENGINE_FALLBACK = "BLENDER_EEVEE"
 _ENGINES = {
     "CYCLES": "CYCLES",
@@ -102,23 +102,24 @@ def _active(blend: BlendFile, scenes: dict[str, BlendFileBlock]) -> str:
 def _facts(
     version: tuple[int, int], name: str, names: tuple[str, ...], scene: BlendFileBlock
 ) -> SceneFacts:
-    def render(field: bytes, default: Any = ...) -> Any:
-        return scene.get((b"r", field), default)
+    def render(field: bytes, default: int = 0) -> int:
+        return number(scene, (b"r", field), default)
 
+    fps_base = scene.get((b"r", b"frs_sec_base"), 1.0) or 1.0
     return SceneFacts(
         blender=version,
         blender_scene=name,
         blender_scenes=names,
-        engine=engine_name(text(render(b"engine", b""))),
+        engine=engine_name(text(scene.get((b"r", b"engine"), b""))),
         frame_start=render(b"sfra"),
         frame_end=render(b"efra"),
         frame_step=render(b"frame_step", 1) or 1,
-        fps=(render(b"frs_sec") or 25) / (render(b"frs_sec_base", 1.0) or 1.0),
+        fps=(render(b"frs_sec") or _FPS_DEFAULT) / fps_base,
         resolution_x=render(b"xsch"),
         resolution_y=render(b"ysch"),
         resolution_percentage=render(b"size") or 100,
         file_format=_file_format(scene),
-        output_name=text(render(b"pic")).replace("\\", "/").rpartition("/")[2],
+        output_name=text(scene.get((b"r", b"pic"))).replace("\\", "/").rpartition("/")[2],
         has_camera=_has_camera(scene),
     )
 
@@ -133,10 +134,8 @@ def engine_name(engine: str) -> str:
 
 def _file_format(scene: BlendFileBlock) -> str:
     # Since 2.61 in a struct of its own; the old field was kept and means nothing there.
-    number = scene.get((b"r", b"im_format", b"imtype"), None)
-    if number is None:
-        number = scene.get((b"r", b"imtype"))
-    return _FORMATS.get(number, _FORMAT_UNKNOWN)
+    old = number(scene, (b"r", b"imtype"))
+    return _FORMATS.get(number(scene, (b"r", b"im_format", b"imtype"), old), _FORMAT_UNKNOWN)
 
 
 def _has_camera(scene: BlendFileBlock) -> bool:
@@ -145,6 +144,6 @@ def _has_camera(scene: BlendFileBlock) -> bool:
     if any(marker.get(b"camera", 0) for marker in listed(scene, b"markers")):
         return True
     editor = scene.get_pointer(b"ed", None)
-    if editor is None or not scene.get((b"r", b"scemode")) & _DO_SEQUENCER:
+    if editor is None or not number(scene, (b"r", b"scemode")) & _DO_SEQUENCER:
         return False
     return bool(editor.get((b"seqbase", b"first"), 0))

@@ -8,14 +8,17 @@ sequences, point caches, and files of shader nodes.
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from blender_asset_tracer import cdefs
-from blender_asset_tracer.blendfile import BlendFile, BlendFileBlock, iterators
+from blender_asset_tracer.blendfile import BlendFile, BlendFileBlock
 from blender_asset_tracer.trace import blocks2assets, modifier_walkers
 
-from burst.scene.blend import listed
+from burst.scene.blend import listed, number
 from burst.scene.sequences import Many
 
 
@@ -30,9 +33,10 @@ class Named:
     """False for a cache that Blender fills itself when it is not there."""
 
 
+_WINDOWS_DRIVE = re.compile(rb"[A-Za-z]:/")
 _CLIP_SEQUENCE = 1
 """MCLIP_SRC_SEQUENCE"""
-_LIBRARY_ARCHIVE = 1 << 1
+_LIBRARY_ARCHIVE = 1 << 0
 """LIBRARY_FLAG_IS_ARCHIVE: holds data that is packed into this very file (5.0)."""
 _CACHE_BAKED = 1
 """PTCACHE_BAKED"""
@@ -50,6 +54,24 @@ _POINT_CACHE_MODIFIERS = {
 """`names_of_caches` has these, and those of soft and rigid bodies, in every file at once."""
 
 
+def is_absolute(name: bytes) -> bool:
+    """Say whether a name is an absolute path, here or on Windows."""
+    plain = name.replace(b"\\", b"/")
+    return bool(_WINDOWS_DRIVE.match(plain)) or (
+        plain.startswith(b"/") and not plain.startswith(b"//")
+    )
+
+
+def resolve(name: bytes, owner: Path) -> Path:
+    """Return where a name points to: absolute, without ``..``, links not followed.
+
+    Blender takes ``//`` for the folder of the .blend that has the name.
+    """
+    plain = os.fsdecode(name.replace(b"\\", b"/"))
+    folder = Path("/") if is_absolute(name) else owner.parent
+    return Path(os.path.normpath(folder / plain.removeprefix("//")))
+
+
 def names_of(block: BlendFileBlock) -> Iterator[Named]:
     """Yield what one data-block names; empty names are left out."""
     reader = _READERS.get(block.code, _by_library)
@@ -63,7 +85,7 @@ def names_of_caches(blend: BlendFile) -> Iterator[Named]:
     for block in blend.blocks:
         if block.code != b"DATA" or block.dna_type_id != b"PointCache":
             continue
-        flag = block[b"flag"]
+        flag = number(block, b"flag")
         required = bool(flag & _CACHE_BAKED)
         if flag & cdefs.PTCACHE_EXTERNAL:
             yield Named(block.get(b"path", b""), Many.POINT_CACHE, required)
@@ -74,7 +96,11 @@ def names_of_caches(blend: BlendFile) -> Iterator[Named]:
 
 def _by_library(block: BlendFileBlock) -> Iterator[Named]:
     for usage in blocks2assets.iter_assets(block):
-        yield Named(bytes(usage.asset_path), Many.FRAMES if usage.is_sequence else Many.ONE)
+        name = bytes(usage.asset_path)
+        if usage.path_full_field is not None:
+            # As the .blend has it; the library turns the slashes of Windows.
+            name = usage.block.get(usage.path_full_field.name.name_only)
+        yield Named(name, Many.FRAMES if usage.is_sequence else Many.ONE)
 
 
 def _image(block: BlendFileBlock) -> Iterator[Named]:
@@ -84,17 +110,29 @@ def _image(block: BlendFileBlock) -> Iterator[Named]:
 
 
 def _library(block: BlendFileBlock) -> Iterator[Named]:
-    if not block.get(b"flag", 0) & _LIBRARY_ARCHIVE:
+    if not number(block, b"flag") & _LIBRARY_ARCHIVE and not _is_packed_whole(block):
         yield from _by_library(block)
 
 
+def _is_packed_whole(library: BlendFileBlock) -> bool:
+    """Say whether all that was linked from a library is packed into this very file (5.0)."""
+    archived = any(
+        other.get(b"archive_parent_library", 0) == library.addr_old
+        for other in library.bfile.find_blocks_from_code(b"LI")
+    )
+    return archived and not any(
+        linked.get(b"lib", 0) == library.addr_old
+        for linked in library.bfile.find_blocks_from_code(b"ID")
+    )
+
+
 def _movie_clip(block: BlendFileBlock) -> Iterator[Named]:
-    many = Many.FRAMES if block.get(b"source", 0) == _CLIP_SEQUENCE else Many.ONE
+    many = Many.FRAMES if number(block, b"source") == _CLIP_SEQUENCE else Many.ONE
     yield Named(block[b"name"], many)
 
 
 def _cache_file(block: BlendFileBlock) -> Iterator[Named]:
-    many = Many.FRAMES if block.get(b"is_sequence", 0) else Many.ONE
+    many = Many.FRAMES if number(block, b"is_sequence") else Many.ONE
     yield Named(block[b"filepath"], many)
     for layer in listed(block, b"layers"):
         yield Named(layer[b"filepath"], many)
@@ -104,15 +142,28 @@ def _scene(block: BlendFileBlock) -> Iterator[Named]:
     editor = block.get_pointer(b"ed", None)
     if editor is None:
         return
-    for strip, kind in iterators.sequencer_strips(editor):
+    for strip in _strips(editor, set()):
+        kind = number(strip, b"type")
         source = strip.get_pointer(b"strip")
         data = source.get_pointer(b"stripdata") if source else None
         if source is None or data is None or kind not in {*_FILE_STRIPS, cdefs.SEQ_TYPE_IMAGE}:
             continue
         folder = source[b"dir"]
-        count = data.count if kind == cdefs.SEQ_TYPE_IMAGE else 1
-        for index in range(count):
+        count = min(data.count, data.size // data.dna_type.size)
+        for index in range(count if kind == cdefs.SEQ_TYPE_IMAGE else 1):
             yield Named(_joined(folder, data.get(b"name", array_index=index)))
+
+
+def _strips(holder: BlendFileBlock, seen: set[int]) -> Iterator[BlendFileBlock]:
+    """Yield strips, also those inside meta strips."""
+    for strip in listed(holder, b"seqbase"):
+        strip.refine_type(b"Sequence")
+        if strip.addr_old in seen:
+            continue
+        seen.add(strip.addr_old)
+        yield strip
+        if number(strip, b"type") == cdefs.SEQ_TYPE_META:
+            yield from _strips(strip, seen)
 
 
 def _joined(folder: bytes, name: bytes) -> bytes:
@@ -121,8 +172,8 @@ def _joined(folder: bytes, name: bytes) -> bytes:
 
 def _object(block: BlendFileBlock) -> Iterator[Named]:
     context = modifier_walkers.ModifierContext(owner=block)
-    for modifier in iterators.modifiers(block):
-        kind = modifier[b"modifier", b"type"]
+    for modifier in listed(block, b"modifiers", (b"modifier", b"next")):
+        kind = number(modifier, (b"modifier", b"type"))
         handler = modifier_walkers.modifier_handlers.get(kind)
         if handler is None or kind in _POINT_CACHE_MODIFIERS:
             continue
@@ -138,7 +189,7 @@ def _of_modifier(block: BlendFileBlock, name: bytes, kind: int) -> Iterator[Name
     elif block.code == b"CF":
         yield from _cache_file(block)
     elif kind == cdefs.eModifierType_Fluid:
-        yield Named(name, Many.FOLDER, bool(block.get(b"cache_flag", 0) & _FLUID_BAKED))
+        yield Named(name, Many.FOLDER, bool(number(block, b"cache_flag") & _FLUID_BAKED))
     elif kind in (cdefs.eModifierType_Nodes, cdefs.eModifierType_Fluidsim):
         yield Named(name, Many.FOLDER, required=False)
     else:
@@ -153,7 +204,7 @@ def _nodes(block: BlendFileBlock) -> Iterator[Named]:
         storage = node.get_pointer(b"storage")
         if storage is None or storage.dna_type_id not in {b"NodeShaderTexIES", b"NodeShaderScript"}:
             continue
-        if storage.get(b"mode", 0) == _NODE_FILE_EXTERNAL:
+        if number(storage, b"mode") == _NODE_FILE_EXTERNAL:
             yield Named(storage[b"filepath"])
 
 

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import os
-import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from blender_asset_tracer.bpathlib import make_absolute
 
 from burst.errors import SceneError
+from burst.scene.naming import is_absolute
 from burst.scene.placing import Claim, Placed, place
 from burst.scene.sequences import expand
 from burst.scene.tracer import Use, Walk
 
-_WINDOWS_DRIVE = re.compile(r"[A-Za-z]:/")
 _USD_SUFFIXES = (".usd", ".usda", ".usdc", ".usdz")
 
 
@@ -82,40 +81,20 @@ def trace(blend: Path) -> SceneTrace:
     )
 
 
-def resolve(name: str, owner: Path) -> Path:
-    """Return where a name points to: absolute, without ``..``, links not followed.
-
-    Blender takes ``//`` for the folder of the .blend that has the name.
-    """
-    plain = name.replace("\\", "/")
-    if is_absolute(name):
-        return Path(os.path.normpath(plain)) if plain.startswith("/") else Path("/", plain)
-    return Path(os.path.normpath(owner.parent / plain.removeprefix("//")))
-
-
-def is_absolute(name: str) -> bool:
-    """Say whether a name is an absolute path, here or on Windows."""
-    plain = name.replace("\\", "/")
-    return bool(_WINDOWS_DRIVE.match(plain)) or (
-        plain.startswith("/") and not plain.startswith("//")
-    )
-
-
 def _look_up(uses: list[Use]) -> tuple[list[Claim], list[Use]]:
     """Look on the disk for what is named; once for each name of each .blend."""
     claims: list[Claim] = []
     lacking: list[Use] = []
     seen = set()
     for use in uses:
-        if (use.owner, use.named.name, use.named.many) in seen:
+        if (use.owner, use.path, use.named) in seen:
             continue
-        seen.add((use.owner, use.named.name, use.named.many))
-        name = os.fsdecode(use.named.name)
-        path = resolve(name, use.owner)
-        files = tuple(expand(path, use.named.many))
+        seen.add((use.owner, use.path, use.named))
+        files = tuple(expand(use.path, use.named.many))
         if not files:
             lacking.append(use)
-        claims.append(Claim(use.owner, path, name if is_absolute(name) else None, files))
+        absolute = os.fsdecode(use.named.name) if is_absolute(use.named.name) else None
+        claims.append(Claim(use.owner, use.path, absolute, files))
     return claims, lacking
 
 
