@@ -155,6 +155,9 @@ class Finisher:
             self._fail(rendered, f"frame {frame} is not whole: {error}")
         except (OSError, StorageError) as error:
             self._fail(rendered, str(error))
+        except Exception as error:  # the edge of this thread: it must go on
+            log.exception("a bug while finishing frame %s", rendered.frame.frame)
+            self._fail(rendered, f"burst hit a bug: {error!r}")
         finally:
             shutil.rmtree(rendered.folder, ignore_errors=True)
             self._places.release()
