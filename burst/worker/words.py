@@ -25,7 +25,7 @@ class Ailment(Enum):
 
 
 _AILMENTS = (
-    (re.compile(r"[mc]alloc\w* returns null|bad_alloc", re.IGNORECASE), Ailment.OUT_OF_MEMORY),
+    (re.compile(r"alloc( array)? returns null|bad_alloc", re.IGNORECASE), Ailment.OUT_OF_MEMORY),
     (re.compile(r"no space left on device|disk quota exceeded", re.IGNORECASE), Ailment.DISK_FULL),
 )
 

@@ -171,9 +171,14 @@ def test_too_much_memory_ends_it_as_out_of_memory(
     open_blender: Open, endless: Path, tmp_path: Path
 ) -> None:
     blender = open_blender(memory_limit_bytes=64 * 2**20)
-    with pytest.raises(BlenderFailed) as caught:
+
+    def grow() -> None:
+        # Watched once a second: whether that falls into the load or the render is chance.
         blender.load(endless, RenderSettings(), {})
         blender.render(1, tmp_path / "out", lambda progress: None)
+
+    with pytest.raises(BlenderFailed) as caught:
+        grow()
     assert caught.value.outcome == "out_of_memory"
     assert "GiB of memory" in caught.value.reason
 
