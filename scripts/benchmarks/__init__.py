@@ -1,0 +1,1 @@
+"""Benchmarks, run by ``scripts/bench``: each prints what it measured, last a line of JSON."""
