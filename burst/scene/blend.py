@@ -43,7 +43,8 @@ READ_ERRORS = (
 """What the library raises on bytes that no Blender wrote, or on ones it does not know."""
 
 _DNA_NAME = re.compile(rb"([^\[\]]|\[\d{1,9}\])*")
-"""Blender 2.48 has one that is only ``[3]``; with a bracket not closed the library would search for it for ever."""
+"""Blender 2.48 has one that is only ``[3]``. The library would search for ever for the end of
+a bracket that is not closed."""
 
 _BUFFER_BYTES = 1024 * 1024
 

@@ -37,7 +37,7 @@ class MissingFile:
     """A name without a file."""
 
     name: str
-    """As the .blend has it."""
+    """As the .blend has it, with the slashes of here."""
     used_by: str
     """Place of the .blend that names it."""
 
@@ -120,7 +120,7 @@ def _sort_out(
     missing: dict[MissingFile, None] = {}
     notes: dict[str, None] = {}
     for use in lacking:
-        name = use.named.name.decode("utf-8", errors="replace")
+        name = use.named.name.decode("utf-8", errors="replace").replace("\\", "/")
         if use.named.required:
             missing[MissingFile(name, placed.place_of(use.owner) or "")] = None
         else:
