@@ -24,7 +24,12 @@ def up(
     from burst.operations.local_farm import ensure_farm
 
     settings = farm_settings(state_dir, workers, blender)
-    farm = ensure_farm(settings, implicit=False, tell=console.tell)
+    program = None
+    if settings.blender is not None:
+        from burst.worker.discovery import find_blender
+
+        program = find_blender(settings.blender)
+    farm = ensure_farm(settings, implicit=False, blender=program, tell=console.tell)
     if not farm.started:
         console.tell("a farm runs already")
         if farm.address.implicit:

@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from burst.cli import options
+from burst.cli.settings import blender_typed
 
 
 def manager(
@@ -62,7 +63,7 @@ def manager(
         "storage_url": storage_url,
         "console_listen": console_listen,
         "worker_listen": worker_listen,
-        "blender": blender,
+        "blender": blender_typed(blender),
         "workers": workers,
         "log_level": log_level,
     }
@@ -89,7 +90,7 @@ def worker(
     from burst.worker.agent import run_worker
     from burst.worker.settings import WorkerSettings
 
-    given = {"manager_url": manager_url, "blender": blender}
+    given = {"manager_url": manager_url, "blender": blender_typed(blender)}
     settings = load(WorkerSettings, given).settings
     configure("worker", settings.log_level)
     raise typer.Exit(run_worker(settings))

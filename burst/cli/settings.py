@@ -22,8 +22,15 @@ def farm_settings(
     from burst.config.farm import FarmSettings
     from burst.config.load import load
 
-    given = {"state_dir": state_dir, "workers": workers, "blender": blender}
+    given = {"state_dir": state_dir, "workers": workers, "blender": blender_typed(blender)}
     return load(FarmSettings, given).settings
+
+
+def blender_typed(blender: str | None) -> str | None:
+    """Return ``--blender`` for whoever runs elsewhere: a path made absolute, a name as it is."""
+    if blender is None or "/" not in blender:
+        return blender
+    return str(Path(blender).expanduser().absolute())
 
 
 def require_local(local: bool, command: str) -> None:

@@ -45,10 +45,7 @@ def check_scene(path: Path, *, allow_missing: bool) -> tuple[SceneTrace, tuple[s
         UsageError: there is no such file.
         SceneError: it is no .blend, or files are missing.
     """
-    if not path.exists():
-        raise UsageError(f"there is no file {path}")
-    if not path.is_file():
-        raise UsageError(f"{path} is a folder", hint="name the .blend in it")
+    _must_be_file(path)
     traced = trace(path.absolute())
     missing = (f"{name} is missing" for name in check_complete(traced, allow_missing))
     return traced, (*missing, *traced.notes)
@@ -63,8 +60,7 @@ def check_render(request: RenderRequest, settings: FarmSettings) -> CheckedRende
         ToolError: there is no Blender that can.
         StorageError: the output folder can't be written.
     """
-    if not request.scene.exists():
-        raise UsageError(f"there is no file {request.scene}")
+    _must_be_file(request.scene)
     facts = read_facts(request.scene.absolute(), request.blender_scene)
     frames = choose_frames(request.frames, facts)
     output = (request.output or default_output(request.scene)).expanduser().absolute()
@@ -96,6 +92,13 @@ def check_render(request: RenderRequest, settings: FarmSettings) -> CheckedRende
         output=output,
         notes=notes + missing,
     )
+
+
+def _must_be_file(path: Path) -> None:
+    if not path.exists():
+        raise UsageError(f"there is no file {path}")
+    if not path.is_file():
+        raise UsageError(f"{path} is not a file", hint="name the .blend itself")
 
 
 def default_output(scene: Path) -> Path:
