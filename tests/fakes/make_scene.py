@@ -28,7 +28,8 @@ def options() -> argparse.Namespace:
     parser.add_argument("--motion-blur", action="store_true")
     parser.add_argument("--crop", action="store_true", help="crop to a border of odd shares")
     parser.add_argument("--texture", help="image file for the cube's material")
-    parser.add_argument("--library", help=".blend to link an object named Cube from")
+    parser.add_argument("--library", help=".blend to link its Cube and Paint from")
+    parser.add_argument("--relative", action="store_true", help="make all paths relative")
     parser.add_argument("--file-output", help="base path of a File Output node")
     parser.add_argument("--script", action="store_true", help="a driver that needs Python")
     parser.add_argument("--stereo", action="store_true", help="a file for each eye")
@@ -48,7 +49,7 @@ def main() -> None:
         scene.camera = add_camera(scene)
     set_render(scene, wanted)
     if wanted.library:
-        link_cube(scene, wanted.library)
+        link_cube(scene, cube, wanted.library)
     if wanted.second_scene:
         other = bpy.data.scenes.new(wanted.second_scene)
         other.camera = add_camera(other)
@@ -62,6 +63,9 @@ def main() -> None:
     if wanted.particles:
         cube.modifiers.new("Dust", "PARTICLE_SYSTEM")
     bpy.ops.wm.save_as_mainfile(filepath=wanted.blend, relative_remap=False)
+    if wanted.relative:
+        bpy.ops.file.make_paths_relative()
+        bpy.ops.wm.save_mainfile()
 
 
 def add_cube(scene, wanted):
@@ -142,11 +146,13 @@ def set_render(scene, wanted):
         image.views_format = "INDIVIDUAL"
 
 
-def link_cube(scene, library):
-    """Link the object Cube of another .blend."""
+def link_cube(scene, cube, library):
+    """Link the object Cube of another .blend, and paint our own with its material."""
     with bpy.data.libraries.load(library, link=True) as (_, linked):
         linked.objects = ["Cube"]
+        linked.materials = ["Paint"]
     scene.collection.objects.link(linked.objects[0])
+    cube.data.materials[0] = linked.materials[0]
 
 
 def add_file_output(scene, base):

@@ -188,6 +188,23 @@ def test_a_missing_library_is_named_and_found_again_by_its_new_place(
     render(warm, 1, tmp_path / "out")
 
 
+def test_libraries_of_libraries_in_other_folders_are_not_taken_for_missing(
+    real: RealBlender, warm: Blender, tmp_path: Path
+) -> None:
+    for folder in ("a", "a/b", "c"):
+        (tmp_path / folder).mkdir()
+    last = real.make_scene(tmp_path / "c" / "last.blend")
+    middle = tmp_path / "a" / "middle.blend"
+    real.make_scene(middle, "--library", str(last), "--relative")
+    blend = tmp_path / "a" / "b" / "shot.blend"
+    real.make_scene(blend, "--library", str(middle), "--relative")
+    assert warm.load(blend, RenderSettings(), {}).warnings == ()
+    last.unlink()
+    blend.touch()
+    (warning,) = warm.load(blend, RenderSettings(), {}).warnings
+    assert "last.blend is missing" in warning
+
+
 def test_python_in_the_scene_is_not_run_and_unbaked_simulations_are_named(
     real: RealBlender, warm: Blender, tmp_path: Path
 ) -> None:

@@ -213,7 +213,8 @@ def missing_files(bpy: Any) -> list[str]:
     found = [
         f"library {library.filepath} is missing"
         for library in bpy.data.libraries
-        if not _is_packed(library) and not _there(bpy, library.filepath, library.parent)
+        # Also a library of a library has its path relative to the opened file.
+        if not _is_packed(library) and not _there(bpy, library.filepath, None)
     ]
     for image in bpy.data.images:
         if image.users and image.source in _FROM_FILE and not _is_packed(image):
