@@ -38,9 +38,9 @@ class Placed:
     outside: dict[str, str] = field(default_factory=dict)
     """Absolute name → the place to use instead."""
 
-    def place_of(self, path: Path) -> str | None:
-        """Return a place of ``path``, if it has one."""
-        return next((place for place, file in self.files.items() if file == path), None)
+    def places(self) -> dict[Path, str]:
+        """Return the first place of each file."""
+        return {path: where for where, path in reversed(self.files.items())}
 
 
 def place(main: Path, claims: Sequence[Claim]) -> Placed:

@@ -73,7 +73,7 @@ def trace(blend: Path) -> SceneTrace:
     owners = {path: claim.owner for claim in reversed(claims) for path in claim.files}
     return SceneTrace(
         root=placed.root,
-        main=placed.place_of(main) or main.name,
+        main=placed.places()[main],
         files=tuple(_traced(placed, owners, main)),
         missing=missing,
         outside=placed.outside,
@@ -100,6 +100,7 @@ def _look_up(uses: list[Use]) -> tuple[list[Claim], list[Use]]:
 
 def _traced(placed: Placed, owners: dict[Path, Path], main: Path) -> list[TracedFile]:
     named = {place: name for name, place in placed.outside.items()}
+    places = placed.places()
     traced = []
     for where, path in sorted(placed.files.items()):
         try:
@@ -108,7 +109,7 @@ def _traced(placed: Placed, owners: dict[Path, Path], main: Path) -> list[Traced
             raise SceneError(
                 f"the name of {os.fsencode(path)!r} is not UTF-8", hint="rename the file"
             ) from error
-        used_by = "" if path == main else placed.place_of(owners[path]) or ""
+        used_by = "" if path == main else places.get(owners[path], "")
         traced.append(TracedFile(where, path, used_by, named.get(where)))
     return traced
 
@@ -119,10 +120,11 @@ def _sort_out(
     """Tell files that must be there from caches that Blender fills itself."""
     missing: dict[MissingFile, None] = {}
     notes: dict[str, None] = {}
+    places = placed.places()
     for use in lacking:
         name = use.named.name.decode("utf-8", errors="replace").replace("\\", "/")
         if use.named.required:
-            missing[MissingFile(name, placed.place_of(use.owner) or "")] = None
+            missing[MissingFile(name, places.get(use.owner, ""))] = None
         else:
             notes[f"the simulation cache {name} of {use.owner.name} is not there"] = None
     return tuple(missing), tuple(notes)

@@ -143,9 +143,12 @@ def add_textures():
     for image in (tiled, run):
         node = bpy.data.materials["quad"].node_tree.nodes.new("ShaderNodeTexImage")
         node.image = image
-    packed = bpy.data.images.new("packed", 2, 2)
+    source = make_png("shot/packed.png")
+    packed = bpy.data.images.load(str(source))
     packed.pack()
-    packed.filepath_raw = "//nowhere/packed.png"
+    packed.filepath_raw = "//packed.png"
+    source.unlink()
+    NEEDED.remove("shot/packed.png")
     bpy.data.materials["quad"].node_tree.nodes.new("ShaderNodeTexImage").image = packed
 
 
