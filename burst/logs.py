@@ -46,8 +46,9 @@ def configure(program: str, level: str = "info") -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(formatters[wanted](program))
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
-    # httpx tells of every request at the level at which burst tells of jobs.
-    logging.getLogger("httpx").setLevel(logging.WARNING)
+    # What libraries tell at this level, of every request or migration, drowns what burst tells.
+    for library in ("httpx", "uvicorn", "alembic"):
+        logging.getLogger(library).setLevel(logging.WARNING)
 
 
 class _TextFormatter(logging.Formatter):

@@ -5,6 +5,7 @@
     manager.lock     held by the manager that uses the directory
     manager.json     its addresses and pid; true while the lock is held
     version          format of everything in here
+    stopped          the farm was stopped on purpose; gone when one is started again
     burst.db         the database
     storage/         scenes, frames, logs (unless the storage is elsewhere)
     logs/            jobs' logs while they run, and the manager's own
@@ -67,7 +68,11 @@ def manager_log_path(state_dir: Path) -> Path:
 
 
 def is_locked(path: Path) -> bool:
-    """Say whether a living process holds the lock file at ``path``."""
+    """Say whether a living process holds the lock file at ``path``.
+
+    Raises:
+        StateError: the file can't be looked at.
+    """
     try:
         with path.open("rb") as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -75,6 +80,10 @@ def is_locked(path: Path) -> bool:
         return False
     except BlockingIOError:
         return True
+    except OSError as error:
+        raise StateError(
+            f"can't look at {path}: {error.strerror}", hint="name another folder with --state-dir"
+        ) from error
     return False
 
 
@@ -100,6 +109,30 @@ def write_address(state_dir: Path, address: Address) -> None:
     temporary.replace(state_dir / "manager.json")
 
 
+def check_version(state_dir: Path) -> None:
+    """Check that what is in the directory, if anything, is of this burst's format.
+
+    Raises:
+        StateVersionError: it is of another's.
+        StateError: it can't be read.
+    """
+    path = state_dir / "version"
+    try:
+        found = path.read_text(encoding="utf-8").strip()
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise StateError(
+            f"can't use {state_dir} for the farm's state: {error.strerror}",
+            hint="name another folder with --state-dir or BURST_STATE_DIR",
+        ) from error
+    if found != str(STATE_VERSION):
+        raise StateVersionError(
+            f"{state_dir} has state of format {found}, this burst writes {STATE_VERSION}",
+            hint="use the burst that made it, or another folder with --state-dir",
+        )
+
+
 @contextlib.contextmanager
 def held_state_dir(state_dir: Path) -> Iterator[None]:
     """Hold the state directory for this manager alone, for as long as the block runs.
@@ -109,6 +142,7 @@ def held_state_dir(state_dir: Path) -> Iterator[None]:
         StateVersionError: another version of burst wrote it.
         StateError: it can't be made or written.
     """
+    check_version(state_dir)
     try:
         for folder in (state_dir, logs_path(state_dir), workers_path(state_dir)):
             folder.mkdir(parents=True, exist_ok=True)
@@ -126,22 +160,16 @@ def held_state_dir(state_dir: Path) -> Iterator[None]:
                 f"another manager runs in {state_dir}",
                 hint="use it as it is, or stop it with: burst down --local",
             ) from error
-        _check_version(state_dir)
+        _mark_version(state_dir)
         yield
     finally:
         os.close(lock)
 
 
-def _check_version(state_dir: Path) -> None:
+def _mark_version(state_dir: Path) -> None:
     path = state_dir / "version"
     try:
         if not path.exists():
             path.write_text(f"{STATE_VERSION}\n", encoding="utf-8")
-        found = path.read_text(encoding="utf-8").strip()
     except OSError as error:
-        raise StateError(f"can't use {path}: {error.strerror}") from error
-    if found != str(STATE_VERSION):
-        raise StateVersionError(
-            f"{state_dir} has state of format {found}, this burst writes {STATE_VERSION}",
-            hint="use the burst that made it, or another folder with --state-dir",
-        )
+        raise StateError(f"can't write {path}: {error.strerror}") from error

@@ -13,6 +13,7 @@ from burst.domain.frames import FrameRange
 from burst.domain.jobs import RenderSettings
 from burst.domain.workers import BlenderFacts, Requirements, check_fit
 from burst.errors import SceneError, StorageError, UsageError
+from burst.manager.state_dir import check_version
 from burst.operations.request import RenderRequest, choose_engine, choose_frames, choose_settings
 from burst.protocol.messages import SceneFacts
 from burst.scene.facts import read_facts
@@ -59,6 +60,7 @@ def check_render(request: RenderRequest, settings: FarmSettings) -> CheckedRende
         SceneError: the .blend can't be rendered as it is.
         ToolError: there is no Blender that can.
         StorageError: the output folder can't be written.
+        StateError: the state directory is another version's, or can't be read.
     """
     _must_be_file(request.scene)
     facts = read_facts(request.scene.absolute(), request.blender_scene)
@@ -77,6 +79,7 @@ def check_render(request: RenderRequest, settings: FarmSettings) -> CheckedRende
     check_fit(requirements, blender)
     if request.engine is not None:
         render_settings = render_settings.model_copy(update={"engine": engine})
+    check_version(settings.state_dir)
     prove_writable(output)
     traced, missing = check_scene(request.scene, allow_missing=request.allow_missing)
     return CheckedRender(

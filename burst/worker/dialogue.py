@@ -35,13 +35,18 @@ class BlenderFailed(Exception):
     """Blender could not do what it was told, and its process is gone."""
 
     def __init__(
-        self, reason: str, log_tail: tuple[str, ...] = (), outcome: Outcome = "failed"
+        self,
+        reason: str,
+        log_tail: tuple[str, ...] = (),
+        outcome: Outcome = "failed",
+        peak_memory_bytes: int = 0,
     ) -> None:
         """Keep a sentence for the artist, Blender's last lines, and what kind of end it is."""
         super().__init__(reason)
         self.reason = reason
         self.log_tail = log_tail
         self.outcome = outcome
+        self.peak_memory_bytes = peak_memory_bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +136,7 @@ class Dialogue:
         elif Ailment.DISK_FULL in self._ailments:
             reason = disk_full(work.folder)
         tail = (*self._tail, self._last_progress) if self._last_progress else tuple(self._tail)
-        return BlenderFailed(reason, tail, outcome)
+        return BlenderFailed(reason, tail, outcome, self.peak_memory_bytes)
 
     def _usage(self) -> Usage:
         usage = self._child.usage()

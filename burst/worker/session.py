@@ -54,7 +54,8 @@ class Session:
                     return
                 self._render_frame(held, loaded, frame)
         except BlenderFailed as failure:
-            self._report_failure(held, failure.outcome, failure.reason)
+            peak = failure.peak_memory_bytes
+            self._report_failure(held, failure.outcome, failure.reason, peak)
         except (BurstError, OSError) as error:
             self._report_failure(held, "failed", str(error))
         finally:
@@ -127,7 +128,9 @@ class Session:
             step=progress.step[:200],
         )
 
-    def _report_failure(self, held: Held, outcome: str, reason: str) -> None:
+    def _report_failure(
+        self, held: Held, outcome: str, reason: str, peak_memory_bytes: int = 0
+    ) -> None:
         if held.over.is_set():
             # The manager, or the finisher, has ended it already.
             return
@@ -141,6 +144,7 @@ class Session:
                     "token": held.assignment.token,
                     "outcome": outcome,
                     "reason": reason,
+                    "peak_memory_bytes": peak_memory_bytes,
                 }
             )
         )

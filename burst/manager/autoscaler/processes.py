@@ -117,7 +117,8 @@ class ProcessProvider:
     ) -> subprocess.Popen[bytes]:
         inherited = {k: v for k, v in os.environ.items() if not k.startswith("BURST_")}
         child = subprocess.Popen(
-            [sys.executable, "-m", "burst", "worker"],
+            # -P: a folder named burst where the artist happens to be is not the program.
+            [sys.executable, "-P", "-m", "burst", "worker"],
             env={
                 **inherited,
                 **self._environment,
