@@ -203,8 +203,10 @@ def delete(index: Index, job: JobEntry, changes: Changes) -> None:
 
 
 def _activate(job: JobEntry, changes: Changes) -> None:
-    status = JobStatus.ACTIVE if job.started_at else JobStatus.QUEUED
-    if job.ended:
+    status = job.status
+    if status is JobStatus.PAUSED:
+        status = JobStatus.ACTIVE if job.started_at else JobStatus.QUEUED
+    elif job.ended:
         status = JobStatus.ACTIVE
     if job.status is not status:
         job.status = check_move(JOB_MOVES, f"job {job.id}", job.status, status)
