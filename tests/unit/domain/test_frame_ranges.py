@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from burst.domain.frames import FRAME_MAX, FRAME_MIN, FrameRange, Segment, TaskPlan
-from burst.errors import UsageError
 from hypothesis import given
 from hypothesis import strategies as st
+
+from burst.domain.frames import FRAME_MAX, FRAME_MIN, FrameRange, Segment, TaskPlan
+from burst.errors import UsageError
 
 frame_sets = st.sets(st.integers(-300, 300), min_size=1, max_size=60)
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 
 import pytest
-from burst.domain.jobs import RenderSettings, SceneRef, new_job_id, settled_status, slug, work_key
-from burst.domain.transitions import JobStatus
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
+
+from burst.domain.jobs import RenderSettings, SceneRef, new_job_id, settled_status, slug, work_key
+from burst.domain.transitions import JobStatus
 
 SCENE = SceneRef(name="shot", version="v1")
 KEY = work_key(SCENE, "1-10", RenderSettings(), 1, "out")

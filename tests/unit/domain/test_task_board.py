@@ -5,12 +5,13 @@ from __future__ import annotations
 import tracemalloc
 
 import pytest
-from burst.domain.tasks import Aftermath, TaskBoard, after_attempt
-from burst.domain.transitions import TASK_MOVES, AttemptStatus, TaskStatus
-from burst.errors import NotAllowed
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from burst.domain.tasks import Aftermath, TaskBoard, after_attempt
+from burst.domain.transitions import TASK_MOVES, AttemptStatus, TaskStatus
+from burst.errors import NotAllowed
 
 SIZE = 9
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from burst.domain.transitions import (
     ATTEMPT_MOVES,
     FRAME_MOVES,

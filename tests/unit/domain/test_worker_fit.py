@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from burst.domain.workers import BlenderFacts, Requirements, check_fit
 from burst.errors import EngineUnavailable, SceneTooNew
 
@@ -32,5 +33,5 @@ def test_an_engine_that_cannot_render_here_says_why() -> None:
 
 
 def test_an_engine_that_is_not_there_is_refused() -> None:
-    with pytest.raises(EngineUnavailable, match="5.0.1 \\(bpy\\) has no such engine"):
+    with pytest.raises(EngineUnavailable, match=r"5\.0\.1 \(bpy\) has no such engine"):
         check_fit(Requirements(engine="LUXCORE"), _blender(5, 0, 1, kind="bpy"))

@@ -1,0 +1,239 @@
+"""What the manager's tests share: a clock that stands still, a farm in a folder, a worker."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import hashlib
+import inspect
+from collections.abc import Callable, Coroutine
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from burst.domain.jobs import SceneRef
+from burst.domain.workers import BlenderFacts
+from burst.manager.database.database import Database
+from burst.manager.farm import Farm
+from burst.manager.publishing import Publishing
+from burst.manager.queue import Queue
+from burst.manager.scheduler import Scheduler
+from burst.manager.settings import ManagerSettings
+from burst.protocol.messages import (
+    Assignment,
+    AttemptEnded,
+    Beat,
+    BeatAnswer,
+    Claim,
+    ClaimAnswer,
+    FrameFinished,
+    FramePublished,
+    JobView,
+    OutputFile,
+    RegisterWorker,
+    Report,
+    SignOff,
+    SubmitJob,
+)
+from burst.storage import layout
+from burst.storage.directory import DirectoryStorage
+
+SCENE = SceneRef(name="shot", version="v1")
+BLENDER = BlenderFacts(version=(5, 0, 1), kind="binary", engines={"CYCLES": ""})
+
+
+def asynchronous(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
+    """Run an async test on a loop of its own."""
+
+    @functools.wraps(test)
+    def run(*args: Any, **kwargs: Any) -> None:
+        asyncio.run(test(*args, **kwargs))
+
+    run.__signature__ = inspect.signature(test)  # type: ignore[attr-defined]
+    return run
+
+
+class FakeClock:
+    """Time that passes only when it is told to."""
+
+    def __init__(self) -> None:
+        self._start = datetime(2030, 1, 1, tzinfo=UTC)
+        self._passed = 1000.0
+
+    def now(self) -> datetime:
+        return self._start + timedelta(seconds=self._passed)
+
+    def monotonic(self) -> float:
+        return self._passed
+
+    def advance(self, seconds: float) -> None:
+        self._passed += seconds
+
+
+class Manager:
+    """The deciding parts of a manager on a folder, without listeners."""
+
+    def __init__(self, folder: Path, **settings: Any) -> None:
+        self.clock = FakeClock()
+        self.folder = folder
+        self.database = Database.at(folder / "burst.db")
+        self.storage = DirectoryStorage(folder / "storage")
+        self.storage.put_bytes(b"{}", layout.manifest(SCENE.name, SCENE.version))
+        self.settings = ManagerSettings(state_dir=folder, **settings)
+        self.start()
+
+    def start(self) -> None:
+        """Build everything from what is on disk, as a new manager would."""
+        self.farm = Farm(self.settings, self.database, self.storage, self.clock)
+        self.scheduler = Scheduler(self.farm)
+        self.publishing = Publishing(self.farm)
+        self.queue = Queue(self.farm, self.publishing)
+
+    def close(self) -> None:
+        self.database.close()
+
+    async def submit(self, frames: str = "1-3", **values: Any) -> JobView:
+        message = SubmitJob(name="shot", scene=SCENE, frames=frames, **values)
+        return (await self.queue.submit(message)).job
+
+    async def worker(self, name: str = "one", **values: Any) -> Worker:
+        worker = Worker(self, name)
+        await worker.register(**values)
+        return worker
+
+    def view(self, job_id: str) -> JobView:
+        from burst.manager.views import job_view
+
+        return job_view(self.farm.index.jobs[job_id])
+
+
+class Worker:
+    """A worker that says what the test tells it to."""
+
+    def __init__(self, manager: Manager, name: str) -> None:
+        self.manager = manager
+        self.name = name
+        self.session = ""
+        self.claims = 0
+        self.held: dict[str, Assignment] = {}
+
+    async def register(self, **values: Any) -> None:
+        message = introduction(self.name, **values)
+        self.session = (await self.manager.scheduler.register(message)).session
+        self.claims, self.held = 0, {}
+
+    async def claim(self, *reports: Report, wait: float = 0, lost: bool = False) -> ClaimAnswer:
+        """Claim; with ``lost`` the answer never arrives."""
+        message = Claim(
+            session=self.session,
+            holding=tuple(self.held),
+            claims=self.claims,
+            reports=reports,
+            wait_seconds=wait,
+        )
+        answer = await self.manager.scheduler.claim(self.name, message, stays)
+        self.claims += 1
+        if answer.assignment is not None and not lost:
+            self.held[answer.assignment.attempt_id] = answer.assignment
+        return answer
+
+    async def take(self) -> Assignment:
+        """Claim a task that must be there."""
+        assignment = (await self.claim()).assignment
+        assert assignment is not None
+        return assignment
+
+    async def beat(self, *reports: Report) -> BeatAnswer:
+        message = Beat(
+            session=self.session, holding=tuple(self.held), claims=self.claims, reports=reports
+        )
+        answer = await self.manager.scheduler.beat(self.name, message)
+        for attempt_id in answer.cancel:
+            self.held.pop(attempt_id, None)
+        return answer
+
+    async def sign_off(self, *reports: Report) -> BeatAnswer:
+        message = SignOff(session=self.session, reports=reports, reason="told to leave")
+        return await self.manager.scheduler.sign_off(self.name, message)
+
+    def upload(self, assignment: Assignment, frame: int, content: bytes = b"") -> FrameFinished:
+        """Put a frame under the attempt's name and return the report of it."""
+        content = content or f"{assignment.attempt_id} {frame}".encode()
+        report = finished(assignment, frame, content)
+        name = report.files[0].name
+        self.manager.storage.put_bytes(
+            content, layout.attempt(assignment.job_id, assignment.attempt_id, name)
+        )
+        return report
+
+    async def finish(self, assignment: Assignment, *, publish: bool = True) -> None:
+        """Render, report and publish every frame of an assignment."""
+        for frame in assignment.frames:
+            report = self.upload(assignment, frame)
+            (verdict,) = (await self.beat(report)).verdicts
+            assert verdict.answer == "publish"
+            if publish:
+                self.publish(report, verdict.replaces)
+                await self.beat(published(assignment, frame))
+        self.held.pop(assignment.attempt_id, None)
+
+    def publish(self, report: FrameFinished, replaces: dict[str, str]) -> None:
+        for file in report.files:
+            self.manager.storage.publish(
+                layout.attempt(report.job_id, report.attempt_id, file.name),
+                layout.render(report.job_id, file.name),
+                file.sha256,
+                replaces.get(file.name),
+            )
+
+
+async def stays() -> bool:
+    """Say that the caller has not hung up."""
+    return False
+
+
+def introduction(name: str = "one", **values: Any) -> RegisterWorker:
+    facts: dict[str, Any] = {
+        "name": name,
+        "pool": "local",
+        "host": "here",
+        "pid": 7,
+        "blender": BLENDER,
+        "threads": 2,
+        "memory_bytes": 1 << 30,
+    }
+    return RegisterWorker(**{**facts, **values})
+
+
+def finished(assignment: Assignment, frame: int, content: bytes = b"x") -> FrameFinished:
+    sha256 = hashlib.sha256(content).hexdigest()
+    return FrameFinished(
+        job_id=assignment.job_id,
+        attempt_id=assignment.attempt_id,
+        token=assignment.token,
+        frame=frame,
+        files=(OutputFile(name=f"shot_{frame:04}.png", size=len(content), sha256=sha256),),
+        render_seconds=1.5,
+        peak_memory_bytes=1000,
+    )
+
+
+def published(assignment: Assignment, frame: int) -> FramePublished:
+    return FramePublished(
+        job_id=assignment.job_id,
+        attempt_id=assignment.attempt_id,
+        token=assignment.token,
+        frame=frame,
+    )
+
+
+def ended(assignment: Assignment, outcome: str = "failed") -> AttemptEnded:
+    return AttemptEnded.model_validate(
+        {
+            "job_id": assignment.job_id,
+            "attempt_id": assignment.attempt_id,
+            "token": assignment.token,
+            "outcome": outcome,
+            "reason": "for the test",
+        }
+    )

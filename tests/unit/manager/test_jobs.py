@@ -1,0 +1,336 @@
+"""What artists do with jobs: submit, cancel, pause, resume, requeue, delete.
+
+Driven through the queue on a real database and storage; HTTP is left out.
+"""
+
+from __future__ import annotations
+
+import pytest
+from manager_kit import Manager, asynchronous, ended, finished
+
+from burst.domain.jobs import RenderSettings, SceneRef
+from burst.domain.transitions import FrameStatus, JobStatus, TaskStatus
+from burst.errors import InvalidRequest, NotAllowed, NotFound
+from burst.protocol.messages import SubmitJob
+from burst.storage import layout
+
+
+@asynchronous
+async def test_the_same_work_goes_on_with_the_unfinished_job(manager: Manager) -> None:
+    first = await manager.submit("1-3")
+    assert (await manager.submit("1-3")).id == first.id
+    assert (await manager.submit("1-3", new=True)).id != first.id
+    assert (await manager.submit("1-4")).id != first.id
+    other = RenderSettings(samples=4)
+    assert (await manager.submit("1-3", settings=other)).id != first.id
+
+
+@asynchronous
+async def test_ended_work_is_not_found_again(manager: Manager) -> None:
+    first = await manager.submit("1")
+    await manager.queue.act(first.id, "cancel")
+    assert (await manager.submit("1")).id != first.id
+
+
+@asynchronous
+async def test_submitting_a_paused_job_again_resumes_it(manager: Manager) -> None:
+    job = await manager.submit("1")
+    await manager.queue.act(job.id, "pause")
+    assert (await manager.submit("1")).status is JobStatus.QUEUED
+
+
+@pytest.mark.parametrize("frames", ["", "5-1", "x", "1-9999999999"])
+def test_frames_that_are_no_range_are_refused(manager: Manager, frames: str) -> None:
+    @asynchronous
+    async def play() -> None:
+        with pytest.raises(InvalidRequest):
+            await manager.submit(frames)
+        assert manager.farm.index.jobs == {}
+
+    play()
+
+
+@asynchronous
+async def test_a_scene_that_was_not_uploaded_is_refused(manager: Manager) -> None:
+    message = SubmitJob(name="x", scene=SceneRef(name="none", version="v"), frames="1")
+    with pytest.raises(InvalidRequest, match="not in the storage") as caught:
+        await manager.queue.submit(message)
+    assert "burst upload" in (caught.value.hint or "")
+
+
+@asynchronous
+async def test_a_canceled_job_keeps_what_is_committed(manager: Manager) -> None:
+    job = await manager.submit("1-5")
+    worker = await manager.worker()
+    await worker.finish(await worker.take())
+    done, open_task = await worker.take(), await worker.take()
+    await worker.beat(worker.upload(done, 2))
+    view = await manager.queue.act(job.id, "cancel")
+    assert (view.status, view.status_reason) == (JobStatus.CANCELED, "canceled by hand")
+    assert (view.tasks.completed, view.tasks.canceled) == (2, 3)
+    assert (await worker.beat(ended(open_task))).verdicts[0].answer == "drop"
+    worker.publish(finished(done, 2, f"{done.attempt_id} 2".encode()), {})
+    await worker.sign_off()
+    await manager.publishing.round()
+    assert manager.view(job.id).frames_published == 2
+
+
+@asynchronous
+async def test_an_ended_job_cannot_be_canceled_or_paused(manager: Manager) -> None:
+    job = await manager.submit("1")
+    await manager.queue.act(job.id, "cancel")
+    for action in ("cancel", "pause", "resume"):
+        with pytest.raises(NotAllowed, match="canceled"):
+            await manager.queue.act(job.id, action)  # type: ignore[arg-type]
+
+
+@asynchronous
+async def test_a_paused_job_hands_out_nothing_and_what_renders_goes_on(manager: Manager) -> None:
+    job = await manager.submit("1-2")
+    worker = await manager.worker()
+    task = await worker.take()
+    await manager.queue.act(job.id, "pause")
+    assert (await worker.claim()).assignment is None
+    await worker.finish(task)
+    assert manager.view(job.id).status is JobStatus.PAUSED
+    assert (await manager.queue.act(job.id, "resume")).status is JobStatus.ACTIVE
+    await worker.finish(await worker.take())
+    assert manager.view(job.id).status is JobStatus.COMPLETED
+
+
+@asynchronous
+async def test_a_paused_job_whose_last_frame_arrives_is_completed(manager: Manager) -> None:
+    job = await manager.submit("1")
+    worker = await manager.worker()
+    task = await worker.take()
+    await manager.queue.act(job.id, "pause")
+    await worker.finish(task)
+    assert manager.view(job.id).status is JobStatus.COMPLETED
+
+
+@asynchronous
+async def test_only_a_paused_job_can_be_resumed(manager: Manager) -> None:
+    job = await manager.submit("1")
+    with pytest.raises(NotAllowed, match="only a paused job"):
+        await manager.queue.act(job.id, "resume")
+
+
+@asynchronous
+async def test_a_requeue_renders_failed_tasks_again_with_a_clean_record(manager: Manager) -> None:
+    job = await manager.submit("1-2", retry_limit=1)
+    worker = await manager.worker()
+    task = await worker.take()
+    worker.held.clear()
+    await worker.beat(ended(task))
+    await worker.finish(await worker.take())
+    assert manager.view(job.id).status is JobStatus.FAILED
+    view = await manager.queue.requeue(job.id, None)
+    assert (view.status, view.tasks.queued, view.status_reason) == (JobStatus.ACTIVE, 1, "")
+    again = await worker.take()
+    assert again.frames == task.frames
+    await worker.finish(again)
+    assert manager.view(job.id).status is JobStatus.COMPLETED
+
+
+@asynchronous
+async def test_a_requeued_frame_replaces_exactly_the_old_file(manager: Manager) -> None:
+    job = await manager.submit("1-2")
+    worker = await manager.worker()
+    for _ in range(2):
+        await worker.finish(await worker.take())
+    name = layout.render(job.id, "shot_0002.png")
+    old = manager.storage.get_bytes(name)
+    identity = manager.storage.identity(name)
+    view = await manager.queue.requeue(job.id, "2")
+    assert (view.status, view.frames_published) == (JobStatus.ACTIVE, 1)
+    task = await worker.take()
+    assert manager.storage.get_bytes(name) == old
+    (verdict,) = (await worker.beat(worker.upload(task, 2))).verdicts
+    assert verdict.replaces == {"shot_0002.png": identity}
+    await worker.sign_off()
+    await manager.publishing.round()
+    assert manager.storage.get_bytes(name) != old
+    assert manager.view(job.id).status is JobStatus.COMPLETED
+
+
+@asynchronous
+async def test_canceling_a_requeue_leaves_the_old_frames_and_can_be_requeued(
+    manager: Manager,
+) -> None:
+    job = await manager.submit("1-2")
+    worker = await manager.worker()
+    for _ in range(2):
+        await worker.finish(await worker.take())
+    await manager.queue.requeue(job.id, "2")
+    view = await manager.queue.act(job.id, "cancel")
+    assert view.frames_published == 2
+    await manager.queue.requeue(job.id, None)
+    await worker.finish(await worker.take())
+    assert manager.view(job.id).status is JobStatus.COMPLETED
+
+
+@asynchronous
+async def test_a_canceled_chunk_keeps_its_frames_when_it_is_requeued(manager: Manager) -> None:
+    job = await manager.submit("1-3", chunk=3)
+    worker = await manager.worker()
+    task = await worker.take()
+    report = worker.upload(task, 1)
+    await worker.beat(report)
+    await manager.queue.act(job.id, "cancel")
+    await worker.sign_off()
+    await manager.publishing.round()
+    await manager.queue.requeue(job.id, None)
+    await worker.register()
+    rest = await worker.take()
+    assert rest.frames == (2, 3)
+    await worker.finish(rest)
+    assert manager.view(job.id).status is JobStatus.COMPLETED
+
+
+@asynchronous
+async def test_a_chunk_that_was_named_is_rendered_whole(manager: Manager) -> None:
+    job = await manager.submit("1-2", chunk=2, retry_limit=1)
+    worker = await manager.worker()
+    task = await worker.take()
+    report = worker.upload(task, 1)
+    await worker.beat(report)
+    worker.publish(report, {})
+    worker.held.clear()
+    await worker.sign_off()
+    await manager.publishing.round()
+    await worker.register()
+    rest = await worker.take()
+    worker.held.clear()
+    await worker.beat(ended(rest))
+    assert manager.view(job.id).status is JobStatus.FAILED
+    await manager.queue.requeue(job.id, "2")
+    whole = await worker.take()
+    assert whole.frames == (1, 2)
+    await worker.finish(whole)
+    assert manager.view(job.id).status is JobStatus.COMPLETED
+
+
+@asynchronous
+async def test_a_frame_of_a_canceled_job_comes_back_alone_over_a_restart(
+    manager: Manager,
+) -> None:
+    job = await manager.submit("1-5")
+    await manager.queue.act(job.id, "cancel")
+    await manager.queue.requeue(job.id, "3")
+    manager.start()
+    assert manager.view(job.id).tasks.queued == 1
+    worker = await manager.worker()
+    assert (await worker.take()).frames == (3,)
+    assert manager.view(job.id).started_at == manager.clock.now()
+    assert (await worker.claim()).assignment is None
+
+
+@asynchronous
+async def test_a_frame_that_is_being_published_cannot_be_requeued_and_nothing_changes(
+    manager: Manager,
+) -> None:
+    job = await manager.submit("1-2")
+    worker = await manager.worker()
+    await worker.finish(await worker.take())
+    await worker.finish(await worker.take(), publish=False)
+    before = manager.view(job.id)
+    with pytest.raises(NotAllowed, match="just being published"):
+        await manager.queue.requeue(job.id, "1-2")
+    assert manager.view(job.id) == before
+    assert manager.farm.index.jobs[job.id].pending.keys() == {2}
+
+
+@asynchronous
+async def test_requeues_that_mean_nothing_are_refused(manager: Manager) -> None:
+    job = await manager.submit("1-2")
+    with pytest.raises(NotAllowed, match="no failed or canceled tasks"):
+        await manager.queue.requeue(job.id, None)
+    with pytest.raises(NotAllowed):
+        await manager.queue.requeue(job.id, "1")
+    with pytest.raises(InvalidRequest, match="does not render frame 9"):
+        await manager.queue.requeue(job.id, "9")
+    with pytest.raises(InvalidRequest):
+        await manager.queue.requeue(job.id, "nonsense")
+
+
+@asynchronous
+async def test_a_job_is_deleted_with_everything_when_it_has_ended(manager: Manager) -> None:
+    job = await manager.submit("1")
+    with pytest.raises(NotAllowed, match="queued"):
+        await manager.queue.delete(job.id)
+    worker = await manager.worker()
+    await worker.finish(await worker.take())
+    await manager.publishing.round()
+    await manager.queue.delete(job.id)
+    assert job.id not in manager.farm.index.jobs
+    left = [name for name in manager.storage.list("") if job.id in name]
+    assert left == []
+    manager.start()
+    assert manager.farm.index.jobs == {}
+
+
+@asynchronous
+async def test_a_job_with_frames_on_their_way_is_not_deleted(manager: Manager) -> None:
+    job = await manager.submit("1-2")
+    worker = await manager.worker()
+    await worker.finish(await worker.take(), publish=False)
+    await manager.queue.act(job.id, "cancel")
+    with pytest.raises(NotAllowed, match="still being published"):
+        await manager.queue.delete(job.id)
+
+
+@asynchronous
+async def test_jobs_are_found_by_the_beginning_of_their_id(manager: Manager) -> None:
+    one, two = await manager.submit("1"), await manager.submit("2")
+    index = manager.farm.index
+    assert index.job(one.id[:-1]).id == one.id
+    assert index.job("last").id == two.id
+    with pytest.raises(NotFound, match="may be several"):
+        index.job("shot-")
+    with pytest.raises(NotFound, match="no job nothing"):
+        index.job("nothing")
+
+
+@asynchronous
+async def test_priority_is_remembered(manager: Manager) -> None:
+    job = await manager.submit("1")
+    assert (await manager.queue.set_priority(job.id, 99)).priority == 99
+    manager.start()
+    assert manager.view(job.id).priority == 99
+
+
+@asynchronous
+async def test_tasks_are_shown_with_their_attempts(manager: Manager) -> None:
+    job = await manager.submit("1-4", chunk=2)
+    worker = await manager.worker()
+    task = await worker.take()
+    worker.held.clear()
+    await worker.beat(ended(task))
+    (view,) = manager.queue.tasks(job.id)
+    assert (view.index, view.frames, view.status, view.failures) == (0, "1-2", "queued", 1)
+    (attempt,) = view.attempts
+    assert (attempt.worker, attempt.status, attempt.reason) == ("one", "failed", "for the test")
+
+
+@asynchronous
+async def test_a_requeue_keeps_frames_numbers_growing_over_a_restart(manager: Manager) -> None:
+    job = await manager.submit("1-2")
+    worker = await manager.worker()
+    for _ in range(2):
+        await worker.finish(await worker.take())
+    await manager.queue.requeue(job.id, "2")
+    await worker.beat(worker.upload(await worker.take(), 2))
+    manager.start()
+    assert manager.farm.index.jobs[job.id].published_seq == 2
+    pending = manager.farm.index.jobs[job.id].pending[2]
+    assert pending.status is FrameStatus.COMMITTED
+    assert manager.farm.index.jobs[job.id].board.status(1) is TaskStatus.COMPLETED
+
+
+@asynchronous
+async def test_a_job_that_was_never_claimed_can_be_requeued_bit_by_bit(manager: Manager) -> None:
+    job = await manager.submit("1-3")
+    await manager.queue.act(job.id, "cancel")
+    await manager.queue.requeue(job.id, "1")
+    view = await manager.queue.requeue(job.id, None)
+    assert (view.status, view.tasks.queued) == (JobStatus.ACTIVE, 3)

@@ -1,0 +1,215 @@
+"""The index that is built from the database equals the one that lived through everything.
+
+Random histories over the scheduler, the queue and the publishing loop, on a real database.
+What is not compared: figures of frames that were rendered twice (the database keeps one
+row a frame), and what lives in memory only (leases, progress).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import shutil
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+from manager_kit import Manager, Worker, asynchronous, ended, finished, published
+
+from burst.domain.transitions import FrameStatus, TaskStatus
+from burst.errors import InvalidRequest, NotAllowed
+from burst.manager.index import Index, JobEntry
+from burst.manager.rebuild import build_index
+from burst.protocol.messages import Assignment, FrameFinished
+
+
+def _job(job: JobEntry) -> dict[str, Any]:
+    statuses = [job.board.status(i) for i in range(len(job.board))]
+    open_tasks = (TaskStatus.QUEUED, TaskStatus.ACTIVE)
+    return {
+        "status": (job.status, job.status_reason, job.priority, job.seq, job.work_key),
+        "times": (job.created_at, job.started_at, job.ended_at),
+        "tasks": statuses,
+        "missing": {i: job.missing_frames(i) for i, s in enumerate(statuses) if s in open_tasks}
+        if not job.ended
+        else {},
+        "failures": dict(job.failures),
+        "failed_on": {task: names for task, names in job.failed_on.items() if names},
+        "pending": dict(job.pending),
+        "published": (job.published, job.published_seq),
+        "attempts": (job.retries, job.interruptions),
+    }
+
+
+def comparable(index: Index) -> dict[str, Any]:
+    """Return everything of an index that decides."""
+    return {
+        "jobs": {job.id: _job(job) for job in index.jobs.values()},
+        "attempts": {
+            a.id: (a.job_id, a.task_index, a.worker, a.session, a.token_sha256, a.missing)
+            for a in index.attempts.values()
+        },
+        "workers": {
+            w.name: (w.session, w.draining, w.attempts, w.pool, w.threads)
+            for w in index.workers.values()
+        },
+        "counters": index.counters,
+    }
+
+
+class _History:
+    """Does random things to a farm."""
+
+    def __init__(self, manager: Manager, seed: int) -> None:
+        self.manager = manager
+        self.random = random.Random(seed)
+        self.workers: list[Worker] = []
+        self.reports: list[FrameFinished] = []
+        self.verdicts: dict[tuple[str, int], dict[str, str]] = {}
+        self.assignments: dict[str, Assignment] = {}
+
+    async def step(self) -> None:
+        actions = [self.submit, self.register, self.render, self.publish, self.fail, self.steer]
+        actions += [self.claim, self.claim, self.render, self.publish, self.sweep, self.leave]
+        self.manager.clock.advance(self.random.random())
+        await self.random.choice(actions)()
+
+    async def submit(self) -> None:
+        frames = f"1-{self.random.randint(1, 6)}"
+        chunk, limit = self.random.choice([1, 1, 2, 3]), self.random.choice([1, 2, 3])
+        priority = self.random.choice([20, 50])
+        await self.manager.submit(frames, chunk=chunk, retry_limit=limit, priority=priority)
+
+    async def register(self) -> None:
+        worker = await self.manager.worker(self.random.choice(["a", "b", "c"]))
+        self.workers = [w for w in self.workers if w.name != worker.name] + [worker]
+
+    async def claim(self) -> None:
+        if self.workers:
+            worker = self.random.choice(self.workers)
+            answer = await worker.claim(lost=self.random.random() < 0.2)
+            if task := answer.assignment:
+                self.assignments[task.attempt_id] = task
+
+    async def render(self) -> None:
+        for worker in self.workers:
+            for task in list(worker.held.values())[:1]:
+                frame = self.random.choice(task.frames)
+                # Now and then an upload is lost on a dying disk, or was never there.
+                whole = self.random.random() < 0.9
+                report = worker.upload(task, frame) if whole else finished(task, frame)
+                (verdict,) = (await worker.beat(report)).verdicts
+                if verdict.answer == "publish":
+                    self.reports.append(report)
+                    self.verdicts[report.attempt_id, frame] = verdict.replaces
+
+    async def publish(self) -> None:
+        if self.reports and self.workers:
+            report = self.reports.pop(self.random.randrange(len(self.reports)))
+            task, worker = self.assignments[report.attempt_id], self.workers[0]
+            if self.random.random() < 0.7:
+                try:
+                    worker.publish(report, self.verdicts[report.attempt_id, report.frame])
+                except Exception:  # noqa: BLE001 - swept, deleted or replaced meanwhile
+                    return
+            await worker.beat(published(task, report.frame))
+
+    async def fail(self) -> None:
+        for worker in self.workers[:1]:
+            for task in list(worker.held.values())[:1]:
+                del worker.held[task.attempt_id]
+                await worker.beat(ended(task, self.random.choice(["failed", "interrupted"])))
+
+    async def steer(self) -> None:
+        jobs = list(self.manager.farm.index.jobs)
+        if not jobs:
+            return
+        job_id, queue = self.random.choice(jobs), self.manager.queue
+        action = self.random.choice(["cancel", "pause", "resume", "requeue", "frames", "delete"])
+        try:
+            if action == "requeue":
+                await queue.requeue(job_id, None)
+            elif action == "frames":
+                await queue.requeue(job_id, f"1-{self.random.randint(1, 2)}")
+            elif action == "delete":
+                await queue.delete(job_id)
+            else:
+                await queue.act(job_id, action)  # type: ignore[arg-type]
+        except (NotAllowed, InvalidRequest):
+            return
+
+    async def sweep(self) -> None:
+        await self.manager.publishing.round()
+
+    async def leave(self) -> None:
+        if self.workers and self.random.random() < 0.5:
+            worker = self.workers.pop()
+            if self.random.random() < 0.5:
+                await worker.sign_off()
+            else:
+                await self.manager.scheduler.give_up(worker.name, "it was killed")
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_the_rebuilt_index_equals_the_one_that_lived(tmp_path: Path, seed: int) -> None:
+    manager = Manager(tmp_path)
+
+    async def play() -> None:
+        history = _History(manager, seed)
+        for _ in range(120):
+            await history.step()
+            live = comparable(manager.farm.index)
+            rebuilt = build_index(manager.database.read, manager.clock.monotonic())
+            assert comparable(rebuilt) == live
+
+    try:
+        asyncio.run(play())
+    finally:
+        manager.close()
+
+
+@pytest.mark.parametrize("seed", [100, 101])
+def test_a_history_with_restarts_keeps_every_count(tmp_path: Path, seed: int) -> None:
+    manager = Manager(tmp_path)
+
+    async def play() -> None:
+        history = _History(manager, seed)
+        for number in range(100):
+            await history.step()
+            if number % 7 == 0:
+                manager.start()
+            for job in manager.farm.index.jobs.values():
+                counts = [job.board.count(status) for status in TaskStatus]
+                assert sum(counts) == len(job.board)
+                requeued = [p for p in job.pending.values() if p.status is FrameStatus.REQUEUED]
+                assert 0 <= job.published <= len(job.frames) - len(requeued)
+                assert len(job.pending) + job.published <= len(job.frames)
+
+    try:
+        asyncio.run(play())
+    finally:
+        manager.close()
+
+
+@asynchronous
+async def test_the_file_can_be_copied_at_any_moment_and_opens_clean(tmp_path: Path) -> None:
+    (tmp_path / "farm").mkdir()
+    manager = Manager(tmp_path / "farm")
+    history = _History(manager, 7)
+    try:
+        for number in range(30):
+            await history.step()
+            copy = tmp_path / f"copy-{number}"
+            copy.mkdir()
+            for path in manager.folder.glob("burst.db*"):
+                shutil.copy(path, copy / path.name)
+            with sqlite3.connect(copy / "burst.db") as connection:
+                assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+            connection.close()
+            if number % 10 == 9:
+                opened = Manager(copy)
+                assert comparable(opened.farm.index) == comparable(manager.farm.index)
+                opened.close()
+    finally:
+        manager.close()
