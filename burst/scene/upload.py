@@ -160,7 +160,7 @@ def _send_lacking(
         lacking = [by_blob[name] for name in sorted(storage.missing(by_blob))]
         restless = []
         meter = _Meter(watch, "sending", len(lacking), sum(sources[p].size for p in lacking))
-        for path, whole in _send_in_parallel(lacking, hashes, sources, storage):
+        for path, whole in _send_in_parallel(lacking, hashes, storage):
             if whole:
                 sent.append(sources[path].size)
                 meter.add(sources[path].size)
@@ -174,28 +174,13 @@ def _send_lacking(
 
 
 def _send_in_parallel(
-    paths: list[Path],
-    hashes: dict[Path, str],
-    sources: dict[Path, Signature],
-    storage: Storage,
+    paths: list[Path], hashes: dict[Path, str], storage: Storage
 ) -> Iterator[tuple[Path, bool]]:
+    """Send blobs, and yield each file with whether it still was what was hashed."""
     with ThreadPoolExecutor(SEND_THREADS, thread_name_prefix="send") as pool:
-        futures = {
-            pool.submit(_send, path, hashes[path], sources[path], storage): path for path in paths
-        }
+        futures = {pool.submit(storage.put_blob, path, hashes[path]): path for path in paths}
         try:
             for future in as_completed(futures):
                 yield futures[future], future.result()
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
-
-
-def _send(path: Path, sha256: str, signature: Signature, storage: Storage) -> bool:
-    """Send one blob; False, and nothing is left of it, if it is not what was hashed."""
-    name = layout.blob(sha256)
-    storage.put_file(path, name)
-    stored = storage.blob_path(sha256)
-    whole = Signature.of(path) == signature if stored is None else hash_file(stored)[1] == sha256
-    if not whole:
-        storage.delete(name)
-    return whole

@@ -18,10 +18,15 @@ from pathlib import Path
 from typing import BinaryIO
 
 from burst.errors import StorageConflict, StorageError, storage_error
+from burst.storage import layout
 
 _COPY_BYTES = 8 * 1024 * 1024
 _NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK)
 """What ``link(2)`` answers on file systems without hard links."""
+
+
+class _ChangedError(Exception):
+    """What was written is not what was to be written."""
 
 
 class DirectoryStorage:
@@ -53,6 +58,23 @@ class DirectoryStorage:
         """Copy a file to ``name``, durably; shares its blocks where the file system can."""
         with _storage_errors(f"can't store {name}"), source.open("rb") as opened:
             self._write(name, lambda sink: _copy(opened, sink))
+
+    def put_blob(self, source: Path, sha256: str) -> bool:
+        """Copy a file to its blob; what was written is hashed before it gets the name."""
+        name = layout.blob(sha256)
+
+        def fill(sink: BinaryIO) -> None:
+            _copy(opened, sink)
+            sink.flush()
+            if _sha256(Path(sink.name)) != sha256:
+                raise _ChangedError
+
+        with _storage_errors(f"can't store {name}"), source.open("rb") as opened:
+            try:
+                self._write(name, fill, mode=0o444)
+            except _ChangedError:
+                return False
+        return True
 
     def put_bytes(self, content: bytes, name: str) -> None:
         """Write ``content`` to ``name``, durably."""
@@ -137,7 +159,7 @@ class DirectoryStorage:
             raise StorageError(f"{name!r} is not a name in the storage")
         return path
 
-    def _write(self, name: str, fill: Callable[[BinaryIO], None]) -> None:
+    def _write(self, name: str, fill: Callable[[BinaryIO], None], mode: int | None = None) -> None:
         final = self._path(name)
         while True:
             # Here, not once: somebody may clear the storage away under a running farm.
@@ -148,8 +170,8 @@ class DirectoryStorage:
                     fcntl.flock(sink, fcntl.LOCK_EX)
                     fill(sink)
                     sink.flush()
-                    if name.startswith("blobs/"):
-                        os.fchmod(sink.fileno(), 0o444)
+                    if mode is not None:
+                        os.fchmod(sink.fileno(), mode)
                     os.fsync(sink.fileno())
                     final.parent.mkdir(parents=True, exist_ok=True)
                     temporary.rename(final)
@@ -158,7 +180,7 @@ class DirectoryStorage:
                 # A sweep took the file for abandoned before the lock was on it, or the
                 # folder was deleted for being empty.
                 continue
-            except OSError:
+            except (OSError, _ChangedError):
                 temporary.unlink(missing_ok=True)
                 raise
 

@@ -30,6 +30,15 @@ class Storage(Protocol):
         """Copy a file to ``name``, durably; an older content is replaced."""
         ...
 
+    def put_blob(self, source: Path, sha256: str) -> bool:
+        """Copy a file to the blob of that hash, durably and for good.
+
+        Returns:
+            Whether its content has that hash. If not, it changed since it was hashed, and
+            there is no such blob.
+        """
+        ...
+
     def put_bytes(self, content: bytes, name: str) -> None:
         """Write ``content`` to ``name``, durably; an older content is replaced."""
         ...

@@ -75,7 +75,8 @@ class ProcessProvider:
     def list(self) -> Sequence[StartedWorker]:
         """Return every worker that has a folder."""
         found = []
-        for home in sorted(self._folder.iterdir()):
+        # Only folders: a desktop may put a file of its own into any folder that it shows.
+        for home in sorted(path for path in self._folder.iterdir() if path.is_dir()):
             child = self._children.get(home.name)
             status = child.poll() if child else None
             if is_locked(home / "lock"):

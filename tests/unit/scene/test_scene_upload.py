@@ -81,11 +81,11 @@ class Rewriting(DirectoryStorage):
         super().__init__(root)
         self.path, self.times = path, times
 
-    def put_file(self, source: Path, name: str) -> None:
+    def put_blob(self, source: Path, sha256: str) -> bool:
         if source == self.path and self.times:
             self.times -= 1
             self.path.write_bytes(f"saved again {self.times}".encode())
-        super().put_file(source, name)
+        return super().put_blob(source, sha256)
 
 
 def blobs(storage):
@@ -121,7 +121,7 @@ def test_a_file_that_is_gone_is_refused(scene, storage):
 
 def test_without_the_blobs_there_is_no_manifest(scene, tmp_path):
     class Full(DirectoryStorage):
-        def put_file(self, source: Path, name: str) -> None:
+        def put_blob(self, source: Path, sha256: str) -> bool:
             raise StorageError("full")
 
     storage = Full(tmp_path / "storage")
