@@ -124,6 +124,10 @@ def _frame_seconds(runs: list[Run]) -> Spread:
     return spread([run.frame_seconds for run in runs])
 
 
+def _range(values: Spread) -> list[float]:
+    return [round(values.least, 3), round(values.most, 3)]
+
+
 def _summary(
     results: dict[str, Measured], options: argparse.Namespace, facts: BlenderFacts, threads: int
 ) -> dict[str, object]:
@@ -143,6 +147,8 @@ def _summary(
     return {
         "benchmark": "render",
         **{name: round(value, 3) for name, value in figures.items()},
+        "heavy_ratio_range": _range(heavy.ratio),
+        "light_ratio_range": _range(light.ratio),
         "cores": available_cores(),
         "threads": threads,
         "frames": options.frames,
