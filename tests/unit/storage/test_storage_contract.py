@@ -1,0 +1,193 @@
+"""One suite for every implementation of the storage seam.
+
+What only a directory has (hard links, locks, ``incoming/``) is in `test_directory.py`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from burst.errors import StorageConflict, StorageError
+from burst.storage import layout
+from burst.storage.directory import DirectoryStorage
+from burst.storage.storage import Storage, open_storage
+
+IMPLEMENTATIONS: dict[str, Callable[[Path], Storage]] = {
+    "directory": lambda folder: DirectoryStorage(folder / "storage"),
+}
+
+
+@pytest.fixture(params=sorted(IMPLEMENTATIONS))
+def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Storage:
+    return IMPLEMENTATIONS[request.param](tmp_path)
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def test_what_is_put_can_be_read_listed_and_found(storage: Storage, tmp_path: Path) -> None:
+    (tmp_path / "frame").write_bytes(b"pixels")
+    storage.put_file(tmp_path / "frame", "renders/job/a.png")
+    storage.put_bytes(b"{}", "renders/job/sub/index.json")
+    assert storage.get_bytes("renders/job/a.png") == b"pixels"
+    names = {"renders/job/a.png", "renders/job/sub/index.json"}
+    assert set(storage.list("renders/job/")) == names
+    assert set(storage.list("renders/job/a")) == {"renders/job/a.png"}
+    assert storage.missing([*names, "renders/job/b.png"]) == {"renders/job/b.png"}
+
+
+def test_a_blob_gets_its_name_only_with_its_content(storage: Storage, tmp_path: Path) -> None:
+    (tmp_path / "source").write_bytes(b"changed since it was hashed")
+    digest = _sha256(b"content")
+    assert not storage.put_blob(tmp_path / "source", digest)
+    assert storage.missing([layout.blob(digest)])
+    (tmp_path / "source").write_bytes(b"content")
+    assert storage.put_blob(tmp_path / "source", digest)
+    assert storage.get_bytes(layout.blob(digest)) == b"content"
+
+
+def test_a_put_replaces_the_whole_content(storage: Storage) -> None:
+    storage.put_bytes(b"a longer first content", "logs/x")
+    storage.put_bytes(b"short", "logs/x")
+    assert storage.get_bytes("logs/x") == b"short"
+
+
+def test_an_empty_file_is_a_file(storage: Storage, tmp_path: Path) -> None:
+    (tmp_path / "empty").touch()
+    storage.put_file(tmp_path / "empty", "blobs/aa/empty")
+    assert storage.get_bytes("blobs/aa/empty") == b""
+
+
+def test_reading_what_is_not_there_is_an_error(storage: Storage, tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match="logs/none"):
+        storage.get_bytes("logs/none")
+    with pytest.raises(StorageError):
+        storage.fetch("logs/none", tmp_path / "target")
+    assert list(tmp_path.glob("*target*")) == []
+    assert storage.identity("logs/none") is None
+    assert list(storage.list("nothing/")) == []
+
+
+def test_a_fetched_file_appears_whole(storage: Storage, tmp_path: Path) -> None:
+    storage.put_bytes(b"content", "renders/job/a")
+    storage.fetch("renders/job/a", tmp_path / "deep" / "down" / "a")
+    assert [p.name for p in (tmp_path / "deep" / "down").iterdir()] == ["a"]
+    assert (tmp_path / "deep" / "down" / "a").read_bytes() == b"content"
+
+
+def test_deleting_takes_the_prefix_and_nothing_else(storage: Storage) -> None:
+    for name in ("attempts/j/a1/x", "attempts/j/a1/sub/y", "attempts/j/a2/x", "attempts/jj/x"):
+        storage.put_bytes(b"1", name)
+    storage.delete("attempts/j/a1/")
+    assert set(storage.list("attempts/")) == {"attempts/j/a2/x", "attempts/jj/x"}
+    storage.delete("attempts/j/")
+    storage.delete("attempts/j/")
+    assert set(storage.list("attempts/")) == {"attempts/jj/x"}
+
+
+@pytest.mark.parametrize("name", ["../out", "a/../../out", "/etc/passwd", "a/..", "nul\0byte"])
+def test_names_that_leave_the_storage_are_refused(storage: Storage, name: str) -> None:
+    for call in (
+        lambda: storage.put_bytes(b"x", name),
+        lambda: storage.get_bytes(name),
+        lambda: storage.delete(name),
+        lambda: storage.identity(name),
+        lambda: storage.publish("attempts/a", name, _sha256(b"x")),
+    ):
+        with pytest.raises(StorageError, match="is not a name"):
+            call()
+
+
+def test_an_identity_changes_with_the_file_and_only_then(storage: Storage) -> None:
+    storage.put_bytes(b"one", "renders/j/a")
+    first = storage.identity("renders/j/a")
+    assert storage.identity("renders/j/a") == first
+    storage.put_bytes(b"one", "renders/j/a")
+    assert storage.identity("renders/j/a") != first
+
+
+def test_publishing_moves_the_upload_to_its_name(storage: Storage) -> None:
+    storage.put_bytes(b"frame", "attempts/j/a/f.png")
+    storage.publish("attempts/j/a/f.png", "renders/j/f.png", _sha256(b"frame"))
+    assert storage.get_bytes("renders/j/f.png") == b"frame"
+    assert list(storage.list("attempts/")) == []
+
+
+def test_publishing_never_replaces_a_strangers_file(storage: Storage) -> None:
+    storage.put_bytes(b"stranger", "renders/j/f.png")
+    storage.put_bytes(b"ours", "attempts/j/a/f.png")
+    with pytest.raises(StorageConflict, match="taken by another"):
+        storage.publish("attempts/j/a/f.png", "renders/j/f.png", _sha256(b"ours"))
+    assert storage.get_bytes("renders/j/f.png") == b"stranger"
+    assert storage.get_bytes("attempts/j/a/f.png") == b"ours"
+
+
+def test_publishing_again_after_a_lost_answer_is_success(storage: Storage) -> None:
+    storage.put_bytes(b"ours", "attempts/j/a/f.png")
+    for _ in range(3):
+        storage.publish("attempts/j/a/f.png", "renders/j/f.png", _sha256(b"ours"))
+    identity = storage.identity("renders/j/f.png")
+    storage.put_bytes(b"ours", "attempts/j/b/f.png")
+    storage.publish("attempts/j/b/f.png", "renders/j/f.png", _sha256(b"ours"))
+    assert storage.identity("renders/j/f.png") == identity
+    assert list(storage.list("attempts/")) == []
+
+
+def test_the_file_that_may_be_replaced_is_replaced(storage: Storage) -> None:
+    storage.put_bytes(b"old", "renders/j/f.png")
+    old = storage.identity("renders/j/f.png")
+    storage.put_bytes(b"new", "attempts/j/a/f.png")
+    storage.publish("attempts/j/a/f.png", "renders/j/f.png", _sha256(b"new"), old)
+    assert storage.get_bytes("renders/j/f.png") == b"new"
+
+
+def test_a_file_that_changed_since_is_not_replaced(storage: Storage) -> None:
+    storage.put_bytes(b"old", "renders/j/f.png")
+    old = storage.identity("renders/j/f.png")
+    storage.put_bytes(b"changed", "renders/j/f.png")
+    storage.put_bytes(b"new", "attempts/j/a/f.png")
+    with pytest.raises(StorageConflict):
+        storage.publish("attempts/j/a/f.png", "renders/j/f.png", _sha256(b"new"), old)
+    assert storage.get_bytes("renders/j/f.png") == b"changed"
+
+
+def test_publishing_an_upload_that_is_gone_is_a_conflict(storage: Storage) -> None:
+    with pytest.raises(StorageConflict, match=r"upload for renders/j/f\.png is gone"):
+        storage.publish("attempts/j/a/f.png", "renders/j/f.png", _sha256(b"x"))
+    assert storage.missing(["renders/j/f.png"])
+
+
+@pytest.mark.parametrize("same", [True, False])
+def test_of_racing_publishers_one_wins(storage: Storage, same: bool) -> None:
+    contents = [b"same" if same else f"content {i}".encode() for i in range(8)]
+    for i, content in enumerate(contents):
+        storage.put_bytes(content, f"attempts/j/{i}/f.png")
+    start, outcomes = threading.Barrier(len(contents)), [""] * len(contents)
+
+    def publish(i: int) -> None:
+        start.wait()
+        try:
+            storage.publish(f"attempts/j/{i}/f.png", "renders/j/f.png", _sha256(contents[i]))
+        except StorageConflict:
+            outcomes[i] = "conflict"
+        else:
+            outcomes[i] = "won"
+
+    threads = [threading.Thread(target=publish, args=(i,)) for i in range(len(contents))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert outcomes.count("won") == (len(contents) if same else 1)
+    assert storage.get_bytes("renders/j/f.png") == contents[outcomes.index("won")]
+
+
+def test_a_storage_can_be_opened_by_its_url_again(storage: Storage) -> None:
+    storage.put_bytes(b"here", "logs/x")
+    assert open_storage(storage.url).get_bytes("logs/x") == b"here"
