@@ -134,10 +134,14 @@ class DirectoryStorage:
         upload, final = self._path(source), self._path(target)
         with _storage_errors(f"can't publish {target}"):
             final.parent.mkdir(parents=True, exist_ok=True)
-            with _locked_folder(final.parent) as folder:
-                if not self._link(upload, final):
-                    self._settle_taken_name(upload, final, sha256, replaces)
-                os.fsync(folder)
+            # No lock around the link: it decides by itself who was first, and a process that
+            # was frozen while it held the lock would keep all others from publishing.
+            if self._link(upload, final):
+                _make_durable(final.parent)
+            else:
+                with _locked_folder(final.parent):
+                    self._settle(upload, final, sha256, replaces)
+                    _make_durable(final.parent)
             upload.unlink(missing_ok=True)
             self._drop_empty(upload.parent)
 
@@ -185,7 +189,7 @@ class DirectoryStorage:
                 raise
 
     def _link(self, upload: Path, final: Path) -> bool:
-        """Try to give the upload its name; False if the name is taken or the upload gone."""
+        """Try to give the upload its name; False if that needs a closer look."""
         try:
             os.link(upload, final)
         except (FileExistsError, FileNotFoundError):
@@ -193,21 +197,18 @@ class DirectoryStorage:
         except OSError as error:
             if error.errno not in _NO_LINKS:
                 raise
-            # The folder is locked, and only burst writes below it.
-            if final.exists():
-                return False
-            upload.rename(final)
+            return False
         return True
 
-    def _settle_taken_name(
-        self, upload: Path, final: Path, sha256: str, replaces: str | None
-    ) -> None:
-        if final.exists() and _sha256(final) == sha256:
+    def _settle(self, upload: Path, final: Path, sha256: str, replaces: str | None) -> None:
+        """Publish where a link could not; the folder is locked, so nobody else does."""
+        is_taken = final.exists()
+        if is_taken and _sha256(final) == sha256:
             return
         name = final.relative_to(self.root).as_posix()
         if not upload.exists():
             raise StorageConflict(f"the upload for {name} is gone")
-        if replaces is None or replaces != self.identity(name):
+        if is_taken and (replaces is None or replaces != self.identity(name)):
             raise StorageConflict(f"{name} is taken by another file")
         upload.replace(final)
 
@@ -254,11 +255,20 @@ def _try_lock(file: BinaryIO) -> bool:
 
 
 @contextlib.contextmanager
-def _locked_folder(folder: Path) -> Iterator[int]:
+def _locked_folder(folder: Path) -> Iterator[None]:
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield descriptor
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _make_durable(folder: Path) -> None:
+    """Have the names in a folder on disk."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
     finally:
         os.close(descriptor)
 
