@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import logging
 import os
 import threading
 from pathlib import Path
@@ -14,6 +15,8 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError
 
 from burst.protocol.messages import Report
+
+log = logging.getLogger(__name__)
 
 _REPORT: TypeAdapter[Report] = TypeAdapter(Report)
 
@@ -40,18 +43,22 @@ class Outbox:
     def add(self, report: Report) -> None:
         """Keep a report until the manager has answered it.
 
-        Raises:
-            OSError: the disk does not take it.
+        A disk that does not take it, being full, does not keep it from being sent: only a
+        crash would lose it then.
         """
         with self._lock:
             number = next(self._numbers)
             final = self._folder / f"{number}.json"
             temporary = final.with_suffix(".new")
-            with temporary.open("wb") as file:
-                file.write(_REPORT.dump_json(report))
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.rename(final)
+            try:
+                with temporary.open("wb") as file:
+                    file.write(_REPORT.dump_json(report))
+                    file.flush()
+                    os.fsync(file.fileno())
+                temporary.rename(final)
+            except OSError as error:
+                log.warning("a report is kept in memory only: %s", error)
+                temporary.unlink(missing_ok=True)
             self._waiting[number] = report
 
     def take(self) -> dict[int, Report]:
