@@ -24,6 +24,7 @@ from burst.protocol.messages import (
     BeatAnswer,
     Claim,
     ClaimAnswer,
+    FrameFinished,
     LogLine,
     Registered,
     RegisterWorker,
@@ -36,6 +37,7 @@ from burst.protocol.messages import (
 )
 from burst.worker.held import HeldAttempts
 from burst.worker.outbox import Outbox
+from burst.worker.space import Rest
 
 log = logging.getLogger(__name__)
 
@@ -90,6 +92,7 @@ class Courier:
         self._on_verdict = on_verdict
         self._on_cancel = on_cancel
         self.orders = Orders()
+        self.rest = Rest()
         self.progress: RenderProgress | None = None
         self._name = ""
         self._terms: Registered | None = None
@@ -131,7 +134,13 @@ class Courier:
         self._settle(taken, answer)
 
     def claim(self, wait_seconds: float) -> Assignment | None:
-        """Ask for a task; None if there is none for now, or the manager does not answer."""
+        """Ask for a task; None if there is none for now, or the manager does not answer.
+
+        None too, without asking, while the worker rests for lack of space.
+        """
+        if rest_seconds := self.rest.seconds_left:
+            self._closing.wait(min(rest_seconds, wait_seconds))
+            return None
         taken = self._outbox.take()
         message = Claim(**self._beat(taken), wait_seconds=wait_seconds)
         try:
@@ -150,6 +159,8 @@ class Courier:
 
     def report(self, report: Report) -> None:
         """Have a report delivered as soon as can be."""
+        if isinstance(report, FrameFinished):
+            self.rest.end()
         self._outbox.add(report)
         self._wake.set()
 

@@ -39,6 +39,7 @@ from burst.worker.courier import Courier
 from burst.worker.held import Held, HeldAttempts
 from burst.worker.preview import make_preview
 from burst.worker.proof import NotWhole, deep, prove
+from burst.worker.space import is_disk_full
 
 log = logging.getLogger(__name__)
 
@@ -154,7 +155,12 @@ class Finisher:
             frame = rendered.frame.frame
             self._fail(rendered, f"frame {frame} is not whole: {error}")
         except (OSError, StorageError) as error:
-            self._fail(rendered, str(error))
+            if is_disk_full(error):
+                assert self._courier is not None  # noqa: S101 - `start` comes first
+                self._courier.rest.begin()
+                self._fail(rendered, str(error), "interrupted")
+            else:
+                self._fail(rendered, str(error))
         except Exception as error:  # the edge of this thread: it must go on
             log.exception("a bug while finishing frame %s", rendered.frame.frame)
             self._fail(rendered, f"burst hit a bug: {error!r}")
@@ -248,7 +254,12 @@ class Finisher:
         for file in files:
             self._storage.delete(layout.attempt(job_id, attempt_id, file.name))
 
-    def _fail(self, rendered: Rendered, reason: str) -> None:
+    def _fail(
+        self,
+        rendered: Rendered,
+        reason: str,
+        outcome: Literal["failed", "interrupted"] = "failed",
+    ) -> None:
         assignment = rendered.held.assignment
         self._let_go(assignment.attempt_id)
         rendered.held.over.set()
@@ -257,7 +268,7 @@ class Finisher:
                 job_id=assignment.job_id,
                 attempt_id=assignment.attempt_id,
                 token=assignment.token,
-                outcome="failed",
+                outcome=outcome,
                 reason=reason,
                 peak_memory_bytes=rendered.frame.peak_memory_bytes,
             )

@@ -20,6 +20,7 @@ from burst.worker.blender import Blender, BlenderFailed, LoadedScene, Progress
 from burst.worker.courier import Courier
 from burst.worker.finisher import Finisher, Rendered
 from burst.worker.held import Held
+from burst.worker.space import is_disk_full
 
 log = logging.getLogger(__name__)
 
@@ -53,11 +54,8 @@ class Session:
                 if held.over.is_set():
                     return
                 self._render_frame(held, loaded, frame)
-        except BlenderFailed as failure:
-            peak = failure.peak_memory_bytes
-            self._report_failure(held, failure.outcome, failure.reason, peak)
-        except (BurstError, OSError) as error:
-            self._report_failure(held, "failed", str(error))
+        except (BlenderFailed, BurstError, OSError) as error:
+            self._report_failure(held, error)
         finally:
             with self._lock:
                 self._current = None
@@ -128,13 +126,17 @@ class Session:
             step=progress.step[:200],
         )
 
-    def _report_failure(
-        self, held: Held, outcome: str, reason: str, peak_memory_bytes: int = 0
-    ) -> None:
+    def _report_failure(self, held: Held, error: Exception) -> None:
         if held.over.is_set():
             # The manager, or the finisher, has ended it already.
             return
         held.over.set()
+        reason, outcome, peak_memory_bytes = str(error), "failed", 0
+        if is_disk_full(error):
+            self._courier.rest.begin()
+            outcome = "interrupted"
+        elif isinstance(error, BlenderFailed):
+            outcome, peak_memory_bytes = error.outcome, error.peak_memory_bytes
         log.warning("attempt %s %s: %s", held.assignment.attempt_id, outcome, reason)
         self._courier.report(
             AttemptEnded.model_validate(
