@@ -139,7 +139,7 @@ class Courier:
         None too, without asking, while the worker rests for lack of space.
         """
         if rest_seconds := self.rest.seconds_left:
-            self._closing.wait(min(rest_seconds, wait_seconds))
+            self._closing.wait(min(rest_seconds, max(wait_seconds, RETRY_SECONDS)))
             return None
         taken = self._outbox.take()
         message = Claim(**self._beat(taken), wait_seconds=wait_seconds)

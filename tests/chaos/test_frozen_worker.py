@@ -25,8 +25,7 @@ FRAMES = (1, 2)
 @pytest.fixture
 def farm(tmp_path: Path) -> Iterator[Farm]:
     """A manager that starts no worker, and stays."""
-    stay = {"BURST_IDLE_EXIT_SECONDS": "6", "BURST_EXIT_WHEN_IDLE_SECONDS": "600"}
-    with running_farm(tmp_path, **stay) as farm:
+    with running_farm(tmp_path, BURST_EXIT_WHEN_IDLE_SECONDS="600") as farm:
         farm.start_manager(BURST_WORKERS="0")
         yield farm
 
@@ -54,14 +53,15 @@ def test_a_worker_frozen_with_its_blender_while_it_renders_is_refused(
     wake_and_compare(farm, job_id, frozen)
 
 
-def test_a_worker_frozen_before_it_publishes_finds_its_frame_published_and_requeued(
-    farm: Farm, scene: Path
+@pytest.mark.parametrize("point", ["before-publish", "mid-publish"])
+def test_a_worker_frozen_while_it_publishes_finds_its_frame_published_and_requeued(
+    farm: Farm, scene: Path, point: str
 ) -> None:
     """The manager publishes in its place; an artist wants the frame again; then it wakes."""
     job_id = submit(farm, scene)
-    farm.arm("worker.before-publish", "STOP")
+    farm.arm(f"worker.{point}", "STOP")
     frozen = farm.start_worker("frozen")
-    poll(lambda: farm.fired("worker.before-publish"), frozen.words)
+    poll(lambda: farm.fired(f"worker.{point}"), frozen.words)
     let_another_render(farm, job_id)
     assert outcomes(farm, "frozen")[0] == "completed"
     before = published_files(farm, job_id)
@@ -84,7 +84,8 @@ def submit(farm: Farm, scene: Path) -> str:
 
 
 def let_another_render(farm: Farm, job_id: str) -> None:
-    """Have the job completed by a second worker."""
+    """Have the job completed by a second worker, once the first is given up."""
+    poll(lambda: not farm.rows("SELECT * FROM workers WHERE name = 'frozen'"), farm.logs)
     other = farm.start_worker("other")
     poll(lambda: farm.job_status(job_id) == "completed", lambda: other.words() + farm.logs())
     assert other.wait() == 0, other.words()
