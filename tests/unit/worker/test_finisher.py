@@ -1,0 +1,267 @@
+"""From a rendered file to a visible frame: proof, upload, report, publish, discard.
+
+The courier is real and talks to a scripted manager; Blender is left out, its frames are
+pictures made here.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+from scripted_manager import ScriptedManager, assignment
+
+from burst.errors import StorageError
+from burst.protocol.client import ManagerClient
+from burst.protocol.messages import Assignment, RegisterWorker
+from burst.storage import layout
+from burst.storage.directory import DirectoryStorage
+from burst.worker import courier as courier_module
+from burst.worker import finisher as module
+from burst.worker.blender import LoadedScene, RenderedFrame
+from burst.worker.courier import Courier
+from burst.worker.finisher import Finisher, Rendered
+from burst.worker.held import HeldAttempts
+from burst.worker.outbox import Outbox
+
+SCENE = LoadedScene("Scene", "CYCLES", 8, 4, "PNG", (), 0.1)
+FINISHED_AT = layout.render("job", "shot_0001.png")
+
+
+class Rig:
+    """A finisher with a real courier and a real storage."""
+
+    def __init__(self, manager: ScriptedManager, folder: Path) -> None:
+        self.manager, self.folder = manager, folder
+        self.storage = DirectoryStorage(folder / "storage")
+        self.held = HeldAttempts()
+        self.finisher = Finisher(self.storage, self.held, "structure", folder / "scratch")
+        self.outbox = Outbox(folder / "outbox")
+        self.client = ManagerClient(manager.url)
+        self.courier = Courier(
+            self.client, self.outbox, self.held, 1e9, self.finisher.on_verdict, lambda ids: None
+        )
+        self.courier.register(
+            RegisterWorker.model_validate(
+                {
+                    "name": "w",
+                    "pool": "p",
+                    "host": "h",
+                    "pid": 1,
+                    "blender": {"version": [5, 0, 1], "kind": "binary"},
+                    "threads": 1,
+                    "memory_bytes": 1,
+                }
+            )
+        )
+        self.finisher.start(self.courier)
+
+    def hand_in(self, damage: Callable[[Path], None] = lambda path: None) -> Rendered:
+        held = self.held.add(Assignment.model_validate(assignment()))
+        folder = self.folder / "scratch" / "a1" / "1"
+        folder.mkdir(parents=True)
+        path = folder / "shot_0001.png"
+        Image.new("RGB", (8, 4), "red").save(path)
+        damage(path)
+        rendered = Rendered(held, SCENE, RenderedFrame(1, (path,), 1.0, 10, ()), folder)
+        self.finisher.hand_in(rendered)
+        return rendered
+
+    def reported(self, kind: str) -> dict[str, Any]:
+        """Wait for a report of a kind and return it."""
+
+        def one(body: dict[str, Any]) -> list[dict[str, Any]]:
+            return [report for report in body["reports"] if report["kind"] == kind]
+
+        found: dict[str, Any] = one(self.manager.wait_for("beat", lambda body: bool(one(body))))[0]
+        return found
+
+    def settle(self) -> None:
+        """Wait until nothing is open here and at the manager."""
+        assert self.finisher.wait_until_idle(30)
+        self.courier.sign_off("done")
+        assert self.finisher.wait_until_idle(30)
+        assert len(self.outbox) == 0
+
+    def close(self) -> None:
+        self.finisher.stop()
+        self.courier.sign_off("the test is over")
+        self.client.close()
+
+
+@pytest.fixture
+def rig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rig]:
+    monkeypatch.setattr(module, "UPLOAD_PAUSES_SECONDS", (0.0, 0.0))
+    monkeypatch.setattr(module, "PUBLISH_PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr(courier_module, "RETRY_SECONDS", 0.001)
+    manager = ScriptedManager()
+    monkeypatch.setattr(manager, "answer", _judging(manager, "publish"))
+    made = Rig(manager, tmp_path)
+    yield made
+    made.close()
+    manager.close()
+
+
+def _judging(manager: ScriptedManager, answer: str) -> Callable[[str, dict[str, Any]], Any]:
+    """Answer finished frames with ``answer`` and everything else with *done*."""
+    real = manager.answer
+
+    def judge(call: str, body: dict[str, Any]) -> Any:
+        content = real(call, body)
+        if isinstance(content, dict) and "verdicts" in content:
+            content["verdicts"] = [
+                {"answer": answer if report["kind"] == "finished" else "done"}
+                for report in body["reports"]
+            ]
+        return content
+
+    return judge
+
+
+def test_a_whole_frame_is_uploaded_reported_and_published(rig: Rig) -> None:
+    rendered = rig.hand_in()
+    report = rig.reported("finished")
+    assert report["token"] == "token of a1"
+    assert [file["name"] for file in report["files"]] == ["shot_0001.png"]
+    assert rig.reported("published")["frame"] == 1
+    rig.settle()
+    assert rig.storage.missing([FINISHED_AT]) == set()
+    assert list(rig.storage.list("attempts/")) == []
+    assert len(rig.held) == 0
+    assert not rendered.folder.exists()
+
+
+def _cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-20])
+
+
+def _other_size(path: Path) -> None:
+    Image.new("RGB", (9, 9)).save(path)
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [(_cut, "is not whole"), (_other_size, "9 × 9 pixels, not 8 × 4"), (Path.unlink, "")],
+)
+def test_a_frame_that_is_not_whole_fails_and_is_never_uploaded(
+    rig: Rig, damage: Callable[[Path], None], said: str
+) -> None:
+    rendered = rig.hand_in(damage)
+    report = rig.reported("ended")
+    assert report["outcome"] == "failed"
+    assert said in report["reason"]
+    assert rendered.held.over.is_set()
+    rig.settle()
+    assert list(rig.storage.list("")) == []
+    assert not rig.finisher.has(rendered.held)
+    assert len(rig.held) == 0
+
+
+def test_a_dropped_frame_leaves_nothing(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rig.manager, "answer", _judging(rig.manager, "drop"))
+    rig.hand_in()
+    rig.reported("finished")
+    rig.settle()
+    assert list(rig.storage.list("")) == []
+    assert len(rig.held) == 0
+
+
+@pytest.mark.parametrize("failures", [1, 2])
+def test_an_upload_is_tried_again(rig: Rig, monkeypatch: pytest.MonkeyPatch, failures: int) -> None:
+    real, left = rig.storage.put_file, [StorageError("no answer")] * failures
+
+    def put(source: Path, name: str) -> None:
+        if left:
+            raise left.pop()
+        real(source, name)
+
+    monkeypatch.setattr(rig.storage, "put_file", put)
+    rig.hand_in()
+    rig.reported("published")
+    rig.settle()
+    assert rig.storage.missing([FINISHED_AT]) == set()
+
+
+def test_an_upload_that_never_succeeds_fails_the_attempt(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries: list[str] = []
+
+    def put(source: Path, name: str) -> None:
+        tries.append(name)
+        raise StorageError("no space left on the disk")
+
+    monkeypatch.setattr(rig.storage, "put_file", put)
+    rig.hand_in()
+    assert rig.reported("ended")["reason"] == "no space left on the disk"
+    assert len(tries) == 3
+    rig.settle()
+
+
+def test_publishing_is_tried_until_it_succeeds(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, left = rig.storage.publish, [StorageError("no answer")] * 7
+
+    def publish(*arguments: Any) -> None:
+        if left:
+            raise left.pop()
+        real(*arguments)
+
+    monkeypatch.setattr(rig.storage, "publish", publish)
+    rig.hand_in()
+    rig.reported("published")
+    rig.settle()
+    assert rig.storage.missing([FINISHED_AT]) == set()
+
+
+def test_a_name_that_is_taken_is_not_reported_as_published(rig: Rig) -> None:
+    rig.storage.put_bytes(b"a stranger's", FINISHED_AT)
+    rig.hand_in()
+    rig.reported("finished")
+    rig.settle()
+    assert rig.storage.get_bytes(FINISHED_AT) == b"a stranger's"
+    kinds = {r["kind"] for _, body in rig.manager.asked for r in body.get("reports", ())}
+    assert kinds == {"finished"}
+
+
+def test_a_bug_costs_one_attempt_and_not_the_worker(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def trip(*arguments: Any) -> None:
+        raise ZeroDivisionError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "prove", trip)
+        rig.hand_in()
+        assert "bug" in rig.reported("ended")["reason"]
+        assert rig.finisher.wait_until_idle(30)
+    rig.hand_in()
+    rig.reported("published")
+    rig.settle()
+
+
+def test_rendering_waits_while_too_many_frames_are_on_their_way(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go_on, begun = threading.Event(), threading.Event()
+    real = rig.storage.put_file
+
+    def put(source: Path, name: str) -> None:
+        begun.set()
+        assert go_on.wait(30)
+        real(source, name)
+
+    monkeypatch.setattr(rig.storage, "put_file", put)
+    rig.hand_in()
+    assert begun.wait(30)
+    for _ in range(module.FRAMES_WAITING_MAX - 1):
+        assert rig.finisher._places.acquire(blocking=False)
+    assert not rig.finisher._places.acquire(blocking=False)
+    assert not rig.finisher.wait_until_idle(0)
+    go_on.set()
+    rig.reported("published")
+    rig.settle()
+    assert rig.finisher._places.acquire(blocking=False)

@@ -1,0 +1,140 @@
+"""One Blender and the scene it has open: what is reported when something goes wrong.
+
+Blender is a stand-in with the same calls; a real one is in the integration tests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from scripted_manager import assignment
+
+from burst.errors import SceneError
+from burst.protocol.messages import Assignment, AttemptEnded, Report
+from burst.storage.directory import DirectoryStorage
+from burst.worker import session as module
+from burst.worker.blender import BlenderFailed, LoadedScene, Progress, RenderedFrame
+from burst.worker.held import Held
+from burst.worker.session import Session
+
+SCENE = LoadedScene("Scene", "CYCLES", 8, 4, "PNG", ("no camera",), 0.1)
+
+
+class FakeBlender:
+    """Renders nothing, or fails as it is told to."""
+
+    def __init__(self) -> None:
+        self.rendered: list[int] = []
+        self.killed = 0
+        self.trouble: Exception | None = None
+        self.during: Callable[[int], None] = lambda frame: None
+
+    def load(self, *arguments: Any) -> LoadedScene:
+        return SCENE
+
+    def render(
+        self, frame: int, folder: Path, on_progress: Callable[[Progress], None]
+    ) -> RenderedFrame:
+        on_progress(Progress(frame, 1, 4, "Sample", 100, 0.5))
+        self.during(frame)
+        if self.trouble:
+            raise self.trouble
+        self.rendered.append(frame)
+        return RenderedFrame(frame, (folder / "x.png",), 1.0, 10, ())
+
+    def kill(self) -> None:
+        self.killed += 1
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
+class Recorder:
+    """Stands for courier and finisher: keeps what it is given."""
+
+    def __init__(self) -> None:
+        self.reports: list[Report] = []
+        self.lines: list[str] = []
+        self.frames: list[int] = []
+        self.progress: Any = None
+
+    def report(self, report: Report) -> None:
+        self.reports.append(report)
+
+    def log(self, line: Any) -> None:
+        self.lines.append(line.text)
+
+    def hand_in(self, rendered: Any) -> None:
+        self.frames.append(rendered.frame.frame)
+
+
+class Rig:
+    """A session between stand-ins."""
+
+    def __init__(self, folder: Path) -> None:
+        self.blender, self.there = FakeBlender(), Recorder()
+        storage: Any = DirectoryStorage(folder / "storage")
+        parts: list[Any] = [self.blender, storage, self.there, self.there, folder]
+        self.session = Session(*parts)
+        self.held = Held(Assignment.model_validate(assignment("a1", (1, 2, 3))))
+
+
+@pytest.fixture
+def rig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Rig:
+    class CheckedOut:
+        blend, remap = tmp_path / "x.blend", ()
+
+    monkeypatch.setattr(module, "checkout", lambda *arguments: CheckedOut)
+    return Rig(tmp_path)
+
+
+def test_every_frame_is_rendered_in_order_and_handed_in(rig: Rig) -> None:
+    seen: list[Any] = []
+    rig.blender.during = lambda frame: seen.append(rig.there.progress.frame)
+    rig.session.render(rig.held)
+    assert rig.blender.rendered == rig.there.frames == seen == [1, 2, 3]
+    assert rig.there.reports == []
+    assert rig.there.progress is None
+    assert "no camera" in rig.there.lines
+
+
+def test_a_failure_is_reported_with_its_outcome(rig: Rig) -> None:
+    rig.blender.trouble = BlenderFailed("took too much", (), "out_of_memory")
+    rig.session.render(rig.held)
+    (report,) = rig.there.reports
+    assert isinstance(report, AttemptEnded)
+    assert (report.outcome, report.token) == ("out_of_memory", "token of a1")
+    assert "took too much" in report.reason
+    assert rig.held.over.is_set()
+
+
+@pytest.mark.parametrize("trouble", [SceneError("no such scene"), OSError(5, "Input/output error")])
+def test_other_trouble_fails_the_attempt(rig: Rig, trouble: Exception) -> None:
+    rig.blender.trouble = trouble
+    rig.session.render(rig.held)
+    (report,) = rig.there.reports
+    assert isinstance(report, AttemptEnded)
+    assert report.outcome == "failed"
+
+
+def test_a_canceled_attempt_stops_at_once_and_reports_nothing(rig: Rig) -> None:
+    def cancel(frame: int) -> None:
+        rig.session.cancel(("other",))
+        assert rig.blender.killed == 0
+        rig.session.cancel(("a1",))
+        rig.blender.trouble = BlenderFailed("stopped", (), "interrupted")
+
+    rig.blender.during = cancel
+    rig.session.render(rig.held)
+    assert rig.blender.killed == 1
+    assert rig.there.reports == []
+    assert rig.there.frames == []
+
+
+def test_an_attempt_that_is_over_renders_no_further_frame(rig: Rig) -> None:
+    rig.blender.during = lambda frame: rig.held.over.set()
+    rig.session.render(rig.held)
+    assert rig.blender.rendered == [1]
