@@ -147,19 +147,21 @@ class _Agent:
         """Claim and render until there is a reason to stop; return it."""
         idle_since = time.monotonic()
         while (reason := self._reason_to_stop()) is None:
-            idle_exit = terms.idle_exit_seconds
-            idle_left = POLL_SECONDS
-            if idle_exit is not None:
-                idle_left = idle_exit - (time.monotonic() - idle_since)
-            assignment = self._courier.claim(min(POLL_SECONDS, max(0.0, idle_left)))
+            left = POLL_SECONDS
+            if terms.idle_exit_seconds is not None and not len(self._held):
+                left = terms.idle_exit_seconds - (time.monotonic() - idle_since)
+            assignment = self._courier.claim(min(POLL_SECONDS, max(0.0, left)))
             if assignment is not None:
                 # The courier holds what it claims, so it can't be missing here.
                 held = self._held.get(assignment.attempt_id)
                 if held and not self._preempted.is_set():
                     self._session.render(held)
                 idle_since = time.monotonic()
-            elif idle_left <= 0 and not len(self._held):
+            elif left <= 0:
                 return "nothing to do"
+            elif len(self._held):
+                # A claim with reports, or with orders, is answered at once.
+                self._preempted.wait(LOOK_SECONDS)
         return reason
 
     def _reason_to_stop(self) -> str | None:

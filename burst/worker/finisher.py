@@ -142,6 +142,10 @@ class Finisher:
                 step()
             except (OSError, StorageError) as error:
                 log.warning("finishing a frame: %s", error)
+            except Exception:
+                # The edge of this thread: it must go on. A committed frame that it could
+                # not publish is published by the manager.
+                log.exception("a bug while finishing a frame")
             finally:
                 with self._idle:
                     self._open_steps -= 1
