@@ -57,7 +57,10 @@ class Database:
             with self._engine.begin() as connection:
                 upgrade(connection)
         except DatabaseError as error:
-            raise StateError(f"can't open the database {url}: {error.orig}") from error
+            raise StateError(
+                f"can't open the database {url}: {error.orig}",
+                hint="see whether its disk is full, and whether its folder may be written",
+            ) from error
         self._epoch = 0
         self.commits = 0
         self.requests = 0
