@@ -61,6 +61,7 @@ def test_zstd_may_begin_with_a_frame_to_skip_and_cut_the_header_in_two(tmp_path)
         (gzip.compress(b"BLENDER-v279")[:10] + b"\xff" * 20, "is damaged"),
         (zstandard.compress(os.urandom(99))[:8] + b"\xff" * 30, "is damaged"),
     ],
+    ids=["empty", "png", "short", "letters", "text", "cut", "broken-gzip", "broken-zstd"],
 )
 def test_what_is_no_blend_is_refused_with_a_reason(tmp_path, content, reason):
     with pytest.raises(SceneUnreadable, match=reason):
