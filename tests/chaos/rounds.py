@@ -104,6 +104,8 @@ class Rounds:
     def _end_round(self) -> None:
         """See the job through."""
         cli = self._running_cli()
-        assert cli.wait(120) == 0, cli.words()
+        while cli.wait(120) and KILLED_AT_ITS_START in cli.words():
+            cli = self._running_cli()
+        assert cli.wait() == 0, cli.words()
         self._learn(cli.result()["job"])
         self.cli = None
