@@ -9,7 +9,7 @@ from burst.cli.settings import farm_settings, require_local
 
 if TYPE_CHECKING:
     from burst.manager.state_dir import Address
-    from burst.protocol.messages import FarmStatus
+    from burst.protocol.artist_messages import FarmStatus
 
 
 def up(

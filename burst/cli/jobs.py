@@ -12,7 +12,7 @@ from burst.cli.settings import farm_settings
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from burst.protocol.messages import JobView
+    from burst.protocol.artist_messages import JobView
 
 app = typer.Typer(help="List, look at and steer jobs.", rich_markup_mode=None)
 
@@ -111,7 +111,7 @@ def requeue(
     from burst.domain.frames import FrameRange
     from burst.errors import UsageError
     from burst.operations.jobs import find_job, local_farm
-    from burst.protocol.messages import Requeue
+    from burst.protocol.artist_messages import Requeue
 
     if failed and frames is not None:
         raise UsageError("--failed and --frames exclude each other")

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from burst.cli import console, words
 from burst.operations.progress import Note, WatchState
 from burst.operations.watch import View
-from burst.protocol.messages import JobView, RenderProgress
+from burst.protocol.artist_messages import JobView
+from burst.protocol.messages import RenderProgress
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType

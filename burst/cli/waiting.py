@@ -14,7 +14,7 @@ from burst.domain.transitions import JobStatus
 from burst.operations.frames import FrameFolder
 from burst.operations.summary import Summary, error_of, summarize
 from burst.operations.watch import Touch, watch_job
-from burst.protocol.messages import JobView
+from burst.protocol.artist_messages import JobView
 from burst.storage.storage import open_storage
 
 

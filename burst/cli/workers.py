@@ -10,7 +10,7 @@ from burst.cli import console, options, words
 from burst.cli.settings import farm_settings
 
 if TYPE_CHECKING:
-    from burst.protocol.messages import WorkerView
+    from burst.protocol.artist_messages import WorkerView
 
 app = typer.Typer(help="List workers, and let one go.", rich_markup_mode=None)
 

@@ -24,7 +24,7 @@ from burst.domain.transitions import (
 from burst.manager.changes import Changes
 from burst.manager.database import statements
 from burst.manager.index import AttemptEntry, Index, JobEntry, PendingFrame, WorkerEntry
-from burst.protocol.messages import (
+from burst.protocol.worker_messages import (
     Assignment,
     AttemptEnded,
     FrameFinished,

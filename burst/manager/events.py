@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from datetime import datetime
 from typing import Any
 
-from burst.protocol.messages import Event
+from burst.protocol.artist_messages import Event
 
 KEPT = 5000
 """Events that a listener may be behind before it is told to ask for everything anew."""

@@ -25,7 +25,7 @@ from burst.manager import attempts
 from burst.manager.changes import Changes
 from burst.manager.database import statements
 from burst.manager.index import Index, JobEntry, PendingFrame
-from burst.protocol.messages import SubmitJob
+from burst.protocol.artist_messages import SubmitJob
 
 
 def submit(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+from collections.abc import Awaitable, Callable
 
 from burst.errors import DatabaseUnavailable, StorageConflict, StorageError
 from burst.manager import attempts
@@ -46,13 +47,18 @@ class Publishing:
 
     async def run(self) -> None:
         """Do chores for ever, about once a second and whenever something ended."""
-        await asyncio.to_thread(self._find_left_undone)
+        chores = [self._look_back, *self._chores()]
         while True:
             self._farm.chores_wanted.clear()
-            try:
-                await self.round()
-            except (StorageError, DatabaseUnavailable) as error:
-                log.warning("chores are put off: %s", error)
+            for chore in list(chores):
+                try:
+                    await chore()
+                except (StorageError, DatabaseUnavailable) as error:
+                    # The next one may be what frees the space that this one lacks.
+                    log.warning("a chore is put off: %s", error)
+                else:
+                    if chore == self._look_back:
+                        chores.remove(chore)
             try:
                 async with asyncio.timeout(ROUND_SECONDS):
                     await self._farm.chores_wanted.wait()
@@ -60,11 +66,20 @@ class Publishing:
                 continue
 
     async def round(self) -> None:
-        """Do what there is to do now."""
-        await self._sweep_frames()
-        await self._clear_attempts()
-        await self._write_indexes()
-        await self._close_jobs()
+        """Do what there is to do now.
+
+        Raises:
+            StorageError: a chore could not be done; those after it were not tried.
+            DatabaseUnavailable: the same.
+        """
+        for chore in self._chores():
+            await chore()
+
+    def _chores(self) -> list[Callable[[], Awaitable[None]]]:
+        return [self._clear_attempts, self._sweep_frames, self._write_indexes, self._close_jobs]
+
+    async def _look_back(self) -> None:
+        await asyncio.to_thread(self._find_left_undone)
 
     def _find_left_undone(self) -> None:
         """Look for what an earlier manager was killed before doing."""

@@ -18,7 +18,7 @@ from burst.manager.farm import Farm
 from burst.manager.index import JobEntry, PendingFrame
 from burst.manager.publishing import Publishing
 from burst.manager.rebuild import pending_frame
-from burst.protocol.messages import JobView, SubmitJob, Submitted, TaskView
+from burst.protocol.artist_messages import JobView, SubmitJob, Submitted, TaskView
 from burst.storage import layout
 
 

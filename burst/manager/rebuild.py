@@ -26,7 +26,8 @@ from burst.manager.index import (
     WorkerEntry,
     WorkerStart,
 )
-from burst.protocol.messages import OutputFile, RegisterWorker
+from burst.protocol.messages import OutputFile
+from burst.protocol.worker_messages import RegisterWorker
 
 Read = Callable[[Select], list[Row]]
 

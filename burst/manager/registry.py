@@ -17,7 +17,7 @@ from burst.manager import attempts
 from burst.manager.changes import Changes
 from burst.manager.database import statements
 from burst.manager.index import Index, WorkerEntry
-from burst.protocol.messages import Beat, RegisterWorker
+from burst.protocol.worker_messages import Beat, RegisterWorker
 
 BEATS_PER_SECOND_MAX = 200.0
 """All workers together beat at most this often; the interval grows with their number."""

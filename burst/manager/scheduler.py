@@ -16,14 +16,14 @@ from burst.manager.changes import Changes
 from burst.manager.database import statements
 from burst.manager.farm import Farm
 from burst.manager.index import JobEntry, WorkerEntry
-from burst.protocol.messages import (
+from burst.protocol.messages import LogLine
+from burst.protocol.worker_messages import (
     Assignment,
     AttemptEnded,
     Beat,
     BeatAnswer,
     Claim,
     ClaimAnswer,
-    LogLine,
     Registered,
     RegisterWorker,
     Report,

@@ -9,15 +9,15 @@ from burst.domain.frames import FrameRange
 from burst.domain.transitions import AttemptStatus, FrameStatus, TaskStatus
 from burst.manager import registry
 from burst.manager.index import Index, JobEntry, PendingFrame, WorkerEntry
-from burst.protocol.messages import (
+from burst.protocol.artist_messages import (
     AttemptView,
     FrameView,
     JobView,
-    OutputFile,
     TaskCounts,
     TaskView,
     WorkerView,
 )
+from burst.protocol.messages import OutputFile
 
 
 def job_view(job: JobEntry) -> JobView:

@@ -15,7 +15,7 @@ from burst.domain.workers import BlenderFacts, Requirements, check_fit
 from burst.errors import SceneError, StorageError, UsageError
 from burst.manager.state_dir import check_version
 from burst.operations.request import RenderRequest, choose_engine, choose_frames, choose_settings
-from burst.protocol.messages import SceneFacts
+from burst.protocol.artist_messages import SceneFacts
 from burst.scene.facts import read_facts
 from burst.scene.trace import SceneTrace, trace
 from burst.scene.upload import check_complete

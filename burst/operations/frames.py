@@ -8,7 +8,8 @@ from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
 from burst.errors import BurstError, StorageError, storage_error
-from burst.protocol.messages import FrameView, OutputFile
+from burst.protocol.artist_messages import FrameView
+from burst.protocol.messages import OutputFile
 from burst.storage import layout
 from burst.storage.storage import Storage
 

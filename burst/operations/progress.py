@@ -11,7 +11,14 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from burst.domain.transitions import JOB_ENDED, AttemptStatus, JobStatus
-from burst.protocol.messages import AttemptView, Event, FrameView, JobView, TaskView, WorkerView
+from burst.protocol.artist_messages import (
+    AttemptView,
+    Event,
+    FrameView,
+    JobView,
+    TaskView,
+    WorkerView,
+)
 
 _TROUBLES = {
     AttemptStatus.FAILED: "failed",

@@ -13,7 +13,7 @@ from pathlib import Path
 from burst.domain.frames import FrameRange
 from burst.domain.jobs import PRIORITY_DEFAULT, RETRY_LIMIT_DEFAULT, RenderSettings
 from burst.errors import SceneError, UsageError
-from burst.protocol.messages import SceneFacts
+from burst.protocol.artist_messages import SceneFacts
 
 IMAGE_FORMATS = (
     "PNG",

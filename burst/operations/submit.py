@@ -12,7 +12,7 @@ from burst.manager.state_dir import find_manager, is_locked, lock_path
 from burst.operations.check import CheckedRender
 from burst.operations.connect import open_client
 from burst.operations.local_farm import Farm, ensure_farm, storage_url
-from burst.protocol.messages import FarmStatus, SubmitJob, Submitted
+from burst.protocol.artist_messages import FarmStatus, SubmitJob, Submitted
 from burst.scene.hashing import Hasher
 from burst.scene.trace import SceneTrace
 from burst.scene.upload import Uploaded, Watcher, upload_scene

@@ -9,7 +9,7 @@ from typing import Any
 
 from burst.domain.transitions import JobStatus, TaskStatus
 from burst.errors import BurstError, JobCanceled, JobFailed
-from burst.protocol.messages import JobView, TaskView
+from burst.protocol.artist_messages import JobView, TaskView
 
 _REASONS_SHOWN = 5
 

@@ -22,8 +22,8 @@ from burst.operations.progress import (
     after_frames,
     after_losing_touch,
 )
+from burst.protocol.artist_messages import JobView
 from burst.protocol.client import ManagerClient
-from burst.protocol.messages import JobView
 
 _FIRST_PAUSE_SECONDS = 0.5
 _LONGEST_PAUSE_SECONDS = 8.0

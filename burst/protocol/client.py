@@ -13,7 +13,7 @@ import httpx
 from pydantic import BaseModel, ValidationError
 
 from burst.errors import WIRE_ERRORS, ManagerFailed, ManagerUnreachable
-from burst.protocol import messages
+from burst.protocol import artist_messages, messages, worker_messages
 from burst.protocol.messages import API
 
 CONNECT_SECONDS = 5.0
@@ -59,77 +59,79 @@ class ManagerClient:
 
     # ── Workers ──────────────────────────────────────────────────────────────────────
 
-    def register(self, message: messages.RegisterWorker) -> messages.Registered:
+    def register(self, message: worker_messages.RegisterWorker) -> worker_messages.Registered:
         """Join the farm."""
-        return self._post("/worker/register", message, messages.Registered)
+        return self._post("/worker/register", message, worker_messages.Registered)
 
-    def beat(self, worker: str, message: messages.Beat) -> messages.BeatAnswer:
+    def beat(self, worker: str, message: worker_messages.Beat) -> worker_messages.BeatAnswer:
         """Give a sign of life and whatever there is to report."""
-        return self._post(f"/worker/{worker}/beat", message, messages.BeatAnswer)
+        return self._post(f"/worker/{worker}/beat", message, worker_messages.BeatAnswer)
 
-    def claim(self, worker: str, message: messages.Claim) -> messages.ClaimAnswer:
+    def claim(self, worker: str, message: worker_messages.Claim) -> worker_messages.ClaimAnswer:
         """Report and ask for a task; stays open for up to ``wait_seconds``."""
         wait = message.wait_seconds + ANSWER_SECONDS
-        return self._post(f"/worker/{worker}/claim", message, messages.ClaimAnswer, wait)
+        return self._post(f"/worker/{worker}/claim", message, worker_messages.ClaimAnswer, wait)
 
-    def report(self, message: messages.Reports) -> messages.BeatAnswer:
+    def report(self, message: worker_messages.Reports) -> worker_messages.BeatAnswer:
         """Deliver what an earlier life of a worker could not."""
-        return self._post("/worker/reports", message, messages.BeatAnswer)
+        return self._post("/worker/reports", message, worker_messages.BeatAnswer)
 
-    def sign_off(self, worker: str, message: messages.SignOff) -> messages.BeatAnswer:
+    def sign_off(self, worker: str, message: worker_messages.SignOff) -> worker_messages.BeatAnswer:
         """Leave the farm."""
-        return self._post(f"/worker/{worker}/sign-off", message, messages.BeatAnswer)
+        return self._post(f"/worker/{worker}/sign-off", message, worker_messages.BeatAnswer)
 
     # ── Artists ──────────────────────────────────────────────────────────────────────
 
-    def status(self) -> messages.FarmStatus:
+    def status(self) -> artist_messages.FarmStatus:
         """Return how the farm stands."""
-        return self._get("/status", messages.FarmStatus)
+        return self._get("/status", artist_messages.FarmStatus)
 
-    def submit(self, message: messages.SubmitJob) -> messages.Submitted:
+    def submit(self, message: artist_messages.SubmitJob) -> artist_messages.Submitted:
         """Submit a job, or find the unfinished one that does the same work."""
-        return self._post("/jobs", message, messages.Submitted)
+        return self._post("/jobs", message, artist_messages.Submitted)
 
-    def jobs(self) -> tuple[messages.JobView, ...]:
+    def jobs(self) -> tuple[artist_messages.JobView, ...]:
         """Return all jobs, newest first."""
-        return self._get("/jobs", messages.Jobs).jobs
+        return self._get("/jobs", artist_messages.Jobs).jobs
 
-    def job(self, job_id: str) -> messages.JobView:
+    def job(self, job_id: str) -> artist_messages.JobView:
         """Return one job; an unambiguous beginning of its id will do."""
-        return self._get(f"/jobs/{job_id}", messages.JobView)
+        return self._get(f"/jobs/{job_id}", artist_messages.JobView)
 
-    def act(self, job_id: str, action: Literal["cancel", "pause", "resume"]) -> messages.JobView:
+    def act(
+        self, job_id: str, action: Literal["cancel", "pause", "resume"]
+    ) -> artist_messages.JobView:
         """Cancel, pause or resume a job."""
-        return self._post(f"/jobs/{job_id}/{action}", None, messages.JobView)
+        return self._post(f"/jobs/{job_id}/{action}", None, artist_messages.JobView)
 
-    def requeue(self, job_id: str, message: messages.Requeue) -> messages.JobView:
+    def requeue(self, job_id: str, message: artist_messages.Requeue) -> artist_messages.JobView:
         """Render frames of a job again."""
-        return self._post(f"/jobs/{job_id}/requeue", message, messages.JobView)
+        return self._post(f"/jobs/{job_id}/requeue", message, artist_messages.JobView)
 
-    def set_priority(self, job_id: str, priority: int) -> messages.JobView:
+    def set_priority(self, job_id: str, priority: int) -> artist_messages.JobView:
         """Change the priority of a job."""
-        message = messages.ChangePriority(priority=priority)
-        return self._post(f"/jobs/{job_id}/priority", message, messages.JobView)
+        message = artist_messages.ChangePriority(priority=priority)
+        return self._post(f"/jobs/{job_id}/priority", message, artist_messages.JobView)
 
     def delete_job(self, job_id: str) -> None:
         """Delete an ended job with its frames and logs in the storage."""
         self._request("DELETE", f"/jobs/{job_id}")
 
-    def frames(self, job_id: str, after: int = 0) -> tuple[messages.FrameView, ...]:
+    def frames(self, job_id: str, after: int = 0) -> tuple[artist_messages.FrameView, ...]:
         """Return the frames published after the one with sequence number ``after``."""
-        return self._get(f"/jobs/{job_id}/frames", messages.Frames, {"after": after}).frames
+        return self._get(f"/jobs/{job_id}/frames", artist_messages.Frames, {"after": after}).frames
 
-    def tasks(self, job_id: str) -> tuple[messages.TaskView, ...]:
+    def tasks(self, job_id: str) -> tuple[artist_messages.TaskView, ...]:
         """Return the tasks of a job that were attempted, with their attempts."""
-        return self._get(f"/jobs/{job_id}/tasks", messages.Tasks).tasks
+        return self._get(f"/jobs/{job_id}/tasks", artist_messages.Tasks).tasks
 
-    def workers(self) -> tuple[messages.WorkerView, ...]:
+    def workers(self) -> tuple[artist_messages.WorkerView, ...]:
         """Return the workers that are here."""
-        return self._get("/workers", messages.Workers).workers
+        return self._get("/workers", artist_messages.Workers).workers
 
-    def drain(self, worker: str) -> messages.WorkerView:
+    def drain(self, worker: str) -> artist_messages.WorkerView:
         """Let a worker finish what it holds and leave."""
-        return self._post(f"/workers/{worker}/drain", None, messages.WorkerView)
+        return self._post(f"/workers/{worker}/drain", None, artist_messages.WorkerView)
 
     def job_log(self, job_id: str, *, follow: bool = False) -> Iterator[messages.LogLine]:
         """Yield the log of a job; with ``follow`` until the job has ended."""
@@ -143,7 +145,7 @@ class ManagerClient:
 
     def events(
         self, job_id: str | None = None, after: int | None = None
-    ) -> Iterator[messages.Event]:
+    ) -> Iterator[artist_messages.Event]:
         """Yield events as they happen, with a tick about once a second, for ever.
 
         Args:
@@ -154,7 +156,7 @@ class ManagerClient:
         headers = {"Last-Event-ID": str(after)} if after is not None else {}
         for line in self._stream("/events", query, headers):
             if line.startswith("data:"):
-                yield _parse_line(line.removeprefix("data:"), messages.Event)
+                yield _parse_line(line.removeprefix("data:"), artist_messages.Event)
 
     # ── Plumbing ─────────────────────────────────────────────────────────────────────
 

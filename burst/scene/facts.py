@@ -12,7 +12,7 @@ from pathlib import Path
 from blender_asset_tracer.blendfile import BlendFile, BlendFileBlock
 
 from burst.errors import SceneError, UsageError
-from burst.protocol.messages import SceneFacts
+from burst.protocol.artist_messages import SceneFacts
 from burst.scene.blend import listed, number, open_blend, reading, text
 from burst.scene.header import read_version
 

@@ -24,7 +24,7 @@ from burst.config.machine import memory_limit_bytes
 from burst.domain.workers import BlenderFacts
 from burst.errors import ConfigError, ManagerUnreachable, StateError
 from burst.protocol.client import ManagerClient
-from burst.protocol.messages import AttemptEnded, Registered, RegisterWorker
+from burst.protocol.worker_messages import AttemptEnded, Registered, RegisterWorker
 from burst.storage.storage import Storage, open_storage
 from burst.worker.blender import Blender
 from burst.worker.courier import Courier

@@ -16,24 +16,28 @@ from typing import Any, TypeVar
 
 import psutil
 
-from burst.errors import DatabaseUnavailable, ManagerError, ManagerUnreachable, WorkerGone
+from burst.errors import (
+    DatabaseUnavailable,
+    InvalidRequest,
+    ManagerError,
+    ManagerUnreachable,
+    WorkerGone,
+)
 from burst.protocol.client import ManagerClient
-from burst.protocol.messages import (
+from burst.protocol.messages import LogLine, RenderProgress, WorkerStatistics
+from burst.protocol.worker_messages import (
     Assignment,
     Beat,
     BeatAnswer,
     Claim,
     ClaimAnswer,
     FrameFinished,
-    LogLine,
     Registered,
     RegisterWorker,
-    RenderProgress,
     Report,
     Reports,
     SignOff,
     Verdict,
-    WorkerStatistics,
 )
 from burst.worker.held import HeldAttempts
 from burst.worker.outbox import Outbox
@@ -128,6 +132,11 @@ class Courier:
         message = Reports(reports=tuple(taken.values()))
         try:
             answer = self._insist(lambda: self._client.report(message))
+        except InvalidRequest as error:
+            # Written by another version of burst, for what is long given to others.
+            log.warning("the manager does not understand what is left in the outbox: %s", error)
+            self._outbox.settle([*taken])
+            return
         except ManagerError:
             self._outbox.give_back([*taken])
             raise

@@ -24,11 +24,11 @@ from pathlib import Path
 from typing import Literal
 
 from burst.errors import StorageConflict, StorageError
-from burst.protocol.messages import (
+from burst.protocol.messages import OutputFile
+from burst.protocol.worker_messages import (
     AttemptEnded,
     FrameFinished,
     FramePublished,
-    OutputFile,
     Report,
     Verdict,
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable
 
-from burst.protocol.messages import Assignment
+from burst.protocol.worker_messages import Assignment
 
 
 class Held:

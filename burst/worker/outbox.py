@@ -14,7 +14,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from burst.protocol.messages import Report
+from burst.protocol.worker_messages import Report
 
 log = logging.getLogger(__name__)
 

@@ -13,7 +13,8 @@ from pathlib import Path
 
 from burst.domain.jobs import SceneRef
 from burst.errors import BurstError
-from burst.protocol.messages import AttemptEnded, LogLine, RenderProgress
+from burst.protocol.messages import LogLine, RenderProgress
+from burst.protocol.worker_messages import AttemptEnded
 from burst.scene.checkout import CheckedOut, checkout
 from burst.storage.storage import Storage
 from burst.worker.blender import Blender, BlenderFailed, LoadedScene, Progress

@@ -21,8 +21,8 @@ import pytest
 
 from burst.domain.jobs import SceneRef
 from burst.manager.state_dir import find_manager, is_locked, lock_path
+from burst.protocol.artist_messages import SubmitJob
 from burst.protocol.client import ManagerClient
-from burst.protocol.messages import SubmitJob
 from burst.storage import layout
 from burst.storage.directory import DirectoryStorage
 

@@ -21,17 +21,17 @@ from burst.domain.transitions import JobStatus
 from burst.domain.workers import BlenderFacts
 from burst.errors import Forbidden, NotAllowed, NotFound, Unauthorized, WorkerGone
 from burst.manager import state_dir
+from burst.protocol.artist_messages import SubmitJob
 from burst.protocol.client import ManagerClient
-from burst.protocol.messages import (
+from burst.protocol.messages import OutputFile
+from burst.protocol.worker_messages import (
     Assignment,
     Beat,
     Claim,
     FrameFinished,
     FramePublished,
-    OutputFile,
     RegisterWorker,
     SignOff,
-    SubmitJob,
 )
 from burst.storage import layout
 from burst.storage.directory import DirectoryStorage

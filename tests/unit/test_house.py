@@ -22,12 +22,7 @@ CODE = sorted((ROOT / "burst").rglob("*.py"))
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
 CODE_LINES = 400
 TEST_LINES = 600
-LONGER = {
-    "burst/protocol/messages.py": (
-        500,
-        "the whole protocol in one place, a docstring under each field",
-    ),
-}
+LONGER: dict[str, tuple[int, str]] = {}
 """File → its own limit, and why."""
 
 RUN_BY_OTHERS = (

@@ -20,8 +20,7 @@ from burst.manager.database import statements
 from burst.manager.farm import Farm
 from burst.manager.queue import Queue
 from burst.manager.scheduler import Scheduler
-from burst.protocol.messages import (
-    API,
+from burst.protocol.artist_messages import (
     ChangePriority,
     FarmStatus,
     Frames,
@@ -34,6 +33,7 @@ from burst.protocol.messages import (
     Workers,
     WorkerView,
 )
+from burst.protocol.messages import API
 from burst.storage import layout
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from fastapi import APIRouter, Request
 
 from burst.manager.scheduler import Scheduler
-from burst.protocol.messages import (
-    API,
+from burst.protocol.messages import API
+from burst.protocol.worker_messages import (
     Beat,
     BeatAnswer,
     Claim,

@@ -14,7 +14,7 @@ from burst.manager.database import statements
 from burst.manager.farm import Farm
 from burst.manager.index import WorkerStart
 from burst.manager.scheduler import Scheduler
-from burst.protocol.messages import PoolView
+from burst.protocol.artist_messages import PoolView
 
 log = logging.getLogger(__name__)
 

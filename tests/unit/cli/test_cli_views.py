@@ -17,7 +17,8 @@ from burst.domain.transitions import JobStatus, WorkerStatus
 from burst.domain.workers import BlenderFacts
 from burst.operations.progress import Note, WatchState
 from burst.operations.summary import summarize
-from burst.protocol.messages import JobView, RenderProgress, WorkerView
+from burst.protocol.artist_messages import JobView, WorkerView
+from burst.protocol.messages import RenderProgress
 from tests.fakes.manager import NOW, job_view
 
 

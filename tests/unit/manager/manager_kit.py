@@ -19,7 +19,9 @@ from burst.manager.publishing import Publishing
 from burst.manager.queue import Queue
 from burst.manager.scheduler import Scheduler
 from burst.manager.settings import ManagerSettings
-from burst.protocol.messages import (
+from burst.protocol.artist_messages import JobView, SubmitJob
+from burst.protocol.messages import OutputFile
+from burst.protocol.worker_messages import (
     Assignment,
     AttemptEnded,
     Beat,
@@ -28,12 +30,9 @@ from burst.protocol.messages import (
     ClaimAnswer,
     FrameFinished,
     FramePublished,
-    JobView,
-    OutputFile,
     RegisterWorker,
     Report,
     SignOff,
-    SubmitJob,
 )
 from burst.storage import layout
 from burst.storage.directory import DirectoryStorage

@@ -11,7 +11,7 @@ from manager_kit import Manager, asynchronous, ended, finished, published
 from burst.domain.transitions import JobStatus, TaskStatus
 from burst.errors import WorkerGone
 from burst.manager.database import statements
-from burst.protocol.messages import Reports
+from burst.protocol.worker_messages import Reports
 
 
 def _task(manager: Manager, job_id: str, task: int = 0) -> TaskStatus:

@@ -11,7 +11,7 @@ from manager_kit import Manager, asynchronous, ended, finished
 from burst.domain.jobs import RenderSettings, SceneRef
 from burst.domain.transitions import FrameStatus, JobStatus, TaskStatus
 from burst.errors import InvalidRequest, NotAllowed, NotFound
-from burst.protocol.messages import SubmitJob
+from burst.protocol.artist_messages import SubmitJob
 from burst.storage import layout
 
 

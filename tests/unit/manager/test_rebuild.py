@@ -21,7 +21,7 @@ from burst.domain.transitions import FrameStatus, TaskStatus
 from burst.errors import InvalidRequest, NotAllowed
 from burst.manager.index import Index, JobEntry
 from burst.manager.rebuild import build_index
-from burst.protocol.messages import Assignment, FrameFinished
+from burst.protocol.worker_messages import Assignment, FrameFinished
 
 
 def _job(job: JobEntry) -> dict[str, Any]:

@@ -18,7 +18,8 @@ from burst.manager.changes import Changes
 from burst.manager.clock import SystemClock
 from burst.manager.events import EventHub
 from burst.manager.farm import WaitingRoom
-from burst.protocol.messages import Claim, ClaimAnswer, Event
+from burst.protocol.artist_messages import Event
+from burst.protocol.worker_messages import Claim, ClaimAnswer
 
 
 async def _until_waiting(manager: Manager, count: int = 1) -> None:

@@ -16,7 +16,8 @@ from burst.operations.progress import (
     after_frames,
     after_losing_touch,
 )
-from burst.protocol.messages import AttemptView, RenderProgress, WorkerView
+from burst.protocol.artist_messages import AttemptView, WorkerView
+from burst.protocol.messages import RenderProgress
 from tests.fakes.manager import NOW, event, frame_view, job_view
 
 

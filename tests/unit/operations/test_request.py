@@ -17,7 +17,7 @@ from burst.operations.request import (
     choose_resolution,
     choose_settings,
 )
-from burst.protocol.messages import SceneFacts
+from burst.protocol.artist_messages import SceneFacts
 
 
 def facts(**changes: Any) -> SceneFacts:

@@ -8,7 +8,7 @@ from pathlib import Path
 from burst.domain.transitions import AttemptStatus, JobStatus, TaskStatus
 from burst.errors import EXIT_JOB_CANCELED, EXIT_JOB_FAILED
 from burst.operations.summary import error_of, summarize
-from burst.protocol.messages import AttemptView, TaskView
+from burst.protocol.artist_messages import AttemptView, TaskView
 from tests.fakes.manager import NOW, job_view
 
 

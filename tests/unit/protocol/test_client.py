@@ -15,8 +15,9 @@ from typing import Any
 import pytest
 
 from burst.errors import WIRE_ERRORS, ManagerFailed, ManagerUnreachable
+from burst.protocol.artist_messages import Requeue
 from burst.protocol.client import ManagerClient
-from burst.protocol.messages import API, LogLine, Requeue
+from burst.protocol.messages import API, LogLine
 
 NOW = "2030-01-01T00:00:00Z"
 

@@ -17,7 +17,7 @@ from scripted_manager import ScriptedManager, assignment
 
 from burst.errors import StorageError
 from burst.protocol.client import ManagerClient
-from burst.protocol.messages import Assignment, RegisterWorker
+from burst.protocol.worker_messages import Assignment, RegisterWorker
 from burst.storage import layout
 from burst.storage.directory import DirectoryStorage
 from burst.worker import courier as courier_module

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from scripted_manager import assignment
 
-from burst.protocol.messages import Assignment
+from burst.protocol.worker_messages import Assignment
 from burst.worker.held import HeldAttempts
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from burst.protocol.messages import FramePublished
+from burst.protocol.worker_messages import FramePublished
 from burst.worker.outbox import Outbox
 
 

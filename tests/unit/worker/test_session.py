@@ -13,7 +13,7 @@ import pytest
 from scripted_manager import assignment
 
 from burst.errors import SceneError
-from burst.protocol.messages import Assignment, AttemptEnded, Report
+from burst.protocol.worker_messages import Assignment, AttemptEnded, Report
 from burst.storage.directory import DirectoryStorage
 from burst.worker import session as module
 from burst.worker.blender import BlenderFailed, LoadedScene, Progress, RenderedFrame

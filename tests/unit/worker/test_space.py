@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from burst.errors import StorageError, StorageFull
-from burst.protocol.messages import AttemptEnded
+from burst.protocol.worker_messages import AttemptEnded
 from burst.worker.blender import BlenderFailed
 from burst.worker.dialogue import disk_full
 from burst.worker.outbox import Outbox

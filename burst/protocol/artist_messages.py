@@ -1,0 +1,263 @@
+"""The artists' API, message by message: what CLI and console ask, and what they are answered."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+from pydantic import Field
+
+from burst.domain.frames import FRAME_MAX, FRAME_MIN
+from burst.domain.jobs import PRIORITY_DEFAULT, RETRY_LIMIT_DEFAULT, RenderSettings, SceneRef
+from burst.domain.transitions import (
+    AttemptStatus,
+    FrameStatus,
+    JobStatus,
+    TaskStatus,
+    WorkerStatus,
+)
+from burst.domain.workers import BlenderFacts, Requirements
+from burst.protocol.messages import (
+    LogLine,
+    Message,
+    OutputFile,
+    RenderProgress,
+    WorkerStatistics,
+)
+
+
+class SceneFacts(Message):
+    """What a .blend says about how it wants to be rendered, read from the file itself."""
+
+    blender: tuple[int, int]
+    """Version that saved it."""
+    blender_scene: str
+    """The data-block these facts are of."""
+    blender_scenes: tuple[str, ...]
+    engine: str
+    frame_start: int
+    frame_end: int
+    frame_step: int
+    fps: float
+    resolution_x: int
+    resolution_y: int
+    resolution_percentage: int
+    file_format: str
+    """As Blender spells it; a video format is rendered as ``PNG`` frames."""
+    output_name: str
+    """Last part of the output path, e.g. ``shot_####``; may be empty."""
+    has_camera: bool
+
+
+class SubmitJob(Message):
+    """``POST /jobs``."""
+
+    name: str = Field(min_length=1, max_length=200)
+    scene: SceneRef
+    frames: str = Field(max_length=20_000)
+    """A frame range, e.g. ``1-48`` or ``1,3,7-20x2``."""
+    settings: RenderSettings = RenderSettings()
+    requirements: Requirements = Requirements()
+    chunk: int = Field(default=1, ge=1, le=FRAME_MAX - FRAME_MIN + 1)
+    """Frames per task."""
+    priority: int = Field(default=PRIORITY_DEFAULT, ge=0, le=100)
+    retry_limit: int = Field(default=RETRY_LIMIT_DEFAULT, ge=1, le=100)
+    """Failed attempts after which a task is given up."""
+    fps: float = Field(default=24, gt=0)
+    output: str = ""
+    """Where the artist wants the frames; part of what makes two submissions the same work."""
+    new: bool = False
+    """Make another job even if an unfinished one asks for the same."""
+
+
+class TaskCounts(Message):
+    """Tasks of a job by status; together they are all of them."""
+
+    queued: int
+    active: int
+    completed: int
+    failed: int
+    canceled: int
+
+
+class JobView(Message):
+    """One job."""
+
+    id: str
+    name: str
+    status: JobStatus
+    status_reason: str
+    priority: int
+    scene: SceneRef
+    frames: str
+    frame_count: int
+    frames_published: int
+    chunk: int
+    settings: RenderSettings
+    requirements: Requirements
+    retry_limit: int
+    fps: float
+    output: str
+    tasks: TaskCounts
+    retries: int
+    """Attempts that failed or ran out of memory so far."""
+    interruptions: int
+    """Attempts that were interrupted or lost so far."""
+    created_at: datetime
+    started_at: datetime | None
+    ended_at: datetime | None
+    mean_frame_seconds: float | None
+    slowest_frame: int | None
+    slowest_frame_seconds: float | None
+    eta_seconds: float | None
+    """Time to the last frame at the present pace; None when unknown."""
+
+
+class Submitted(Message):
+    """The job that does the work, new or found."""
+
+    job: JobView
+    resumed: bool
+    """True when an unfinished job of the same work was found and goes on."""
+
+
+class Jobs(Message):
+    """``GET /jobs``: newest first."""
+
+    jobs: tuple[JobView, ...]
+
+
+class Requeue(Message):
+    """``POST /jobs/{id}/requeue``: render again. Without frames: what failed or was canceled."""
+
+    frames: str | None = None
+
+
+class ChangePriority(Message):
+    """``POST /jobs/{id}/priority``."""
+
+    priority: int = Field(ge=0, le=100)
+
+
+class FrameView(Message):
+    """One frame that has a result."""
+
+    frame: int
+    status: FrameStatus
+    files: tuple[OutputFile, ...]
+    attempt_id: str
+    worker: str
+    render_seconds: float
+    peak_memory_bytes: int
+    published_seq: int | None
+    """Grows with every frame that is published in the job; ask for what came after it."""
+    warnings: tuple[str, ...] = ()
+
+
+class Frames(Message):
+    """``GET /jobs/{id}/frames?after=N``: in the order they were published."""
+
+    frames: tuple[FrameView, ...]
+
+
+class AttemptView(Message):
+    """One attempt at a task."""
+
+    id: str
+    task_index: int
+    worker: str
+    status: AttemptStatus
+    reason: str
+    started_at: datetime
+    ended_at: datetime | None
+    peak_memory_bytes: int
+
+
+class TaskView(Message):
+    """One task that was attempted at least once."""
+
+    index: int
+    frames: str
+    status: TaskStatus
+    failures: int
+    attempts: tuple[AttemptView, ...]
+
+
+class Tasks(Message):
+    """``GET /jobs/{id}/tasks``."""
+
+    tasks: tuple[TaskView, ...]
+
+
+class WorkerView(Message):
+    """One worker that is here."""
+
+    name: str
+    pool: str
+    host: str
+    pid: int
+    status: WorkerStatus
+    blender: BlenderFacts
+    threads: int
+    memory_bytes: int
+    registered_at: datetime
+    silent_seconds: float
+    """Since its last sign of life."""
+    frames_finished: int
+    progress: RenderProgress | None
+    statistics: WorkerStatistics | None
+
+
+class Workers(Message):
+    """``GET /workers``."""
+
+    workers: tuple[WorkerView, ...]
+
+
+class PoolView(Message):
+    """One worker pool as the autoscaler sees it."""
+
+    name: str
+    running: int
+    """Workers that are registered."""
+    starting: int
+    """Workers that were started and have not registered yet."""
+    wanted: int
+    maximum: int
+    reason: str
+    """Why so many are wanted."""
+    failure: str
+    """Why the last worker could not start; empty when it could."""
+
+
+class FarmStatus(Message):
+    """``GET /status``."""
+
+    version: str
+    started_at: datetime
+    storage_url: str
+    jobs: dict[JobStatus, int]
+    tasks_queued: int
+    tasks_active: int
+    workers: int
+    pools: tuple[PoolView, ...]
+
+
+class Event(Message):
+    """One thing that happened, on ``GET /events`` (server-sent events).
+
+    ``kind`` is ``job``, ``frame``, ``attempt``, ``worker``, ``log``, ``tick`` or ``reset``.
+    ``tick`` comes about once a second while nothing happens; ``reset`` says that events
+    were missed and that everything should be asked for anew.
+    """
+
+    seq: int
+    kind: Literal["job", "frame", "attempt", "worker", "log", "tick", "reset"]
+    at: datetime
+    job_id: str | None = None
+    job: JobView | None = None
+    frame: FrameView | None = None
+    attempt: AttemptView | None = None
+    worker: WorkerView | None = None
+    worker_name: str | None = None
+    log: LogLine | None = None
