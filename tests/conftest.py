@@ -1,8 +1,8 @@
 """What every test gets: no farm, settings or network but its own; the Blenders of this machine.
 
 ``BURST_TEST_BLENDERS`` names the programs to render with, separated by colons: a ``blender``,
-or the ``python`` of an environment with bpy. `scripts/test` sets it. Without it tests take the
-``blender`` in PATH, and the newest bpy in burst's cache. See ``tests/fakes/blenders.py``.
+or the ``python`` of an environment with bpy; they come before the ``blender`` in PATH and the
+newest bpy in burst's cache. `scripts/test` sets it. See ``tests/fakes/blenders.py``.
 """
 
 from __future__ import annotations
@@ -83,15 +83,13 @@ def _loopback_only(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPat
         real = getattr(socket.socket, name)
 
         def guarded(mine: socket.socket, address: Any, _real: Any = real) -> Any:
-            if mine.family != socket.AF_UNIX:
-                _check_loopback(address[0])
+            if mine.family != socket.AF_UNIX and not _is_loopback(address[0]):
+                mine.close()
+                raise AssertionError(f"a unit test reached out to {address[0]}")
             return _real(mine, address)
 
         monkeypatch.setattr(socket.socket, name, guarded)
 
 
-def _check_loopback(host: str) -> None:
-    if host == "localhost":
-        return
-    if not ipaddress.ip_address(host).is_loopback:
-        raise AssertionError(f"a unit test reached out to {host}")
+def _is_loopback(host: str) -> bool:
+    return host == "localhost" or ipaddress.ip_address(host).is_loopback
