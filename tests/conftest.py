@@ -25,6 +25,15 @@ PLACES = {
 }
 """Where burst, and what it starts, look for what is the user's own."""
 
+KILLS = 12
+"""Kills at random moments in a run that nobody asked more of."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Options of tests/chaos; pytest wants them here to know them before it collects."""
+    parser.addoption("--kills", type=int, default=KILLS, help="kills at random moments")
+    parser.addoption("--seed", type=int, default=None, help="of the random moments")
+
 
 def pytest_configure(config: pytest.Config) -> None:
     """Find the Blenders while the cache is still the user's; forget the user's settings."""

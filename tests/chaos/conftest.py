@@ -9,14 +9,6 @@ import pytest
 
 from tests.fakes.farm import make_scene
 
-KILLS = 12
-
-
-def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--kills", type=int, default=KILLS, help="kills at random moments")
-    parser.addoption("--seed", type=int, default=None, help="of the random moments")
-
-
 @pytest.fixture(scope="session")
 def scene(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A scene with 60 frames of some tenths of a second each."""

@@ -15,7 +15,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.chaos.conftest import KILLS
 from tests.chaos.rounds import Rounds
 from tests.fakes.farm import Farm, is_awake, poll, running_farm
 
@@ -30,8 +29,8 @@ pytestmark = pytest.mark.blender
 def test_kills_at_random_moments_lose_and_double_nothing(
     tmp_path: Path, scene: Path, request: pytest.FixtureRequest
 ) -> None:
-    kills = request.config.getoption("--kills", default=KILLS)
-    seed = request.config.getoption("--seed", default=None) or random.randrange(1_000_000)
+    kills = request.config.getoption("--kills")
+    seed = request.config.getoption("--seed") or random.randrange(1_000_000)
     print(f"--seed {seed} --kills {kills}")
     rng = random.Random(seed)
     roles = list(ROLES) * EACH_MIN
