@@ -9,6 +9,7 @@ import pytest
 
 from tests.fakes.farm import make_scene
 
+
 @pytest.fixture(scope="session")
 def scene(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A scene with 60 frames of some tenths of a second each."""

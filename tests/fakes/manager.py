@@ -16,21 +16,20 @@ from urllib.parse import parse_qs, urlsplit
 from burst.domain.jobs import RenderSettings, SceneRef
 from burst.domain.transitions import FrameStatus, JobStatus
 from burst.domain.workers import Requirements
-from burst.protocol.messages import (
-    API,
+from burst.protocol.artist_messages import (
     Event,
     FarmStatus,
     Frames,
     FrameView,
     Jobs,
     JobView,
-    OutputFile,
     TaskCounts,
     Tasks,
     TaskView,
     Workers,
     WorkerView,
 )
+from burst.protocol.messages import API, OutputFile
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
