@@ -39,8 +39,9 @@ class FarmSettings(Settings):
     that has the ``bpy`` wheel. By default the ``blender`` on PATH, else the newest such
     environment in burst's cache."""
 
-    workers: int | None = Field(default=None, ge=1, le=1024)
-    """Most local workers at a time; by default one for every two cores, at most eight."""
+    workers: int | None = Field(default=None, ge=0, le=1024)
+    """Most local workers at a time, 0 for none; by default one for every two cores, at most
+    eight."""
 
     @field_validator("state_dir")
     @classmethod

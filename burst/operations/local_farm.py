@@ -45,8 +45,9 @@ _LOG_LINES = 12
 LOST_RACE = "another manager runs"
 """What a manager says that found the state directory held."""
 
-_SPAWNS = 3
-"""A manager that is just leaving may hold the lock against the new one."""
+_SPAWNS = 5
+"""A manager that is just leaving may hold the lock against the new one, and one may be killed
+before it has said where it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +181,7 @@ class _Starter:
         if self._child is not None:
             if self._child.poll() is None:
                 return
-            self._give_up_unless_raced()
+            self._give_up_unless_worth_a_try(self._child.returncode)
         if not self._spawns:
             self._tell("starting a farm on this machine")
         self._spawn()
@@ -204,12 +205,14 @@ class _Starter:
             raise _unusable(self._settings.state_dir, error) from error
         self._spawns += 1
 
-    def _give_up_unless_raced(self) -> None:
+    def _give_up_unless_worth_a_try(self, exit_status: int) -> None:
+        """Return if the manager lost a race, or was killed: that says nothing about the next."""
         with manager_log_path(self._settings.state_dir).open("rb") as log:
             log.seek(self._log_start)
             words = log.read().decode(errors="replace").splitlines()
         message, hint = explain_death(words)
-        if LOST_RACE not in message or self._spawns >= _SPAWNS:
+        was_unlucky = LOST_RACE in message or exit_status < 0
+        if not was_unlucky or self._spawns >= _SPAWNS:
             log_hint = f"its log is {manager_log_path(self._settings.state_dir)}"
             raise StateError(f"the local farm could not start: {message}", hint=hint or log_hint)
 
@@ -222,9 +225,9 @@ def explain_death(words: list[str]) -> tuple[str, str | None]:
             message, hint = line.removeprefix("error: "), None
         elif line.startswith("hint: "):
             hint = line.removeprefix("hint: ")
-    if not message:
-        message = "\n".join(words[-_LOG_LINES:]) or "it ended without a word"
-    return message, hint
+    if not message and not words:
+        return "it ended without a word", "look whether the disk of the state directory is full"
+    return message or "\n".join(words[-_LOG_LINES:]), hint
 
 
 def manager_environment(

@@ -14,9 +14,6 @@ from tests.fakes.checker import ExpectedJob, check
 from tests.fakes.farm import HEIGHT, WIDTH, Farm, Program, job_in, poll
 
 FRAMES = 30
-KILLED_AT_ITS_START = "the local farm could not start"
-"""What the command line says when a manager is killed before it has answered once."""
-
 LEFT_MIN = 10
 """With fewer frames to go a job may end before a killed command runs again: a next job is
 begun instead."""
@@ -31,14 +28,12 @@ class Rounds:
         self.farm = farm
         self.jobs: list[ExpectedJob] = []
         self.cli: Program | None = None
-        self.given_up = 0
-        """How often the command line gave up on a manager that was killed at its start."""
         self._scene = scene
         self._number = 0
         self._job_id: str | None = None
 
     def __str__(self) -> str:
-        return f"{len(self.jobs)} jobs, gave up {self.given_up} times"
+        return f"{len(self.jobs)} jobs"
 
     def keep_going(self) -> None:
         """Return when a command line waits for a job with enough frames to go."""
@@ -76,9 +71,7 @@ class Rounds:
             self._job_id = None
             self.cli = self._start()
         elif not self.cli.running:
-            killed = self.cli.wait() == -9
-            assert killed or KILLED_AT_ITS_START in self.cli.words(), self.cli.words()
-            self.given_up += not killed
+            assert self.cli.wait() == -9, self.cli.words()
             self.cli = self._start()
         return self.cli
 
@@ -104,8 +97,6 @@ class Rounds:
     def _end_round(self) -> None:
         """See the job through."""
         cli = self._running_cli()
-        while cli.wait(120) and KILLED_AT_ITS_START in cli.words():
-            cli = self._running_cli()
-        assert cli.wait() == 0, cli.words()
+        assert cli.wait(120) == 0, cli.words()
         self._learn(cli.result()["job"])
         self.cli = None
