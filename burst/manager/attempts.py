@@ -202,17 +202,18 @@ def publish_frame(job: JobEntry, frame: int, index: Index, now: datetime, change
 def lose_frame(
     index: Index, job: JobEntry, frame: int, reason: str, now: datetime, changes: Changes
 ) -> None:
-    """Note that a committed frame can't be published: it has no result, its task is open again.
+    """Note that a committed frame can't be published: it has no result.
 
-    That counts as a failure of the task: what stands in the way may stand there for ever.
+    If its task had ended well, that is open again, and it counts as a failure of it: what
+    stands in the way may stand there for ever.
     """
-    del job.pending[frame]
-    changes.write(statements.delete_frame(job.id, frame))
+    _take_back(job, frame, changes)
     changes.notes.append((job.id, "error", f"frame {frame} is lost: {reason}"))
     changes.jobs.add(job.id)
     task = job.plan.task_of(frame)
     if job.board.status(task) is not TaskStatus.COMPLETED:
         job.finished.get(task, set()).discard(frame)
+        settle_job(index, job, now, changes)
         return
     if others := set(job.plan.frames_of(task)) - {frame}:
         job.finished[task] = others
@@ -226,6 +227,17 @@ def lose_frame(
     changes.write(statements.put_task(job.id, task, status=status, failures=failures))
     changes.ready_tasks += status is TaskStatus.QUEUED
     settle_job(index, job, now, changes)
+
+
+def _take_back(job: JobEntry, frame: int, changes: Changes) -> None:
+    """Undo the commit of a frame; what it was to replace is still to be replaced."""
+    pending = job.pending[frame]
+    if pending.replaces:
+        pending.status = FrameStatus.REQUEUED
+        changes.write(statements.put_frame_status(job.id, frame, pending.status, pending.replaces))
+        return
+    del job.pending[frame]
+    changes.write(statements.delete_frame(job.id, frame))
 
 
 def digest(token: str) -> str:

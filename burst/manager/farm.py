@@ -106,16 +106,21 @@ class Farm:
     async def save(self, changes: Changes) -> None:
         """Return when the changes are on disk and everybody concerned was told.
 
+        Changes without statements wait too: what they were decided on may be another's
+        change that is still on its way to the disk.
+
         Raises:
             DatabaseUnavailable: nothing of it is on disk, and the index is as the disk is.
         """
-        if changes.statements:
-            epoch = self._epoch
-            try:
+        epoch = self._epoch
+        try:
+            if changes.statements:
                 await self.database.commit(changes.statements)
-            except DatabaseUnavailable:
-                self._start_over(epoch)
-                raise
+            else:
+                await self.database.settle()
+        except DatabaseUnavailable:
+            self._start_over(epoch)
+            raise
         self._tell(changes)
         await self.hub.flush()
 
@@ -137,9 +142,10 @@ class Farm:
         """Build the index anew, once for all requests that failed together."""
         if self._epoch != epoch:
             return
+        # Should this fail too, no commit is accepted until it succeeds.
+        self.index = build_index(self.database.read, self.clock.monotonic())
         self._epoch += 1
         self.database.renew()
-        self.index = build_index(self.database.read, self.clock.monotonic())
         # Open claims go on with the entries of the new index.
         self.waiting.wake_all()
         log.error("a commit failed; the index was built anew from the database")

@@ -189,6 +189,18 @@ def delete(index: Index, job: JobEntry, changes: Changes) -> None:
     """Forget an ended job.
 
     Raises:
+        NotAllowed: as `check_deletable`.
+    """
+    check_deletable(job)
+    del index.jobs[job.id]
+    changes.write(statements.delete_job(job.id))
+    changes.jobs.add(job.id)
+
+
+def check_deletable(job: JobEntry) -> None:
+    """Check that a job may be forgotten.
+
+    Raises:
         NotAllowed: it has not ended, or results of it are still being published.
     """
     if not job.ended:
@@ -197,9 +209,6 @@ def delete(index: Index, job: JobEntry, changes: Changes) -> None:
         )
     if any(True for _ in job.unpublished):
         raise NotAllowed(f"frames of job {job.id} are still being published", hint="try again")
-    del index.jobs[job.id]
-    changes.write(statements.delete_job(job.id))
-    changes.jobs.add(job.id)
 
 
 def _activate(job: JobEntry, changes: Changes) -> None:

@@ -11,6 +11,7 @@ import json
 import logging
 from collections.abc import Awaitable, Callable
 
+from burst.domain.transitions import FrameStatus
 from burst.errors import DatabaseUnavailable, StorageConflict, StorageError
 from burst.manager import attempts
 from burst.manager.changes import Changes
@@ -95,13 +96,29 @@ class Publishing:
 
     async def _sweep_frames(self) -> None:
         """Give committed frames their final names whose workers did not."""
-        for job, frame, pending in self._orphans():
+        orphans = self._orphans()
+        if orphans:
+            # The index may be ahead of the disk: nothing becomes visible before its commit.
+            await self._farm.save(Changes())
+        trouble: StorageError | None = None
+        for job, frame, pending in orphans:
+            if not self._is_pending(job, frame, pending):
+                continue
             try:
                 await asyncio.to_thread(self._publish, job.id, pending)
             except StorageConflict as error:
                 await self._render_again(job, frame, pending, str(error))
+            except StorageError as error:
+                trouble = error
             else:
                 await self._note_published(job, frame, pending)
+        if trouble is not None:
+            raise trouble
+
+    def _is_pending(self, job: JobEntry, frame: int, pending: PendingFrame) -> bool:
+        """Say whether a frame still waits for its name: others go on while we wait."""
+        is_same = self._farm.index.jobs.get(job.id) is job and job.pending.get(frame) is pending
+        return is_same and pending.status is FrameStatus.COMMITTED
 
     def _orphans(self) -> list[tuple[JobEntry, int, PendingFrame]]:
         """Return committed frames whose worker is gone, or has not managed for a minute."""
@@ -131,7 +148,7 @@ class Publishing:
 
     async def _note_published(self, job: JobEntry, frame: int, pending: PendingFrame) -> None:
         farm, changes = self._farm, Changes()
-        if farm.index.jobs.get(job.id) is not job or job.pending.get(frame) is not pending:
+        if not self._is_pending(job, frame, pending):
             return
         attempts.publish_frame(job, frame, farm.index, farm.clock.now(), changes)
         changes.notes.append((job.id, "info", f"frame {frame} published for {pending.worker}"))
@@ -142,7 +159,7 @@ class Publishing:
     ) -> None:
         """A committed frame whose upload is gone, or whose name is taken, has no result."""
         farm, changes = self._farm, Changes()
-        if farm.index.jobs.get(job.id) is not job or job.pending.get(frame) is not pending:
+        if not self._is_pending(job, frame, pending):
             return
         attempts.lose_frame(farm.index, job, frame, reason, farm.clock.now(), changes)
         await farm.save(changes)
@@ -198,17 +215,33 @@ class Publishing:
         """Put the logs of ended jobs into the storage and clear what attempts left."""
         chores = self._farm.chores
         for job_id in sorted(chores.ended_jobs):
+            # Before, not after: a job that ends again meanwhile is added again.
+            chores.ended_jobs.discard(job_id)
             job = self._farm.index.jobs.get(job_id)
             if job is None or not job.ended or any(True for _ in job.unpublished):
-                chores.ended_jobs.discard(job_id)
                 continue
-            await asyncio.to_thread(self._close_job, job_id)
-            chores.ended_jobs.discard(job_id)
+            try:
+                await self._close_job(job)
+            except StorageError:
+                chores.ended_jobs.add(job_id)
+                raise
 
-    def _close_job(self, job_id: str) -> None:
+    async def _close_job(self, job: JobEntry) -> None:
+        uploaded = await asyncio.to_thread(self._archive, job.id)
+        # It may have been requeued while we looked: what is under way now stays.
+        current = {a.id for a in self._farm.index.attempts.values() if a.job_id == job.id}
+        current |= {pending.attempt_id for pending in job.pending.values()}
+        for attempt_id in sorted(uploaded - current):
+            folder = layout.attempt(job.id, attempt_id)
+            await asyncio.to_thread(self._farm.storage.delete, folder)
+
+    def _archive(self, job_id: str) -> set[str]:
+        """Put a job's log into the storage, and return the attempts that left uploads."""
         self._farm.logs.archive(job_id)
-        self._farm.storage.delete(layout.attempts(job_id))
         self._farm.storage.sweep()
+        prefix = layout.attempts(job_id)
+        names = self._farm.storage.list(prefix)
+        return {name.removeprefix(prefix).partition("/")[0] for name in names}
 
     def delete_files(self, job_id: str) -> None:
         """Delete everything the storage holds of a job. Blocks."""

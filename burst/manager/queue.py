@@ -72,19 +72,28 @@ class Queue:
         job, changes = self._farm.index.job(job_id), Changes()
         wanted = _parse_frames(frames) if frames is not None else None
         tasks = jobs.tasks_to_requeue(job, wanted)
-        published = await asyncio.to_thread(self._published_frames, job, tasks)
+        seq = -1
+        published: dict[int, PendingFrame] = {}
+        while seq != job.published_seq:
+            # Again if a frame was published while we looked at what is.
+            seq = job.published_seq
+            published = await asyncio.to_thread(self._published_frames, job, tasks)
         if self._farm.index.jobs.get(job.id) is not job:
             raise NotAllowed(f"job {job.id} has changed meanwhile", hint="try again")
         jobs.requeue(job, wanted, published, changes)
         return await self._saved(job, changes)
 
     async def delete(self, job_id: str) -> None:
-        """Forget an ended job, with everything that the storage holds of it."""
+        """Forget an ended job, with everything that the storage holds of it.
+
+        The files go first: a job whose deletion was cut short can be deleted again.
+        """
         farm, changes = self._farm, Changes()
         job = farm.index.job(job_id)
-        jobs.delete(farm.index, job, changes)
-        await farm.save(changes)
+        jobs.check_deletable(job)
         await asyncio.to_thread(self._publishing.delete_files, job.id)
+        jobs.delete(farm.index, farm.index.job(job.id), changes)
+        await farm.save(changes)
 
     def tasks(self, job_id: str) -> tuple[TaskView, ...]:
         """Return the tasks of a job that were attempted. Blocks."""

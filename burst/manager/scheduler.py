@@ -85,6 +85,8 @@ class Scheduler:
                 break
             await self._wait(worker, left)
             if await has_gone() or not farm.index.is_here(name, message.session):
+                # Whatever this one was woken for is for another.
+                farm.waiting.wake(1)
                 break
             # Not always the one from before: the index may have been built anew.
             worker = farm.index.workers[name]

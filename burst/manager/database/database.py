@@ -64,6 +64,7 @@ class Database:
         self._epoch = 0
         self.commits = 0
         self.requests = 0
+        self._under_way = 0
         self._queue: queue.SimpleQueue[_Group | None] = queue.SimpleQueue()
         self._writer = threading.Thread(target=self._write, name="database-writer", daemon=True)
         self._writer.start()
@@ -82,13 +83,33 @@ class Database:
         loop = asyncio.get_running_loop()
         group = _Group(statements, self._epoch, loop.create_future(), loop)
         self.requests += 1
+        self._under_way += 1
         self._queue.put(group)
-        await asyncio.shield(group.done)
+        try:
+            await asyncio.shield(group.done)
+        finally:
+            self._under_way -= 1
+
+    async def settle(self) -> None:
+        """Return when everything that was handed in is on disk.
+
+        Raises:
+            DatabaseUnavailable: some of it is not.
+        """
+        if self._under_way:
+            await self.commit([])
 
     def read(self, select: Select) -> list[Row]:
-        """Return the rows of ``select`` as they are on disk. Blocks."""
-        with self._engine.connect() as connection:
-            return [dict(row) for row in connection.execute(select).mappings()]
+        """Return the rows of ``select`` as they are on disk. Blocks.
+
+        Raises:
+            DatabaseUnavailable: they can't be read.
+        """
+        try:
+            with self._engine.connect() as connection:
+                return [dict(row) for row in connection.execute(select).mappings()]
+        except DatabaseError as error:
+            raise DatabaseUnavailable(f"the database can't be read: {error.orig}") from error
 
     def renew(self) -> None:
         """Accept commits again after one has failed."""
@@ -113,7 +134,7 @@ class Database:
                 group = self._queue.get()
             closing = group is None
             current = [g for g in groups if g.epoch > failed_epoch]
-            error = self._run(current)
+            error = self._run(current) if current else None
             if error is not None:
                 failed_epoch = current[-1].epoch
             for g in groups:

@@ -1,7 +1,7 @@
 """The tables. ``docs/contributing/state.md`` says what each row means and when it appears.
 
-A task, an attempt or a frame has a row from its first attempt on; what was never touched
-is arithmetic over the job's row.
+A task and an attempt have a row from the first claim on, a frame from its commit on; what was
+never touched is arithmetic over the job's row.
 """
 
 from __future__ import annotations
