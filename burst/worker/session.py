@@ -99,6 +99,8 @@ class Session:
         if self._checked_out and self._checked_out[0] == scene:
             return self._checked_out[1]
         folder = self._scenes / f"{scene.name}-{scene.version}"
+        # Before its folder goes: if the next checkout fails, there is none.
+        self._checked_out = None
         # One scene at a time: the disk of a worker is small.
         for former in self._scenes.iterdir() if self._scenes.exists() else ():
             if former != folder:

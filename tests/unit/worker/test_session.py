@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from scripted_manager import assignment
 
+from burst.domain.jobs import SceneRef
 from burst.errors import SceneError
 from burst.protocol.worker_messages import Assignment, AttemptEnded, Report
 from burst.storage.directory import DirectoryStorage
@@ -19,6 +20,7 @@ from burst.worker import session as module
 from burst.worker.blender import BlenderFailed, LoadedScene, Progress, RenderedFrame
 from burst.worker.held import Held
 from burst.worker.session import Session
+from burst.worker.space import Rest
 
 SCENE = LoadedScene("Scene", "CYCLES", 8, 4, "PNG", ("no camera",), 0.1)
 
@@ -60,6 +62,7 @@ class Recorder:
         self.lines: list[str] = []
         self.frames: list[int] = []
         self.progress: Any = None
+        self.rest = Rest()
 
     def report(self, report: Report) -> None:
         self.reports.append(report)
@@ -138,3 +141,24 @@ def test_an_attempt_that_is_over_renders_no_further_frame(rig: Rig) -> None:
     rig.blender.during = lambda frame: rig.held.over.set()
     rig.session.render(rig.held)
     assert rig.blender.rendered == [1]
+
+
+def test_a_scene_that_made_room_for_one_that_failed_is_checked_out_anew(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = module.checkout
+    asked: list[str] = []
+
+    def check_out(scene: SceneRef, storage: Any, folder: Path) -> Any:
+        asked.append(scene.version)
+        folder.mkdir(parents=True)
+        if scene.version == "v2":
+            raise OSError(28, "No space left on device")
+        return known(scene, storage, folder)
+
+    monkeypatch.setattr(module, "checkout", check_out)
+    for version in ("v1", "v1", "v2", "v1"):
+        task = assignment() | {"scene": {"name": "shot", "version": version}}
+        rig.session.render(Held(Assignment.model_validate(task)))
+    assert asked == ["v1", "v2", "v1"]
+    assert rig.blender.rendered == [1, 1, 1]
