@@ -197,11 +197,13 @@ class _Agent:
     def _evacuate(self) -> None:
         """When the machine is taken away: interrupt, say so, publish what is rendered, leave."""
         self._preempted.wait()
-        unfinished = [held for held in self._held.all() if not self._finisher.has(held)]
-        for held in unfinished:
+        for held in self._held.all():
+            if held.over.is_set():
+                # Its end is known to the manager, or on its way.
+                continue
             assignment = held.assignment
             held.over.set()
-            self._courier.report(
+            self._finisher.end(
                 AttemptEnded(
                     job_id=assignment.job_id,
                     attempt_id=assignment.attempt_id,

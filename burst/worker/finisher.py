@@ -7,6 +7,9 @@ One thread, one step at a time, in this order for each frame:
 3. `Storage.publish` gives the files their final names: here a frame becomes visible;
 4. that is reported too.
 
+The end of an attempt goes through here too: it is reported when every frame of it that was
+handed in has its verdict, since the manager drops what comes after the end.
+
 Whatever is repeated after a crash or a lost answer changes nothing.
 """
 
@@ -83,6 +86,7 @@ class Finisher:
         self._places = threading.BoundedSemaphore(FRAMES_WAITING_MAX)
         self._open_steps = 0
         self._handed_in: Counter[str] = Counter()
+        self._ends: dict[str, AttemptEnded] = {}
         self._idle = threading.Condition()
         self._stopping = threading.Event()
 
@@ -93,10 +97,19 @@ class Finisher:
 
     def hand_in(self, rendered: Rendered) -> None:
         """Take a rendered frame; blocks while too many wait."""
-        self._places.acquire()
         with self._idle:
             self._handed_in[rendered.held.assignment.attempt_id] += 1
+        self._places.acquire()
         self._add(lambda: self._finish(rendered))
+
+    def end(self, report: AttemptEnded) -> None:
+        """Report the end of an attempt, after the verdicts on what was handed in of it."""
+        with self._idle:
+            if self._handed_in[report.attempt_id] > 0:
+                # The first end is the one that counts.
+                self._ends.setdefault(report.attempt_id, report)
+                return
+        self._report(report)
 
     def on_verdict(self, report: Report, verdict: Verdict) -> None:
         """Do what the manager answered to a report."""
@@ -120,15 +133,20 @@ class Finisher:
         with self._idle:
             return self._idle.wait_for(lambda: self._open_steps == 0, seconds)
 
-    def _let_go(self, attempt_id: str) -> None:
-        with self._idle:
-            self._handed_in[attempt_id] -= 1
-            if self._handed_in[attempt_id] <= 0:
-                del self._handed_in[attempt_id]
-
     def stop(self) -> None:
         """Give up steps that are being tried again."""
         self._stopping.set()
+
+    def _let_go(self, attempt_id: str) -> None:
+        with self._idle:
+            self._handed_in[attempt_id] -= 1
+            if self._handed_in[attempt_id] > 0:
+                return
+            del self._handed_in[attempt_id]
+            end = self._ends.pop(attempt_id, None)
+        # One whose last frame has its verdict is not held any more: it has ended well.
+        if end and self._held.get(attempt_id):
+            self._report(end)
 
     def _add(self, step: Callable[[], None]) -> None:
         with self._idle:
@@ -265,9 +283,8 @@ class Finisher:
         outcome: Literal["failed", "interrupted"] = "failed",
     ) -> None:
         assignment = rendered.held.assignment
-        self._let_go(assignment.attempt_id)
         rendered.held.over.set()
-        self._report(
+        self.end(
             AttemptEnded(
                 job_id=assignment.job_id,
                 attempt_id=assignment.attempt_id,
@@ -277,6 +294,7 @@ class Finisher:
                 peak_memory_bytes=rendered.frame.peak_memory_bytes,
             )
         )
+        self._let_go(assignment.attempt_id)
 
     def _report(self, report: Report) -> None:
         assert self._courier is not None  # noqa: S101 - `start` comes first

@@ -141,7 +141,7 @@ class Session:
         elif isinstance(error, BlenderFailed):
             outcome, peak_memory_bytes = error.outcome, error.peak_memory_bytes
         log.warning("attempt %s %s: %s", held.assignment.attempt_id, outcome, reason)
-        self._courier.report(
+        self._finisher.end(
             AttemptEnded.model_validate(
                 {
                     "job_id": held.assignment.job_id,

@@ -17,7 +17,7 @@ from scripted_manager import ScriptedManager, assignment
 
 from burst.errors import StorageError
 from burst.protocol.client import ManagerClient
-from burst.protocol.worker_messages import Assignment, RegisterWorker
+from burst.protocol.worker_messages import Assignment, AttemptEnded, RegisterWorker
 from burst.storage import layout
 from burst.storage.directory import DirectoryStorage
 from burst.worker import courier as courier_module
@@ -25,7 +25,7 @@ from burst.worker import finisher as module
 from burst.worker.blender import LoadedScene, RenderedFrame
 from burst.worker.courier import Courier
 from burst.worker.finisher import Finisher, Rendered
-from burst.worker.held import HeldAttempts
+from burst.worker.held import Held, HeldAttempts
 from burst.worker.outbox import Outbox
 
 SCENE = LoadedScene("Scene", "CYCLES", 8, 4, "PNG", (), 0.1)
@@ -60,16 +60,29 @@ class Rig:
         )
         self.finisher.start(self.courier)
 
-    def hand_in(self, damage: Callable[[Path], None] = lambda path: None) -> Rendered:
-        held = self.held.add(Assignment.model_validate(assignment()))
-        folder = self.folder / "scratch" / "a1" / "1"
+    def hand_in(
+        self,
+        damage: Callable[[Path], None] = lambda path: None,
+        frame: int = 1,
+        held: Held | None = None,
+    ) -> Rendered:
+        held = held or self.hold(1)
+        folder = self.folder / "scratch" / "a1" / str(frame)
         folder.mkdir(parents=True)
-        path = folder / "shot_0001.png"
+        path = folder / f"shot_{frame:04}.png"
         Image.new("RGB", (8, 4), "red").save(path)
         damage(path)
-        rendered = Rendered(held, SCENE, RenderedFrame(1, (path,), 1.0, 10, ()), folder)
+        rendered = Rendered(held, SCENE, RenderedFrame(frame, (path,), 1.0, 10, ()), folder)
         self.finisher.hand_in(rendered)
         return rendered
+
+    def hold(self, *frames: int) -> Held:
+        return self.held.add(Assignment.model_validate(assignment("a1", frames)))
+
+    def sent(self) -> list[tuple[str, int | None]]:
+        """Return kind and frame of every report, in the order they arrived."""
+        bodies = [body for _, body in self.manager.asked]
+        return [(r["kind"], r.get("frame")) for body in bodies for r in body.get("reports", ())]
 
     def reported(self, kind: str) -> dict[str, Any]:
         """Wait for a report of a kind and return it."""
@@ -168,6 +181,74 @@ def test_a_dropped_frame_leaves_nothing(rig: Rig, monkeypatch: pytest.MonkeyPatc
     rig.settle()
     assert list(rig.storage.list("")) == []
     assert len(rig.held) == 0
+
+
+def test_an_attempt_ends_after_the_verdicts_on_all_its_frames(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, go_on = threading.Event(), threading.Event()
+    real = rig.manager.answer
+
+    def slow(call: str, body: dict[str, Any]) -> Any:
+        answer = real(call, body)
+        if any(report["kind"] == "finished" for report in body.get("reports", ())):
+            asked.set()
+            assert go_on.wait(30)
+        return answer
+
+    monkeypatch.setattr(rig.manager, "answer", slow)
+    held = rig.hold(1, 2, 3, 4)
+    rig.hand_in(held=held)
+    assert asked.wait(30)
+    rig.hand_in(_cut, frame=2, held=held)
+    rig.hand_in(frame=3, held=held)
+    assert rig.finisher.wait_until_idle(30)
+    rig.finisher.end(_interrupted())
+    assert len(rig.outbox) == 2, "an end is reported before the verdicts"
+    go_on.set()
+    assert "frame 2 is not whole" in rig.reported("ended")["reason"]
+    rig.settle()
+    kinds = [kind for kind, _ in rig.sent()]
+    assert kinds.count("ended") == 1
+    assert kinds.index("ended") > max(i for i, kind in enumerate(kinds) if kind == "finished")
+    assert sorted(rig.storage.list("renders/")) == [
+        layout.render("job", "shot_0001.png"),
+        layout.render("job", "shot_0003.png"),
+    ]
+    assert len(rig.held) == 0
+
+
+def test_an_attempt_without_rendered_frames_ends_at_once(rig: Rig) -> None:
+    rig.hold(1, 2)
+    rig.finisher.end(_interrupted())
+    assert rig.reported("ended")["outcome"] == "interrupted"
+    rig.settle()
+    assert len(rig.held) == 0
+
+
+def test_an_attempt_that_was_completed_meanwhile_has_no_other_end(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go_on = threading.Event()
+    real = rig.storage.put_file
+
+    def put(source: Path, name: str) -> None:
+        assert go_on.wait(30)
+        real(source, name)
+
+    monkeypatch.setattr(rig.storage, "put_file", put)
+    rig.hand_in()
+    rig.finisher.end(_interrupted())
+    go_on.set()
+    rig.reported("published")
+    rig.settle()
+    assert rig.sent() == [("finished", 1), ("published", 1)]
+
+
+def _interrupted() -> AttemptEnded:
+    return AttemptEnded(
+        job_id="job", attempt_id="a1", token="token of a1", outcome="interrupted", reason="told to"
+    )
 
 
 @pytest.mark.parametrize("failures", [1, 2])

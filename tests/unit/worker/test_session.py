@@ -64,7 +64,7 @@ class Recorder:
         self.progress: Any = None
         self.rest = Rest()
 
-    def report(self, report: Report) -> None:
+    def end(self, report: Report) -> None:
         self.reports.append(report)
 
     def log(self, line: Any) -> None:
