@@ -15,12 +15,14 @@ Whatever is repeated after a crash or a lost answer changes nothing.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import logging
 import queue
 import shutil
 import threading
-from collections import Counter
+import time
+from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,6 +55,9 @@ UPLOAD_PAUSES_SECONDS = (0.5, 2.0, 5.0)
 """Pauses between tries of an upload, before the attempt is given up."""
 
 PUBLISH_PAUSE_SECONDS = 2.0
+"""Pause before a frame that could not be published is tried again, behind all others."""
+
+_Step = Callable[[], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +87,9 @@ class Finisher:
         self._verify = verify
         self._scratch = scratch
         self._courier: Courier | None = None
-        self._steps: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self._steps: queue.SimpleQueue[_Step] = queue.SimpleQueue()
+        self._again: deque[tuple[float, _Step]] = deque()
+        """Steps to try again and when, the first one first; for the finisher's thread alone."""
         self._places = threading.BoundedSemaphore(FRAMES_WAITING_MAX)
         self._open_steps = 0
         self._handed_in: Counter[str] = Counter()
@@ -148,14 +155,28 @@ class Finisher:
         if end and self._held.get(attempt_id):
             self._report(end)
 
-    def _add(self, step: Callable[[], None]) -> None:
+    def _add(self, step: _Step) -> None:
         with self._idle:
             self._open_steps += 1
         self._steps.put(step)
 
+    def _add_again(self, step: _Step, pause_seconds: float) -> None:
+        with self._idle:
+            self._open_steps += 1
+        self._again.append((time.monotonic() + pause_seconds, step))
+
+    def _next_step(self) -> _Step:
+        while True:
+            now = time.monotonic()
+            while self._again and self._again[0][0] <= now:
+                self._steps.put(self._again.popleft()[1])
+            left = self._again[0][0] - now if self._again else None
+            with contextlib.suppress(queue.Empty):
+                return self._steps.get(timeout=left)
+
     def _run(self) -> None:
         while True:
-            step = self._steps.get()
+            step = self._next_step()
             try:
                 step()
             except (OSError, StorageError) as error:
@@ -245,23 +266,23 @@ class Finisher:
 
     def _publish(self, report: FrameFinished, verdict: Verdict) -> None:
         """Steps 3 and 4. Tried until it succeeds: the manager counts on it, or does it itself."""
-        while True:
-            try:
-                for file in report.files:
-                    self._storage.publish(
-                        layout.attempt(report.job_id, report.attempt_id, file.name),
-                        layout.render(report.job_id, file.name),
-                        file.sha256,
-                        verdict.replaces.get(file.name),
-                    )
-            except StorageConflict:
+        try:
+            for file in report.files:
+                self._storage.publish(
+                    layout.attempt(report.job_id, report.attempt_id, file.name),
+                    layout.render(report.job_id, file.name),
+                    file.sha256,
+                    verdict.replaces.get(file.name),
+                )
+        except StorageConflict:
+            raise
+        except StorageError as error:
+            if self._stopping.is_set():
                 raise
-            except StorageError as error:
-                log.warning("%s; trying again", error)
-                if self._stopping.wait(PUBLISH_PAUSE_SECONDS):
-                    raise
-            else:
-                break
+            log.warning("%s; trying again", error)
+            # Not here and now: it may never succeed, and other frames wait.
+            self._add_again(lambda: self._publish(report, verdict), PUBLISH_PAUSE_SECONDS)
+            return
         self._report(
             FramePublished(
                 job_id=report.job_id,

@@ -84,11 +84,12 @@ class Rig:
         bodies = [body for _, body in self.manager.asked]
         return [(r["kind"], r.get("frame")) for body in bodies for r in body.get("reports", ())]
 
-    def reported(self, kind: str) -> dict[str, Any]:
-        """Wait for a report of a kind and return it."""
+    def reported(self, kind: str, frame: int | None = None) -> dict[str, Any]:
+        """Wait for a report of a kind, of one frame if need be, and return it."""
 
         def one(body: dict[str, Any]) -> list[dict[str, Any]]:
-            return [report for report in body["reports"] if report["kind"] == kind]
+            fit = [report for report in body["reports"] if report["kind"] == kind]
+            return [r for r in fit if frame is None or r["frame"] == frame]
 
         found: dict[str, Any] = one(self.manager.wait_for("beat", lambda body: bool(one(body))))[0]
         return found
@@ -296,6 +297,46 @@ def test_publishing_is_tried_until_it_succeeds(rig: Rig, monkeypatch: pytest.Mon
     rig.reported("published")
     rig.settle()
     assert rig.storage.missing([FINISHED_AT]) == set()
+
+
+def test_a_frame_that_cannot_be_published_keeps_no_other_from_it(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, works = rig.storage.publish, threading.Event()
+
+    def publish(attempt: str, render: str, *arguments: Any) -> None:
+        if render == FINISHED_AT and not works.is_set():
+            raise StorageError("no answer")
+        real(attempt, render, *arguments)
+
+    monkeypatch.setattr(rig.storage, "publish", publish)
+    held = rig.hold(1, 2, 3)
+    for frame in (1, 2, 3):
+        rig.hand_in(frame=frame, held=held)
+    assert {rig.reported("published", frame)["frame"] for frame in (2, 3)} == {2, 3}
+    assert ("published", 1) not in rig.sent()
+    assert not rig.finisher.wait_until_idle(0)
+    works.set()
+    rig.reported("published", 1)
+    rig.settle()
+    assert len(list(rig.storage.list("renders/"))) == 3
+
+
+def test_what_cannot_be_published_is_given_up_by_a_worker_that_leaves(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried = threading.Event()
+
+    def publish(*arguments: Any) -> None:
+        tried.set()
+        raise StorageError("no answer")
+
+    monkeypatch.setattr(rig.storage, "publish", publish)
+    rig.hand_in()
+    assert tried.wait(30)
+    rig.finisher.stop()
+    rig.settle()
+    assert rig.sent() == [("finished", 1)]
 
 
 def test_a_name_that_is_taken_is_not_reported_as_published(rig: Rig) -> None:
