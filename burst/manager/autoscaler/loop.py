@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 
 from burst.domain.transitions import TaskStatus
 from burst.errors import BurstError, ToolError
@@ -21,6 +22,14 @@ log = logging.getLogger(__name__)
 ROUND_SECONDS = 0.5
 POOL = "local"
 
+START_SECONDS_MAX = 180.0
+"""What a worker has from its start until it registers: to probe a bpy wheel on a cold disk
+takes up to two minutes."""
+
+ABSENT_SECONDS_MAX = 30.0
+"""What a running worker has that is not registered, and is not starting either: it left and
+ends, or a manager that was started again waits for it to come back."""
+
 
 class Autoscaler:
     """Sizes one worker pool."""
@@ -37,6 +46,7 @@ class Autoscaler:
         self._last_failure_at = 0.0
         self._failure = ""
         self._registered: set[str] = set()
+        self._absent_since: dict[str, float] = {}
         self._view = self._pool_view(0, 0, "")
 
     @property
@@ -55,13 +65,12 @@ class Autoscaler:
 
     async def round(self) -> None:
         """Look, decide, act once."""
+        self._note_registered()
         await self.clear_away()
         capacity = await asyncio.to_thread(self._provider.capacity)
         index, now = self._farm.index, self._farm.clock.monotonic()
         here = [w for w in index.workers.values() if w.pool == POOL]
-        self._registered.update(worker.name for worker in here)
-        if here:
-            self._failed_starts, self._failure = 0, ""
+        self._note_registered()
         draining = sum(worker.draining for worker in here)
         starting = len(index.starts.keys() - self._registered)
         pool = policy.Pool(
@@ -115,7 +124,6 @@ class Autoscaler:
     async def clear_away(self) -> None:
         """Give up workers whose process has ended, and remove what is left of them."""
         workers = await asyncio.to_thread(self._provider.list)
-        starts = self._farm.index.starts
         known = {worker.name for worker in workers}
         ended = [worker for worker in workers if not worker.running]
         for worker in ended:
@@ -123,10 +131,9 @@ class Autoscaler:
                 self._note_failure(worker.failure)
             await self._scheduler.give_up(worker.name, worker.failure or "its process has ended")
             await asyncio.to_thread(self._provider.remove, worker.name)
-        for name in sorted(self._scheduler.take_lost() & known):
-            # It was given up while it ran, frozen or cut off, and holds memory for nothing.
-            if name not in self._farm.index.workers:
-                await asyncio.to_thread(self._provider.remove, name)
+        for name in self._overdue({worker.name for worker in workers if worker.running}):
+            await asyncio.to_thread(self._provider.remove, name)
+        starts = self._farm.index.starts
         gone = {worker.name for worker in ended} | (starts.keys() - known)
         for name in sorted(gone & starts.keys()):
             changes = Changes()
@@ -134,6 +141,32 @@ class Autoscaler:
             changes.write(statements.delete_worker_start(name))
             self._registered.discard(name)
             await self._farm.save(changes)
+
+    def _overdue(self, running: set[str]) -> list[str]:
+        """Return the workers that run and are of no use: they hold memory, and a place."""
+        index, clock = self._farm.index, self._farm.clock
+        absent = running - index.workers.keys()
+        now = clock.monotonic()
+        self._absent_since = {name: self._absent_since.get(name, now) for name in absent}
+        # Those were given up while they ran, frozen or cut off.
+        overdue = self._scheduler.take_lost() & absent
+        for name in absent - overdue:
+            start = index.starts.get(name)
+            age = (clock.now() - start.started_at).total_seconds() if start else math.inf
+            is_starting = name not in self._registered and age < START_SECONDS_MAX
+            if is_starting or now - self._absent_since[name] < ABSENT_SECONDS_MAX:
+                continue
+            overdue.add(name)
+            if name not in self._registered:
+                self._note_failure(f"{name} did not register within {START_SECONDS_MAX:.0f} s")
+        return sorted(overdue)
+
+    def _note_registered(self) -> None:
+        """Remember who has come; that another worker could start ends the waiting for retries."""
+        here = {worker.name for worker in self._farm.index.workers.values() if worker.pool == POOL}
+        if here - self._registered:
+            self._failed_starts, self._failure = 0, ""
+        self._registered |= here
 
     def _note_failure(self, reason: str) -> None:
         self._failed_starts += 1

@@ -47,7 +47,6 @@ class ProcessProvider:
         self._logs = logs
         self._environment = environment
         self._children: dict[str, subprocess.Popen[bytes]] = {}
-        logs.mkdir(parents=True, exist_ok=True)
 
     def capacity(self) -> Capacity:
         """Return the cores and the memory of this machine, or of the cgroup it gives us."""
@@ -60,6 +59,7 @@ class ProcessProvider:
         home = self._folder / name
         try:
             home.mkdir(parents=True, exist_ok=True)
+            self._logs.mkdir(parents=True, exist_ok=True)
             lock = os.open(home / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -75,8 +75,7 @@ class ProcessProvider:
     def list(self) -> Sequence[StartedWorker]:
         """Return every worker that has a folder."""
         found = []
-        # Only folders: a desktop may put a file of its own into any folder that it shows.
-        for home in sorted(path for path in self._folder.iterdir() if path.is_dir()):
+        for home in self._homes():
             child = self._children.get(home.name)
             status = child.poll() if child else None
             if is_locked(home / "lock"):
@@ -92,6 +91,8 @@ class ProcessProvider:
             with contextlib.suppress(OSError, ValueError):
                 os.killpg(int((home / "pid").read_text(encoding="utf-8")), signal.SIGKILL)
         if child := self._children.pop(name, None):
+            # Should its pid not be on disk, it is still known here.
+            child.kill()
             child.wait()
         shutil.rmtree(home, ignore_errors=True)
 
@@ -112,6 +113,15 @@ class ProcessProvider:
         for worker in self.list():
             if worker.running:
                 self.remove(worker.name)
+
+    def _homes(self) -> Sequence[Path]:
+        try:
+            # Only folders: a desktop may put a file of its own into any folder that it shows.
+            return sorted(path for path in self._folder.iterdir() if path.is_dir())
+        except FileNotFoundError:
+            return ()
+        except OSError as error:
+            raise ToolError(f"can't look for workers in {self._folder}: {error}") from error
 
     def _spawn(
         self, name: str, home: Path, threads: int, lock: int, output: int
@@ -135,7 +145,12 @@ class ProcessProvider:
         )
         # The child holds the lock from its first instruction on, so a pid that is read
         # while the lock is held is its own.
-        (home / "pid").write_text(str(child.pid), encoding="utf-8")
+        try:
+            (home / "pid").write_text(str(child.pid), encoding="utf-8")
+        except OSError:
+            child.kill()
+            child.wait()
+            raise
         return child
 
     def _failure(self, name: str, status: int | None) -> str:

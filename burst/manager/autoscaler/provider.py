@@ -32,6 +32,7 @@ class WorkerProvider(Protocol):
 
     A name is written down by the autoscaler before `start`, and starting a name that runs
     already does nothing, so that a manager that is killed in between never doubles one.
+    What the machine or the cluster refuses is a `BurstError`, in every method.
     """
 
     def capacity(self) -> Capacity:
@@ -47,7 +48,11 @@ class WorkerProvider(Protocol):
         ...
 
     def list(self) -> Sequence[StartedWorker]:
-        """Return every worker that was started and not removed."""
+        """Return every worker that was started and not removed, by name.
+
+        Raises:
+            ToolError: they can't be looked for.
+        """
         ...
 
     def remove(self, name: str) -> None:
