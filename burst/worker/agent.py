@@ -1,7 +1,7 @@
 """The worker's program: register, claim, render, leave.
 
-Three threads: the main one claims and renders, the courier talks to the manager, the
-finisher proves, uploads and publishes. A fourth appears when the machine is taken away.
+Four threads: the main one claims and renders, the courier beats and carries reports, the
+finisher proves, uploads and publishes, and the fourth waits until the machine is taken away.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import contextlib
 import fcntl
 import logging
 import os
+import queue
 import shutil
 import signal
 import socket
@@ -104,7 +105,9 @@ class _Agent:
             on_line=lambda text: self._session.hear(text),
         )
         self._session = Session(blender, storage, self._courier, self._finisher, settings.home)
-        self._preempted = threading.Event()
+        self._preempted = False
+        self._taken_away: queue.SimpleQueue[int] = queue.SimpleQueue()
+        """Signals that tell the worker to leave."""
         self._evacuated = threading.Event()
 
     def run(self) -> int:
@@ -128,7 +131,7 @@ class _Agent:
             terms = self._courier.register(self._introduction())
             log.info("worker %s registered", self._settings.worker_name)
             reason = self._work(terms)
-            if self._preempted.is_set():
+            if self._preempted:
                 self._evacuated.wait()
                 return reason
             if not self._courier.orders.gone.is_set():
@@ -154,19 +157,19 @@ class _Agent:
             if assignment is not None:
                 # The courier holds what it claims, so it can't be missing here.
                 held = self._held.get(assignment.attempt_id)
-                if held and not self._preempted.is_set():
+                if held and not self._preempted:
                     self._session.render(held)
                 idle_since = time.monotonic()
             elif left <= 0:
                 return "nothing to do"
             elif len(self._held):
                 # A claim with reports, or with orders, is answered at once.
-                self._preempted.wait(LOOK_SECONDS)
+                time.sleep(LOOK_SECONDS)
         return reason
 
     def _reason_to_stop(self) -> str | None:
         orders = self._courier.orders
-        if self._preempted.is_set():
+        if self._preempted:
             return "preempted"
         if orders.gone.is_set():
             return "given up by the manager"
@@ -191,12 +194,14 @@ class _Agent:
         self._session.cancel(attempt_ids)
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        # Only this here: the main thread may hold any lock at this moment.
-        self._preempted.set()
+        # The main thread may hold any lock at this moment, that of an event too. To put
+        # something in a simple queue is allowed even while it is put there.
+        self._preempted = True
+        self._taken_away.put(number)
 
     def _evacuate(self) -> None:
         """When the machine is taken away: interrupt, say so, publish what is rendered, leave."""
-        self._preempted.wait()
+        self._taken_away.get()
         for held in self._held.all():
             if held.over.is_set():
                 # Its end is known to the manager, or on its way.

@@ -1,13 +1,68 @@
-"""What a worker checks before it starts. A whole worker runs in the integration tests."""
+"""What a worker checks before it starts, and how it leaves when it is told to.
+
+The manager answers by a script and nothing is rendered. A whole worker runs in the
+integration tests.
+"""
 
 from __future__ import annotations
 
+import signal
+import sys
+import threading
+from collections.abc import Iterator
 from pathlib import Path
+from types import FrameType
+from typing import Any
 
 import pytest
+from scripted_manager import ScriptedManager, assignment
 
+from burst.domain.workers import BlenderFacts
 from burst.errors import StateError
+from burst.protocol.client import ManagerClient
+from burst.protocol.worker_messages import Assignment, Registered
+from burst.storage.directory import DirectoryStorage
 from burst.worker import agent
+from burst.worker.held import Held
+from burst.worker.settings import WorkerSettings
+
+
+class Worker:
+    """All of an agent, registered, but for its main loop."""
+
+    def __init__(self, manager: ScriptedManager, folder: Path) -> None:
+        self.client = ManagerClient(manager.url)
+        settings = WorkerSettings(worker_name="w", work_dir=folder / "w")
+        facts = BlenderFacts.model_validate({"version": [5, 0, 1], "kind": "binary"})
+        storage = DirectoryStorage(folder / "storage")
+        self.agent = agent._Agent(settings, storage, self.client, Path("blender"), facts)
+        self.agent._finisher.start(self.agent._courier)
+
+    def register(self) -> Registered:
+        return self.agent._courier.register(self.agent._introduction())
+
+    def hold(self, attempt_id: str, *frames: int) -> Held:
+        task = assignment(attempt_id, frames)
+        return self.agent._held.add(Assignment.model_validate(task))
+
+    def close(self) -> None:
+        self.agent._finisher.stop()
+        self.agent._courier.sign_off("the test is over")
+        self.client.close()
+
+
+@pytest.fixture
+def manager() -> Iterator[ScriptedManager]:
+    made = ScriptedManager()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def worker(manager: ScriptedManager, tmp_path: Path) -> Iterator[Worker]:
+    made = Worker(manager, tmp_path)
+    yield made
+    made.close()
 
 
 def test_a_work_folder_is_for_one_worker_and_its_scratch_is_cleared(tmp_path: Path) -> None:
@@ -32,3 +87,48 @@ def test_a_work_folder_that_cannot_be_made_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(StateError, match="can't use"), agent._held_home(tmp_path / "file" / "w"):
         raise AssertionError
+
+
+def test_the_order_to_leave_may_come_between_any_two_lines(
+    manager: ScriptedManager, worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(agent, "LOOK_SECONDS", 0.001)
+    terms = worker.register()
+    worker.hold("a1", 1)
+    reasons: list[str] = []
+    while "drained" not in reasons:
+        manager.script["claim"] = [{}, {"drain": True}]
+        worker.agent._preempted = False
+        worker.agent._courier.orders.drain.clear()
+        work = _Interrupted(worker.agent, terms, after_lines=len(reasons))
+        work.start()
+        work.join(30)
+        assert not work.is_alive(), "the handler waits for the thread that it interrupts"
+        reasons.append(work.reason)
+    assert reasons.count("preempted") > 10
+
+
+class _Interrupted(threading.Thread):
+    """The agent's main loop, where the signal comes after so many lines of it.
+
+    Python runs a handler on the main thread, between two lines of what it does there.
+    """
+
+    def __init__(self, worker: agent._Agent, terms: Registered, after_lines: int) -> None:
+        super().__init__(daemon=True)
+        self._agent, self._terms, self._lines_left = worker, terms, after_lines
+        self.reason = ""
+
+    def run(self) -> None:
+        sys.settrace(self._trace)
+        self.reason = self._agent._work(self._terms)
+        sys.settrace(None)
+
+    def _trace(self, frame: FrameType, event: str, argument: object) -> Any:
+        if frame.f_code.co_filename not in (agent.__file__, threading.__file__):
+            return None
+        if event == "line":
+            self._lines_left -= 1
+            if self._lines_left == -1:
+                self._agent._on_signal(signal.SIGTERM, frame)
+        return self._trace
