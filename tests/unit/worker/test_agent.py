@@ -15,6 +15,7 @@ from types import FrameType
 from typing import Any
 
 import pytest
+from PIL import Image
 from scripted_manager import ScriptedManager, assignment
 
 from burst.domain.workers import BlenderFacts
@@ -23,6 +24,8 @@ from burst.protocol.client import ManagerClient
 from burst.protocol.worker_messages import Assignment, Registered
 from burst.storage.directory import DirectoryStorage
 from burst.worker import agent
+from burst.worker.blender import LoadedScene, RenderedFrame
+from burst.worker.finisher import Rendered
 from burst.worker.held import Held
 from burst.worker.settings import WorkerSettings
 
@@ -34,8 +37,8 @@ class Worker:
         self.client = ManagerClient(manager.url)
         settings = WorkerSettings(worker_name="w", work_dir=folder / "w")
         facts = BlenderFacts.model_validate({"version": [5, 0, 1], "kind": "binary"})
-        storage = DirectoryStorage(folder / "storage")
-        self.agent = agent._Agent(settings, storage, self.client, Path("blender"), facts)
+        self.storage = DirectoryStorage(folder / "storage")
+        self.agent = agent._Agent(settings, self.storage, self.client, Path("blender"), facts)
         self.agent._finisher.start(self.agent._courier)
 
     def register(self) -> Registered:
@@ -106,6 +109,47 @@ def test_the_order_to_leave_may_come_between_any_two_lines(
         assert not work.is_alive(), "the handler waits for the thread that it interrupts"
         reasons.append(work.reason)
     assert reasons.count("preempted") > 10
+
+
+def test_leaving_ends_attempts_at_once_but_for_those_with_rendered_frames(
+    manager: ScriptedManager, worker: Worker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(agent, "FINISH_SECONDS", 30)
+    go_on = threading.Event()
+    real = worker.storage.put_file
+
+    def put(source: Path, name: str) -> None:
+        assert go_on.wait(30)
+        real(source, name)
+
+    monkeypatch.setattr(worker.storage, "put_file", put)
+    worker.register()
+    begun, rendering = worker.hold("begun", 1, 2), worker.hold("rendering", 3)
+    worker.agent._finisher.hand_in(_rendered(begun, tmp_path))
+    worker.agent._on_signal(signal.SIGTERM, None)
+    leaving = threading.Thread(target=worker.agent._evacuate, daemon=True)
+    leaving.start()
+    manager.wait_for("beat", lambda body: _ended(body) == ["rendering"])
+    assert begun.over.is_set()
+    assert rendering.over.is_set()
+    go_on.set()
+    leaving.join(60)
+    assert not leaving.is_alive()
+    sent = [(r["kind"], r["attempt_id"]) for _, b in manager.asked for r in b.get("reports", ())]
+    assert sent == [("ended", "rendering"), ("finished", "begun"), ("ended", "begun")]
+    assert manager.asked[-1][0] == "sign-off"
+
+
+def _rendered(held: Held, folder: Path) -> Rendered:
+    path = folder / "rendered" / "0001.png"
+    path.parent.mkdir()
+    Image.new("RGB", (8, 4)).save(path)
+    scene = LoadedScene("Scene", "CYCLES", 8, 4, "PNG", (), 0.1)
+    return Rendered(held, scene, RenderedFrame(1, (path,), 1.0, 10, ()), path.parent)
+
+
+def _ended(body: dict[str, Any]) -> list[str]:
+    return [r["attempt_id"] for r in body["reports"] if r["kind"] == "ended"]
 
 
 class _Interrupted(threading.Thread):
