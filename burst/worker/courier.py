@@ -1,7 +1,9 @@
-"""All talk with the manager: claims on the agent's thread, everything else on its own.
+"""All talk with the manager: beats on a thread of its own, the rest on its caller's.
 
-The courier's thread beats, carries the outbox, and acts on the answers. While the manager
-is away it keeps trying, reports stay in the outbox, and what is being rendered goes on.
+The courier's thread beats, carries the outbox, and acts on the answers. The agent
+registers, delivers leftovers, claims and signs off; a claim carries reports too. While the
+manager is away the thread keeps trying, reports stay in the outbox, and what is being
+rendered goes on.
 """
 
 from __future__ import annotations
@@ -87,7 +89,8 @@ class Courier:
             held: attempts to name in every beat.
             away_seconds: how long the manager may be away.
             on_verdict: hears the answer to every report.
-            on_cancel: hears which held attempts are not current any more.
+            on_cancel: hears which held attempts are not current any more; all that are
+                held, when the manager has given this worker up.
         """
         self._client = client
         self._outbox = outbox
@@ -99,6 +102,8 @@ class Courier:
         self.rest = Rest()
         self.progress: RenderProgress | None = None
         self._name = ""
+        self._session_lock = threading.Lock()
+        """Guards what belongs to one session: terms, claims, and whether it is gone."""
         self._terms: Registered | None = None
         self._claims = 0
         self._beat_seconds = 1.0
@@ -116,9 +121,10 @@ class Courier:
             ManagerUnreachable: it is.
         """
         terms = self._insist(lambda: self._client.register(message))
-        self._name, self._terms, self._claims = message.name, terms, 0
+        with self._session_lock:
+            self._name, self._terms, self._claims = message.name, terms, 0
+            self.orders.gone.clear()
         self._beat_seconds = terms.beat_seconds
-        self.orders.gone.clear()
         self.orders.drain.clear()
         if not self._thread.is_alive():
             self._thread.start()
@@ -156,7 +162,7 @@ class Courier:
             answer: ClaimAnswer = self._client.claim(self._name, message)
         except (ManagerError, ManagerUnreachable) as error:
             self._outbox.give_back([*taken])
-            self._note_failure(error)
+            self._note_failure(error, message.session)
             self._claims += 1
             self._closing.wait(RETRY_SECONDS)
             return None
@@ -206,22 +212,25 @@ class Courier:
             if self._closing.is_set() or self.orders.gone.is_set():
                 continue
             taken = self._outbox.take()
+            message = Beat(**self._beat(taken))
             try:
-                answer = self._client.beat(self._name, Beat(**self._beat(taken)))
+                answer = self._client.beat(self._name, message)
             except (ManagerError, ManagerUnreachable) as error:
                 self._outbox.give_back([*taken])
-                self._note_failure(error)
+                self._note_failure(error, message.session)
                 self._closing.wait(RETRY_SECONDS)
             else:
                 self._settle(taken, answer)
 
     def _beat(self, taken: dict[int, Report]) -> dict[str, Any]:
-        assert self._terms is not None  # noqa: S101 - nothing is sent before registering
+        with self._session_lock:
+            assert self._terms is not None  # noqa: S101 - nothing is sent before registering
+            session, claims = self._terms.session, self._claims
         return {
-            "session": self._terms.session,
+            "session": session,
             # In this order: an attempt that is added in between was handed out in a claim
             # that `claims` does not count yet.
-            "claims": self._claims,
+            "claims": claims,
             "holding": self._held.ids(),
             "reports": tuple(taken.values()),
             "logs": self._take_logs(),
@@ -241,12 +250,23 @@ class Courier:
         if answer.drain:
             self.orders.drain.set()
 
-    def _note_failure(self, error: ManagerError | ManagerUnreachable) -> None:
+    def _note_failure(self, error: ManagerError | ManagerUnreachable, session: str) -> None:
+        """Take note that a call of a session was not answered."""
         if isinstance(error, WorkerGone):
-            self.orders.gone.set()
+            self._note_gone(session)
         elif time.monotonic() - self._answered_at > self._away_seconds:
             self.orders.away.set()
         log.warning("manager: %s", error)
+
+    def _note_gone(self, session: str) -> None:
+        """Stop all that is done for a session that the manager has given up."""
+        with self._session_lock:
+            if self._terms is None or self._terms.session != session:
+                # A late answer: the worker has registered anew meanwhile.
+                return
+            held = self._held.ids()
+            self.orders.gone.set()
+        self._on_cancel(held)
 
     def _insist(self, call: Callable[[], _Answer]) -> _Answer:
         """Repeat a call until the manager answers, for as long as it may be away."""

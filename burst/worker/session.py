@@ -50,7 +50,11 @@ class Session:
         with self._lock:
             self._current = held
         try:
-            loaded = self._load(held)
+            scene = self._check_out(held.assignment.scene)
+            if held.over.is_set():
+                # There was no Blender to kill yet, and to load a scene may take long.
+                return
+            loaded = self._load(held, scene)
             for frame in held.assignment.frames:
                 if held.over.is_set():
                     return
@@ -84,10 +88,8 @@ class Session:
         current = self._current
         self._log("info", text, current)
 
-    def _load(self, held: Held) -> LoadedScene:
-        assignment = held.assignment
-        scene = self._check_out(assignment.scene)
-        loaded = self._blender.load(scene.blend, assignment.settings, scene.remap)
+    def _load(self, held: Held, scene: CheckedOut) -> LoadedScene:
+        loaded = self._blender.load(scene.blend, held.assignment.settings, scene.remap)
         if loaded is not self._told:
             self._told = loaded
             self._log("info", f"scene loaded in {loaded.load_seconds:.1f} s", held)

@@ -5,6 +5,7 @@ Times are not waited for: pauses are cut short, and patience is zero or endless.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,13 @@ from scripted_manager import ScriptedManager, assignment
 
 from burst.errors import ManagerUnreachable
 from burst.protocol.client import ManagerClient
-from burst.protocol.worker_messages import FramePublished, RegisterWorker, Report, Verdict
+from burst.protocol.worker_messages import (
+    Assignment,
+    FramePublished,
+    RegisterWorker,
+    Report,
+    Verdict,
+)
 from burst.worker import courier as module
 from burst.worker.courier import Courier
 from burst.worker.held import HeldAttempts
@@ -167,6 +174,47 @@ def test_a_worker_that_was_given_up_notes_it_and_can_register_again(
     worker.courier.register(INTRODUCTION)
     assert not worker.courier.orders.gone.is_set()
     manager.wait_for("beat", lambda body: body["claims"] == 0)
+
+
+@pytest.mark.parametrize("call", ["beat", "claim"])
+def test_a_worker_that_was_given_up_stops_what_it_holds(
+    manager: ScriptedManager, worker: Worker, call: str
+) -> None:
+    worker.held.add(Assignment.model_validate(assignment("a1", (1, 2))))
+    manager.script[call] = [410]
+    worker.courier.register(INTRODUCTION)
+    if call == "claim":
+        assert worker.courier.claim(0) is None
+    assert worker.courier.orders.gone.wait(30)
+    worker.courier.sign_off("done")
+    assert worker.canceled == [("a1",)]
+
+
+def test_a_late_answer_to_a_former_session_does_not_end_the_new_one(
+    manager: ScriptedManager, worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, go_on = threading.Event(), threading.Event()
+    real = manager.answer
+
+    def late(call: str, body: dict[str, Any]) -> Any:
+        answer = real(call, body)
+        if call == "beat" and body["session"] == "old":
+            asked.set()
+            assert go_on.wait(30)
+            return 410
+        return answer
+
+    monkeypatch.setattr(manager, "answer", late)
+    terms = {"lease_seconds": 20, "beat_seconds": 0.01, "idle_exit_seconds": 0}
+    manager.script["register"] = [{"session": "old", **terms}, {"session": "new", **terms}]
+    worker.courier.register(INTRODUCTION)
+    assert asked.wait(30)
+    worker.courier.register(INTRODUCTION)
+    worker.held.add(Assignment.model_validate(assignment("a1")))
+    go_on.set()
+    manager.wait_for("beat", lambda body: body["session"] == "new")
+    assert not worker.courier.orders.gone.is_set()
+    assert worker.canceled == []
 
 
 def test_orders_are_passed_on(manager: ScriptedManager, worker: Worker) -> None:

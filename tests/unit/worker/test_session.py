@@ -30,11 +30,12 @@ class FakeBlender:
 
     def __init__(self) -> None:
         self.rendered: list[int] = []
-        self.killed = 0
+        self.loaded = self.killed = 0
         self.trouble: Exception | None = None
         self.during: Callable[[int], None] = lambda frame: None
 
     def load(self, *arguments: Any) -> LoadedScene:
+        self.loaded += 1
         return SCENE
 
     def render(
@@ -141,6 +142,19 @@ def test_an_attempt_that_is_over_renders_no_further_frame(rig: Rig) -> None:
     rig.blender.during = lambda frame: rig.held.over.set()
     rig.session.render(rig.held)
     assert rig.blender.rendered == [1]
+
+
+def test_an_attempt_that_is_canceled_while_its_scene_comes_loads_nothing(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def check_out(*arguments: Any) -> None:
+        rig.held.over.set()
+        rig.session.cancel(("a1",))
+
+    monkeypatch.setattr(module, "checkout", check_out)
+    rig.session.render(rig.held)
+    assert rig.blender.loaded == 0
+    assert rig.there.reports == []
 
 
 def test_a_scene_that_made_room_for_one_that_failed_is_checked_out_anew(
