@@ -25,6 +25,9 @@ from burst.worker.space import is_disk_full
 
 log = logging.getLogger(__name__)
 
+LAST_LINES = 20
+"""What Blender printed last, brought to the job's log once more as errors when it failed."""
+
 
 class Session:
     """One Blender, and the scene that it has open."""
@@ -142,6 +145,7 @@ class Session:
             outcome = "interrupted"
         elif isinstance(error, BlenderFailed):
             outcome, peak_memory_bytes = error.outcome, error.peak_memory_bytes
+            self._log_last_lines(held, error)
         log.warning("attempt %s %s: %s", held.assignment.attempt_id, outcome, reason)
         self._finisher.end(
             AttemptEnded.model_validate(
@@ -155,6 +159,14 @@ class Session:
                 }
             )
         )
+
+    def _log_last_lines(self, held: Held, error: BlenderFailed) -> None:
+        """Make findable, among all lines, those that may say why Blender failed."""
+        if error.outcome == "interrupted" or not error.log_tail:
+            return
+        self._log("error", "Blender's last lines:", held)
+        for text in error.log_tail[-LAST_LINES:]:
+            self._log("error", text, held)
 
     def _log(self, level: str, text: str, held: Held | None) -> None:
         if held is None:

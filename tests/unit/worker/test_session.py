@@ -61,15 +61,20 @@ class Recorder:
     def __init__(self) -> None:
         self.reports: list[Report] = []
         self.lines: list[str] = []
+        self.errors: list[str] = []
+        self.errors_at_end: list[str] = []
         self.frames: list[int] = []
         self.progress: Any = None
         self.rest = Rest()
 
     def end(self, report: Report) -> None:
         self.reports.append(report)
+        self.errors_at_end = [*self.errors]
 
     def log(self, line: Any) -> None:
         self.lines.append(line.text)
+        if line.level == "error":
+            self.errors.append(line.text)
 
     def hand_in(self, rendered: Any) -> None:
         self.frames.append(rendered.frame.frame)
@@ -113,6 +118,20 @@ def test_a_failure_is_reported_with_its_outcome(rig: Rig) -> None:
     assert (report.outcome, report.token) == ("out_of_memory", "token of a1")
     assert "took too much" in report.reason
     assert rig.held.over.is_set()
+
+
+def test_the_last_lines_of_a_blender_that_failed_are_errors_in_the_log(rig: Rig) -> None:
+    tail = tuple(f"line {number}" for number in range(40))
+    rig.blender.trouble = BlenderFailed("crashed", tail)
+    rig.session.render(rig.held)
+    assert rig.there.errors == ["Blender's last lines:", *tail[-20:]]
+    assert rig.there.errors_at_end == rig.there.errors
+
+
+def test_the_last_lines_of_a_blender_that_was_stopped_are_no_errors(rig: Rig) -> None:
+    rig.blender.trouble = BlenderFailed("stopped", ("Saved: x.png",), "interrupted")
+    rig.session.render(rig.held)
+    assert rig.there.errors == []
 
 
 @pytest.mark.parametrize("trouble", [SceneError("no such scene"), OSError(5, "Input/output error")])
