@@ -9,9 +9,10 @@ import os
 import secrets
 import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import uvicorn
 import uvloop
@@ -19,7 +20,7 @@ from starlette.types import ASGIApp
 
 import burst
 from burst.config.machine import available_cores
-from burst.errors import DatabaseUnavailable, StateError, StorageError
+from burst.errors import BurstError, StateError
 from burst.manager import state_dir
 from burst.manager.api.apps import Parts, create_console_app, create_worker_app
 from burst.manager.autoscaler.loop import POOL, Autoscaler
@@ -27,7 +28,7 @@ from burst.manager.autoscaler.processes import ProcessProvider
 from burst.manager.clock import Clock, SystemClock
 from burst.manager.database.database import Database
 from burst.manager.farm import Farm
-from burst.manager.listen import create_server, open_socket, url_of
+from burst.manager.listen import Door, create_server, open_socket, url_of
 from burst.manager.metrics import create_metrics
 from burst.manager.publishing import Publishing
 from burst.manager.queue import Queue
@@ -40,8 +41,8 @@ log = logging.getLogger(__name__)
 
 LEASE_LOOK_SECONDS = 0.5
 LEAVE_LOOK_SECONDS = 0.5
-LEAVE_SECONDS_MAX = 30.0
-"""What workers have to sign off when an idle manager leaves."""
+TROUBLE_SECONDS = 1.0
+"""A loop that met an error goes on after a pause."""
 
 
 def run_manager(settings: ManagerSettings) -> None:
@@ -54,23 +55,26 @@ def run_manager(settings: ManagerSettings) -> None:
     with state_dir.held_state_dir(settings.state_dir), _sockets(settings) as sockets:
         database = Database.at(state_dir.database_path(settings.state_dir))
         try:
-            uvloop.run(_Manager(settings, database, sockets, SystemClock()).run())
+            uvloop.run(RunningManager(settings, database, sockets, SystemClock()).run())
         finally:
             database.close()
 
 
 @dataclass(frozen=True, slots=True)
-class _Sockets:
+class Sockets:
+    """Where artists and workers are listened to."""
+
     console: socket.socket
     workers: socket.socket
 
 
-class _Manager:
+class RunningManager:
     """All parts of one running manager."""
 
     def __init__(
-        self, settings: ManagerSettings, database: Database, sockets: _Sockets, clock: Clock
+        self, settings: ManagerSettings, database: Database, sockets: Sockets, clock: Clock
     ) -> None:
+        """Wire them; nothing runs yet."""
         self._settings = settings
         self._sockets = sockets
         self._token = _worker_token(settings)
@@ -82,72 +86,103 @@ class _Manager:
         self._autoscaler = Autoscaler(
             self._farm, self._scheduler, self._provider, _most_workers(settings)
         )
+        console, self._worker_app = self._create_apps()
+        self._door = Door(console)
         self._stop = asyncio.Event()
+        self._bug: BaseException | None = None
 
     async def run(self) -> None:
-        """Serve until stopped."""
-        console, workers = self._create_apps()
+        """Serve until stopped; a bug in a loop stops the manager, and is raised."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
-        servers = [(create_server(console), self._sockets.console)]
-        servers.append((create_server(workers), self._sockets.workers))
-        async with asyncio.TaskGroup() as group:
-            for server, opened in servers:
-                group.create_task(_serve(server, opened), name="server")
-            loops = [
-                group.create_task(self._publishing.run(), name="publishing"),
-                group.create_task(self._autoscaler.run(), name="autoscaler"),
-                group.create_task(self._watch_leases(), name="leases"),
-                group.create_task(self._leave_when_idle(), name="idle"),
-            ]
-            state_dir.write_address(self._settings.state_dir, self._address())
-            log.info("manager ready at %s", url_of(self._sockets.console))
-            await self._stop.wait()
-            log.info("manager stops")
-            await self._shut_down(loops, [server for server, _ in servers])
+        console, workers = create_server(self._door), create_server(self._worker_app)
+        serving = [
+            self._start("console", _serve(console, self._sockets.console)),
+            self._start("workers' listener", _serve(workers, self._sockets.workers)),
+        ]
+        loops = [
+            self._start("publishing", self._keep_going("publishing", self._publishing.run)),
+            self._start("autoscaler", self._keep_going("autoscaler", self._autoscaler.run)),
+            self._start("leases", self._keep_going("leases", self._watch_leases)),
+            self._start("idle", self.leave_when_idle()),
+        ]
+        state_dir.write_address(self._settings.state_dir, self._address())
+        log.info("manager ready at %s", url_of(self._sockets.console))
+        await self._stop.wait()
+        log.info("manager stops")
+        try:
+            await self._shut_down(loops, console)
+        finally:
+            console.should_exit = workers.should_exit = True
+            await asyncio.wait(serving)
+        if self._bug is not None:
+            raise self._bug
 
-    async def _shut_down(
-        self, loops: list[asyncio.Task[None]], servers: list[uvicorn.Server]
-    ) -> None:
-        """Let local workers sign off while the manager still listens, then stop listening."""
+    def _start(self, name: str, body: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(body, name=name)
+        task.add_done_callback(self._note_end)
+        return task
+
+    def _note_end(self, task: asyncio.Task[None]) -> None:
+        """Stop if a part ended of which that was not expected."""
+        if task.cancelled() or (error := task.exception()) is None:
+            return
+        log.error("a bug in %s, the manager stops", task.get_name(), exc_info=error)
+        self._bug = self._bug or error
+        self._stop.set()
+
+    async def _keep_going(self, name: str, body: Callable[[], Awaitable[None]]) -> None:
+        """Run a loop, again after whatever burst knows to go wrong."""
+        while True:
+            try:
+                await body()
+            except BurstError as error:
+                log.warning("%s: %s", name, error)
+            await asyncio.sleep(TROUBLE_SECONDS)
+
+    async def _shut_down(self, loops: list[asyncio.Task[None]], console: uvicorn.Server) -> None:
+        """Take no more work; let local workers sign off while the manager still hears them."""
+        self._door.close()
+        console.should_exit = True
         for task in loops:
             task.cancel()
         await asyncio.wait(loops)
-        await asyncio.to_thread(self._provider.stop_all)
-        with contextlib.suppress(DatabaseUnavailable, StorageError):
+        await self._farm.hub.close()
+        with contextlib.suppress(BurstError):
+            await asyncio.to_thread(self._provider.stop_all)
+        with contextlib.suppress(BurstError):
             await self._autoscaler.clear_away()
             await self._publishing.round()
-        await self._farm.hub.close()
-        for server in servers:
-            server.should_exit = True
 
     async def _watch_leases(self) -> None:
         while True:
             await asyncio.sleep(LEASE_LOOK_SECONDS)
-            try:
-                for name in await self._scheduler.give_up_lost():
-                    log.warning("worker %s is lost", name)
-            except DatabaseUnavailable as error:
-                log.warning("leases: %s", error)
+            for name in await self._scheduler.give_up_lost():
+                log.warning("worker %s is lost", name)
 
-    async def _leave_when_idle(self) -> None:
-        """Stop when no job was unfinished for a while, after the workers have signed off."""
+    async def leave_when_idle(self) -> None:
+        """Stop when no job was unfinished for a while and nobody is just bringing one."""
         limit, clock = self._settings.exit_when_idle_seconds, self._farm.clock
         if limit is None:
             return
         since = clock.monotonic()
-        while clock.monotonic() - since < limit:
+        while True:
             await asyncio.sleep(LEAVE_LOOK_SECONDS)
             if self._is_needed():
                 since = clock.monotonic()
+            elif clock.monotonic() - since >= limit:
+                break
+        # In the same breath as the last look: a job that comes now finds no farm, and its
+        # command starts another.
+        self._door.close()
         log.info("no job is unfinished: leaving")
         self._stop.set()
 
     def _is_needed(self) -> bool:
         unfinished = any(not job.ended for job in self._farm.index.jobs.values())
         unpublished = any(True for job in self._farm.index.jobs.values() for _ in job.unpublished)
-        return unfinished or unpublished or not self._publishing.idle
+        return self._door.busy or unfinished or unpublished or not self._publishing.idle
 
     def _create_apps(self) -> tuple[ASGIApp, ASGIApp]:
         farm = self._farm
@@ -197,7 +232,7 @@ async def _serve(server: uvicorn.Server, opened: socket.socket) -> None:
 
 
 @contextlib.contextmanager
-def _sockets(settings: ManagerSettings) -> Iterator[_Sockets]:
+def _sockets(settings: ManagerSettings) -> Iterator[Sockets]:
     former = state_dir.last_address(settings.state_dir)
     console = open_socket(
         settings.console_listen, former.console_url if former else None, "BURST_CONSOLE_LISTEN"
@@ -207,7 +242,7 @@ def _sockets(settings: ManagerSettings) -> Iterator[_Sockets]:
             settings.worker_listen, former.worker_url if former else None, "BURST_WORKER_LISTEN"
         )
         with workers:
-            yield _Sockets(console, workers)
+            yield Sockets(console, workers)
 
 
 def _most_workers(settings: ManagerSettings) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 
 import uvicorn
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from burst.errors import StateError
 from burst.manager.settings import split_listen
@@ -13,6 +13,43 @@ from burst.manager.settings import split_listen
 BACKLOG = 2048
 CLOSE_SECONDS = 3
 """What open streams have to end when the manager stops."""
+
+
+class Door:
+    """The way into an application: says who is inside, and lets nobody in once it is closed.
+
+    A caller that comes too late is hung up on, as if the manager had gone already: whoever
+    asks for work to be done then looks for a farm, and starts one.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        """Stand before ``app``."""
+        self._app = app
+        self._changing = 0
+        self._closed = False
+
+    @property
+    def busy(self) -> bool:
+        """Whether a call is under way that may change something."""
+        return self._changing > 0
+
+    def close(self) -> None:
+        """Let nobody in any more; who is inside goes on."""
+        self._closed = True
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on."""
+        if self._closed:
+            # An answer that breaks off: the server has no other way to hang up.
+            headers = [(b"content-length", b"1")]
+            await send({"type": "http.response.start", "status": 503, "headers": headers})
+            return
+        changing = scope.get("method") not in ("GET", "HEAD")
+        self._changing += changing
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            self._changing -= changing
 
 
 def open_socket(listen: str, former_url: str | None, setting: str) -> socket.socket:
