@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 PRIORITY = 50
 RETRIES = 3
+"""The defaults of `burst.domain.jobs` once more: to import that here would bring pydantic into
+``burst --help``. A test holds them together."""
 
 
 def render(

@@ -6,11 +6,8 @@ import heapq
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import NewType
 
 from burst.domain.transitions import TASK_MOVES, AttemptStatus, TaskStatus, check_move
-
-AttemptId = NewType("AttemptId", str)
 
 _STATUSES = tuple(TaskStatus)
 _CODE = {status: code for code, status in enumerate(_STATUSES)}

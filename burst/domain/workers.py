@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from typing import NewType
-
 from pydantic import BaseModel, ConfigDict, Field
 
 from burst.errors import EngineUnavailable, SceneTooNew
-
-WorkerName = NewType("WorkerName", str)
 
 BlenderVersion = tuple[int, int]
 """Major and minor; files are compatible within one minor version."""

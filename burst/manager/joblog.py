@@ -6,7 +6,7 @@ killed may be missing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
 from burst.errors import StorageError
@@ -72,9 +72,3 @@ class JobLogs:
             return self._storage.get_bytes(layout.job_log(job_id))
         except StorageError:
             return b""
-
-
-def split_lines(content: bytes) -> Iterator[str]:
-    """Yield the lines of what `JobLogs.read` returned."""
-    for line in content.splitlines():
-        yield line.decode("utf-8", "replace")

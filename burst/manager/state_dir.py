@@ -8,8 +8,10 @@
     stopped          the farm was stopped on purpose; gone when one is started again
     burst.db         the database
     storage/         scenes, frames, logs (unless the storage is elsewhere)
-    logs/            jobs' logs while they run, and the manager's own
-    workers/<name>/  a local worker: lock, settings, output, scratch, outbox
+    logs/            what the manager and the workers print, and jobs' logs while they run
+    workers/<name>/  a local worker: lock, pid, outbox, scenes, scratch
+    own-workers/     workers that were started by hand, the same way
+    worker.token     secret of the workers' listener
 
 Light on purpose: the CLI reads it on every command.
 """

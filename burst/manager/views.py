@@ -8,7 +8,7 @@ from typing import Any
 from burst.domain.frames import FrameRange
 from burst.domain.transitions import AttemptStatus, FrameStatus, TaskStatus
 from burst.manager import registry
-from burst.manager.index import Index, JobEntry, PendingFrame, WorkerEntry
+from burst.manager.index import Index, JobEntry, WorkerEntry
 from burst.protocol.artist_messages import (
     AttemptView,
     FrameView,
@@ -77,21 +77,6 @@ def worker_view(worker: WorkerEntry, monotonic: float) -> WorkerView:
         frames_finished=worker.frames_finished,
         progress=worker.progress,
         statistics=worker.statistics,
-    )
-
-
-def pending_view(frame: int, pending: PendingFrame, seq: int | None) -> FrameView:
-    """Return a frame that is, or just was, waiting for its final name."""
-    return FrameView(
-        frame=frame,
-        status=pending.status if seq is None else FrameStatus.PUBLISHED,
-        files=pending.files,
-        attempt_id=pending.attempt_id,
-        worker=pending.worker,
-        render_seconds=pending.render_seconds,
-        peak_memory_bytes=pending.peak_memory_bytes,
-        published_seq=seq,
-        warnings=pending.warnings,
     )
 
 
