@@ -118,6 +118,10 @@ class _Agent:
         self._finisher.start(self._courier)
         try:
             reason = self._serve()
+        except ManagerUnreachable:
+            if not self._preempted:
+                raise
+            reason = "told to leave while the manager was away"
         finally:
             self._session.close()
             shutil.rmtree(self._settings.home / "scratch", ignore_errors=True)

@@ -161,7 +161,7 @@ class Courier:
         try:
             answer: ClaimAnswer = self._client.claim(self._name, message)
         except (ManagerError, ManagerUnreachable) as error:
-            self._outbox.give_back([*taken])
+            self._give_back(taken, message)
             self._note_failure(error, message.session)
             self._claims += 1
             self._closing.wait(RETRY_SECONDS)
@@ -216,7 +216,7 @@ class Courier:
             try:
                 answer = self._client.beat(self._name, message)
             except (ManagerError, ManagerUnreachable) as error:
-                self._outbox.give_back([*taken])
+                self._give_back(taken, message)
                 self._note_failure(error, message.session)
                 self._closing.wait(RETRY_SECONDS)
             else:
@@ -282,6 +282,11 @@ class Courier:
                 if self._closing.wait(pause):
                     raise
                 pause = min(RETRY_SECONDS_MAX, pause * 2)
+
+    def _give_back(self, taken: dict[int, Report], message: Beat) -> None:
+        """Keep what a call that failed would have brought."""
+        self._outbox.give_back([*taken])
+        self._logs.extendleft(reversed(message.logs))
 
     def _take_logs(self) -> tuple[LogLine, ...]:
         count = min(len(self._logs), LOG_LINES_A_BEAT)

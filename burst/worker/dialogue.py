@@ -183,6 +183,8 @@ class Dialogue:
             item = self._child.next_item(left)
             if isinstance(item, Line):
                 self._hear(item.text)
+                if is_progress(item.text):
+                    work.on_progress(item.text, self.peak_memory_bytes)
             elif isinstance(item, Exited):
                 raise self._ended(item.code, work)
         if Ailment.DISK_FULL in self._ailments:
