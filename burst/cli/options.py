@@ -38,9 +38,10 @@ Workers = Annotated[
     typer.Option(
         "--workers",
         metavar="N",
-        min=1,
+        min=0,
         max=1024,
-        help="Most local workers at a time. [default: one for every two cores, at most 8]",
+        help="Most local workers at a time, 0 for none. "
+        "[default: one for every two cores, at most 8]",
         show_default=False,
     ),
 ]

@@ -140,7 +140,6 @@ WORKER_MOVES: Mapping[WorkerStatus, frozenset[WorkerStatus]] = {
 """A draining worker only leaves."""
 
 JOB_ENDED = frozenset({JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELED})
-TASK_ENDED = frozenset({TaskStatus.COMPLETED, TaskStatus.FAILED, TaskStatus.CANCELED})
 
 _Status = TypeVar("_Status", JobStatus, TaskStatus, AttemptStatus, FrameStatus, WorkerStatus)
 

@@ -1,6 +1,6 @@
 """The life of an attempt: handed out, judged report by report, ended.
 
-Here the attempt token is checked (`is_current`), and only the current attempt of a task
+Here the attempt token is checked (`token_matches`), and only the current attempt of a task
 can finish a frame of it. Each function decides on the index and returns what to write.
 """
 
@@ -245,7 +245,7 @@ def digest(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
 
 
-def is_current(token_sha256: str, report: Report) -> bool:
+def token_matches(token_sha256: str, report: Report) -> bool:
     """Say whether a report shows the token that its attempt was handed out with."""
     return hmac.compare_digest(token_sha256, digest(report.token))
 
@@ -256,7 +256,7 @@ def _finish_frame(
     attempt = index.attempts.get(report.attempt_id)
     if (
         attempt is not None
-        and is_current(attempt.token_sha256, report)
+        and token_matches(attempt.token_sha256, report)
         and report.frame in attempt.missing
     ):
         return _commit_frame(index, attempt, report, now, changes)
@@ -354,7 +354,7 @@ def _waiting(
         and pending is not None
         and pending.status is FrameStatus.COMMITTED
         and pending.attempt_id == report.attempt_id
-        and is_current(pending.token_sha256, report)
+        and token_matches(pending.token_sha256, report)
     ):
         return job, pending
     return None
@@ -362,13 +362,9 @@ def _waiting(
 
 def _end_by_report(index: Index, report: AttemptEnded, now: datetime, changes: Changes) -> Verdict:
     attempt = index.attempts.get(report.attempt_id)
-    if attempt is None or not is_current(attempt.token_sha256, report):
+    if attempt is None or not token_matches(attempt.token_sha256, report):
         return DROP
     outcome = AttemptStatus(report.outcome)
-    if outcome is AttemptStatus.CANCELED:
-        # An attempt that the farm canceled is not current any more: this worker stopped by
-        # itself, and the frames are still wanted.
-        outcome = AttemptStatus.INTERRUPTED
     end(index, attempt, outcome, report.reason, now, changes, report.peak_memory_bytes)
     return DONE
 

@@ -218,7 +218,7 @@ class Scheduler:
             and tokens
             and rows[0]["attempt_id"] == report.attempt_id
             and rows[0]["status"] == FrameStatus.PUBLISHED
-            and attempts.is_current(tokens[0]["token_sha256"], report)
+            and attempts.token_matches(tokens[0]["token_sha256"], report)
         )
         return attempts.DONE if known else attempts.DROP
 

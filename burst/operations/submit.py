@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from burst.config.farm import FarmSettings, default_cache_dir
 from burst.domain.jobs import SceneRef
 from burst.errors import ManagerUnreachable
-from burst.manager.state_dir import find_manager, is_locked, lock_path
+from burst.manager.state_dir import find_manager
 from burst.operations.check import CheckedRender
 from burst.operations.connect import open_client
 from burst.operations.local_farm import Farm, ensure_farm, storage_url
@@ -84,7 +84,7 @@ def submit_render(
                     uploaded = upload(checked.trace, checked.request.scene.stem, url, on_progress)
                 submitted = client.submit(_message(checked, uploaded.scene))
         except ManagerUnreachable:
-            if not tries_left or is_locked(lock_path(settings.state_dir)):
+            if not tries_left:
                 raise
             continue
         return Submission(farm, status, uploaded, submitted)

@@ -79,7 +79,7 @@ class AttemptEnded(Message):
     job_id: str
     attempt_id: str
     token: str
-    outcome: Literal["failed", "interrupted", "out_of_memory", "canceled"]
+    outcome: Literal["failed", "interrupted", "out_of_memory"]
     reason: str
     """One sentence that an artist understands."""
     peak_memory_bytes: int = Field(default=0, ge=0, le=BYTES_MAX)
@@ -136,7 +136,6 @@ class Assignment(Message):
     """Those of the task that nobody has finished yet."""
     scene: SceneRef
     settings: RenderSettings
-    preview: bool = True
 
 
 class BeatAnswer(Message):

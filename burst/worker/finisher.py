@@ -221,8 +221,7 @@ class Finisher:
                 sha256 = hashlib.file_digest(file, "sha256").hexdigest()
             self._upload(path, layout.attempt(assignment.job_id, assignment.attempt_id, name))
             files.append(OutputFile(name=name, size=path.stat().st_size, sha256=sha256))
-        if assignment.preview:
-            self._make_preview(assignment.job_id, frame)
+        self._make_preview(assignment.job_id, frame)
         return FrameFinished(
             job_id=assignment.job_id,
             attempt_id=assignment.attempt_id,

@@ -16,7 +16,6 @@ from burst.domain.transitions import (
     FRAME_MOVES,
     JOB_ENDED,
     JOB_MOVES,
-    TASK_ENDED,
     TASK_MOVES,
     WORKER_MOVES,
     AttemptStatus,
@@ -79,7 +78,10 @@ def test_a_published_frame_is_only_rendered_again_by_a_requeue() -> None:
 
 def test_ended_jobs_and_tasks_come_back_only_into_the_queue() -> None:
     assert all(JOB_MOVES[status] == {JobStatus.ACTIVE} for status in JOB_ENDED)
-    assert all(TaskStatus.ACTIVE not in TASK_MOVES[status] for status in TASK_ENDED)
+    assert all(
+        TaskStatus.ACTIVE not in TASK_MOVES[status]
+        for status in (TaskStatus.COMPLETED, TaskStatus.FAILED, TaskStatus.CANCELED)
+    )
 
 
 def test_a_job_can_be_canceled_until_it_has_ended() -> None:

@@ -177,23 +177,17 @@ async def test_a_failed_task_comes_back_to_the_only_worker(manager: Manager) -> 
     assert (await two.claim()).assignment is None
 
 
-@pytest.mark.parametrize("outcome", ["interrupted", "canceled"])
-def test_an_interrupted_task_goes_to_the_front_without_a_failure(
-    manager: Manager, outcome: str
-) -> None:
-    @asynchronous
-    async def play() -> None:
-        job = await manager.submit("1-9", retry_limit=1)
-        worker = await manager.worker()
-        first = await worker.take()
-        await worker.finish(await worker.take())
-        worker.held.clear()
-        await worker.beat(ended(first, outcome))
-        view = manager.view(job.id)
-        assert (view.interruptions, view.retries, view.status) == (1, 0, JobStatus.ACTIVE)
-        assert (await worker.take()).frames == first.frames
-
-    play()
+@asynchronous
+async def test_an_interrupted_task_goes_to_the_front_without_a_failure(manager: Manager) -> None:
+    job = await manager.submit("1-9", retry_limit=1)
+    worker = await manager.worker()
+    first = await worker.take()
+    await worker.finish(await worker.take())
+    worker.held.clear()
+    await worker.beat(ended(first, "interrupted"))
+    view = manager.view(job.id)
+    assert (view.interruptions, view.retries, view.status) == (1, 0, JobStatus.ACTIVE)
+    assert (await worker.take()).frames == first.frames
 
 
 @asynchronous
