@@ -301,6 +301,6 @@ class Courier:
             cpu_percent=psutil.cpu_percent(),
             load=psutil.getloadavg()[0],
             memory_percent=psutil.virtual_memory().percent,
-            disk_free_bytes=psutil.disk_usage("/").free,
+            disk_free_bytes=psutil.disk_usage(str(self._outbox.folder)).free,
             worker_memory_bytes=psutil.Process().memory_info().rss,
         )

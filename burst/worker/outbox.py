@@ -26,7 +26,7 @@ class Outbox:
 
     def __init__(self, folder: Path) -> None:
         """Read what an earlier life left."""
-        self._folder = folder
+        self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         self._lock = threading.Lock()
         self._waiting: dict[int, Report] = {}
@@ -48,7 +48,7 @@ class Outbox:
         """
         with self._lock:
             number = next(self._numbers)
-            final = self._folder / f"{number}.json"
+            final = self.folder / f"{number}.json"
             temporary = final.with_suffix(".new")
             try:
                 with temporary.open("wb") as file:
@@ -79,4 +79,4 @@ class Outbox:
             for number in numbers:
                 self._sending.discard(number)
                 if self._waiting.pop(number, None):
-                    (self._folder / f"{number}.json").unlink(missing_ok=True)
+                    (self.folder / f"{number}.json").unlink(missing_ok=True)
