@@ -99,5 +99,4 @@ def assignment(attempt_id: str = "a1", frames: tuple[int, ...] = (1,)) -> dict[s
         "frames": list(frames),
         "scene": {"name": "shot", "version": "v1"},
         "settings": {},
-        "preview": False,
     }
