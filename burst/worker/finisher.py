@@ -93,6 +93,8 @@ class Finisher:
         self._places = threading.BoundedSemaphore(FRAMES_WAITING_MAX)
         self._open_steps = 0
         self._handed_in: Counter[str] = Counter()
+        self._previews: dict[tuple[str, int], bytes] = {}
+        """Pictures of some kilobytes, of frames that await their verdict."""
         self._ends: dict[str, AttemptEnded] = {}
         self._idle = threading.Condition()
         self._stopping = threading.Event()
@@ -126,6 +128,7 @@ class Finisher:
             if verdict.answer == "publish":
                 self._add(lambda: self._publish(report, verdict))
             elif verdict.answer == "drop":
+                self._previews.pop((report.attempt_id, report.frame), None)
                 self._add(lambda: self._discard(report.job_id, report.attempt_id, report.files))
         elif isinstance(report, AttemptEnded):
             self._held.drop(report.attempt_id)
@@ -221,7 +224,7 @@ class Finisher:
                 sha256 = hashlib.file_digest(file, "sha256").hexdigest()
             self._upload(path, layout.attempt(assignment.job_id, assignment.attempt_id, name))
             files.append(OutputFile(name=name, size=path.stat().st_size, sha256=sha256))
-        self._make_preview(assignment.job_id, frame)
+        self._make_preview(assignment.attempt_id, frame)
         return FrameFinished(
             job_id=assignment.job_id,
             attempt_id=assignment.attempt_id,
@@ -252,19 +255,20 @@ class Finisher:
             else:
                 return
 
-    def _make_preview(self, job_id: str, frame: RenderedFrame) -> None:
-        """A preview is a courtesy: a frame is good without one."""
+    def _make_preview(self, attempt_id: str, frame: RenderedFrame) -> None:
+        """Make a preview, to be stored with the frame. It is a courtesy: none is good too."""
         target = self._scratch / f"preview-{frame.frame}.jpg"
         try:
             if make_preview(frame.files[0], target):
-                self._storage.put_file(target, layout.preview(job_id, frame.frame))
-        except (OSError, StorageError) as error:
+                self._previews[attempt_id, frame.frame] = target.read_bytes()
+        except OSError as error:
             log.warning("no preview of frame %s: %s", frame.frame, error)
         finally:
             target.unlink(missing_ok=True)
 
     def _publish(self, report: FrameFinished, verdict: Verdict) -> None:
         """Steps 3 and 4. Tried until it succeeds: the manager counts on it, or does it itself."""
+        self._store_preview(report)
         try:
             for file in report.files:
                 self._storage.publish(
@@ -290,6 +294,14 @@ class Finisher:
                 frame=report.frame,
             )
         )
+
+    def _store_preview(self, report: FrameFinished) -> None:
+        picture = self._previews.pop((report.attempt_id, report.frame), None)
+        try:
+            if picture is not None:
+                self._storage.put_bytes(picture, layout.preview(report.job_id, report.frame))
+        except StorageError as error:
+            log.warning("no preview of frame %s: %s", report.frame, error)
 
     def _discard(self, job_id: str, attempt_id: str, files: tuple[OutputFile, ...]) -> None:
         """Delete uploads of an attempt that is not current any more."""
