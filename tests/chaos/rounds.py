@@ -13,8 +13,8 @@ from typing import TypeVar
 from tests.fakes.checker import ExpectedJob, check
 from tests.fakes.farm import HEIGHT, WIDTH, Farm, Program, job_in, poll
 
-FRAMES = 30
-LEFT_MIN = 10
+FRAMES = 60
+LEFT_MIN = 30
 """With fewer frames to go a job may end before a killed command runs again: a next job is
 begun instead."""
 
