@@ -6,7 +6,6 @@ On the agent's main thread: Blender lives no longer than the thread that started
 from __future__ import annotations
 
 import logging
-import shutil
 import threading
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,7 +14,7 @@ from burst.domain.jobs import SceneRef
 from burst.errors import BurstError
 from burst.protocol.messages import LogLine, RenderProgress
 from burst.protocol.worker_messages import AttemptEnded
-from burst.scene.checkout import CheckedOut, checkout
+from burst.scene.checkout import CheckedOut, checkout, remove_checkout
 from burst.storage.storage import Storage
 from burst.worker.blender import Blender, BlenderFailed, LoadedScene, Progress
 from burst.worker.courier import Courier
@@ -107,10 +106,10 @@ class Session:
         # Before its folder goes: if the next checkout fails, there is none.
         self._checked_out = None
         # One scene at a time: the disk of a worker is small.
-        for former in self._scenes.iterdir() if self._scenes.exists() else ():
+        for former in self._scenes.glob("[!.]*"):
             if former != folder:
                 self._blender.close()
-                shutil.rmtree(former, ignore_errors=True)
+                remove_checkout(former)
         checked_out = checkout(scene, self._storage, folder)
         self._checked_out = scene, checked_out
         return checked_out
