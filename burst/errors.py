@@ -11,7 +11,10 @@
     │   └── MissingFiles           files that the scene names and nobody has
     ├── ToolError                  a program burst needs                             exit 1
     │   ├── BlenderNotFound        no usable Blender on this machine
-    │   └── EngineUnavailable      the Blender here can't run the scene's engine
+    │   ├── EngineUnavailable      the Blender here can't run the scene's engine
+    │   ├── NoSuchDevice           no such GPU, or the worker may not use it
+    │   ├── NotEnoughMemory        the job asks for more than there is
+    │   └── ToolMissing            another program is not installed, such as ffmpeg
     ├── StorageError               a directory or bucket                             exit 1
     │   ├── StorageFull            no space left
     │   └── StorageConflict        another file holds the name
@@ -111,6 +114,18 @@ class BlenderNotFound(ToolError):
 
 class EngineUnavailable(ToolError):
     """The render engine can't run on this machine."""
+
+
+class NoSuchDevice(ToolError):
+    """The machine lacks the device to compute on."""
+
+
+class NotEnoughMemory(ToolError):
+    """The machine has too little memory."""
+
+
+class ToolMissing(ToolError):
+    """A program that is needed is not installed."""
 
 
 class StorageError(BurstError):

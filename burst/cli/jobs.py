@@ -194,7 +194,7 @@ def _print_job(job: JobView) -> None:
         "name": job.name,
         "status": f"{job.status}{reason}",
         "frames": f"{job.frames}, {job.frames_published} of {job.frame_count} done",
-        "scene": f"{job.scene.name} {job.scene.version[:12]}",
+        "scene": f"{job.scene.name} {job.scene.version[:12]}" if job.scene else "",
         "needs": f"{job.requirements.engine}, Blender "
         + ".".join(map(str, job.requirements.blender)),
         "changes": ", ".join(f"{key} {value}" for key, value in changes.items()),

@@ -76,4 +76,12 @@ def _row(worker: WorkerView) -> tuple[str, ...]:
         done = f"sample {progress.sample}/{progress.samples}" if progress.samples else "-"
         memory = words.size(progress.memory_bytes)
     finished = str(worker.frames_finished)
-    return (worker.name, str(worker.status), worker.blender.label, frame, done, memory, finished)
+    return (
+        worker.name,
+        str(worker.status),
+        ", ".join(b.label for b in worker.capabilities.blenders),
+        frame,
+        done,
+        memory,
+        finished,
+    )

@@ -12,11 +12,15 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from burst.domain.commands import CommandTask
 from burst.errors import UsageError
 
 FRAME_MIN = -1_048_574
 FRAME_MAX = 1_048_574
 """Blender's own limits (MINAFRAME, MAXFRAME in DNA_scene_types.h)."""
+
+RESULT_MIN = FRAME_MAX + 1
+"""The result of a task without frames is numbered like a frame, from here on."""
 
 _PART = re.compile(r"(-?\d{1,9})(?:\s*-\s*(-?\d{1,9})(?:\s*x\s*(\d{1,9}))?)?\Z", re.ASCII)
 _EXAMPLE = "frames look like 1-48, or 1,3,7-20x2"
@@ -142,29 +146,55 @@ class FrameRange:
 
 @dataclass(frozen=True, slots=True)
 class TaskPlan:
-    """The tasks of a frame job, by arithmetic: task ``i`` renders the ``i``-th chunk."""
+    """The tasks of a job: frame tasks by arithmetic, and behind them the command tasks.
+
+    Task ``i`` renders the ``i``-th chunk; a command task has one numbered result instead.
+    """
 
     frames: FrameRange
     chunk: int = 1
+    commands: tuple[CommandTask, ...] = ()
+
+    @property
+    def frame_task_count(self) -> int:
+        """How many tasks render frames."""
+        return -(-len(self.frames) // self.chunk)
 
     @property
     def task_count(self) -> int:
         """How many tasks the job has."""
-        return -(-len(self.frames) // self.chunk)
+        return self.frame_task_count + len(self.commands)
 
     def frames_of(self, task_index: int) -> tuple[int, ...]:
-        """Return the frames of one task, ascending."""
+        """Return the frames of one task, ascending; or the number of a command task's result."""
+        number = task_index - self.frame_task_count
+        if number >= 0:
+            return (RESULT_MIN + number,)
         first = task_index * self.chunk
         last = min(first + self.chunk, len(self.frames))
         return tuple(self.frames.frame_at(position) for position in range(first, last))
 
     def task_of(self, frame: int) -> int:
-        """Return the task that renders ``frame``.
+        """Return the task that renders ``frame``, or that has the result of that number.
 
         Raises:
             ValueError: the job does not render that frame.
         """
+        if frame >= RESULT_MIN:
+            if frame - RESULT_MIN >= len(self.commands):
+                raise ValueError(frame)
+            return self.frame_task_count + frame - RESULT_MIN
         return self.frames.position_of(frame) // self.chunk
+
+    def command_task(self, task_index: int) -> CommandTask | None:
+        """Return the command task of that index, or None where frames are rendered."""
+        number = task_index - self.frame_task_count
+        return self.commands[number] if number >= 0 else None
+
+
+def is_frame(number: int) -> bool:
+    """Say whether a number is that of a frame, and not of a command task's result."""
+    return number < RESULT_MIN
 
 
 def _parse_part(part: str, text: str) -> Segment:

@@ -7,13 +7,16 @@ import json
 import re
 import secrets
 import unicodedata
-from typing import NewType
+from typing import Literal, NewType
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from burst.domain.commands import CommandTask
 from burst.domain.transitions import JobStatus
 
 JobId = NewType("JobId", str)
+
+PropertyValue = bool | int | float | str | tuple[bool | int | float | str, ...] | None
 
 PRIORITY_DEFAULT = 50
 RETRY_LIMIT_DEFAULT = 3
@@ -44,6 +47,22 @@ class RenderSettings(BaseModel):
     """Scale of both, in percent."""
     samples: int | None = Field(default=None, ge=1)
     """Samples per pixel of Cycles or EEVEE."""
+    camera: str | None = None
+    """Name of the camera object to render from; markers don't switch it then."""
+    denoiser: Literal["off", "oidn", "optix"] | None = None
+    """Denoiser of Cycles."""
+    device: Literal["cpu", "gpu", "cuda", "optix", "hip", "oneapi", "metal"] | None = None
+    """What Cycles computes on; None is the worker's own choice."""
+    properties: dict[str, PropertyValue] = Field(default_factory=dict)
+    """Any other property, e.g. ``scene.cycles.max_bounces`` → 4. Set last, in this order."""
+    keep_metadata: bool = False
+    """Let Blender write the .blend's path and the host's name into the files."""
+    trust_scripts: bool = False
+    """Run Python that the .blend brings: drivers, registered text blocks."""
+    missing: Literal["fail", "warn"] = "fail"
+    """What becomes of the job when Blender lacks an image, a library or another file."""
+    unbaked: Literal["refuse", "render"] = "refuse"
+    """What becomes of it when a simulation is not baked; to render it takes one task for all."""
 
 
 class SceneRef(BaseModel):
@@ -70,14 +89,26 @@ def slug(name: str, limit: int = 32) -> str:
 
 
 def work_key(
-    scene: SceneRef, frames: str, settings: RenderSettings, chunk: int, output: str
+    scene: SceneRef | None,
+    frames: str,
+    settings: RenderSettings,
+    chunk: int,
+    output: str,
+    commands: tuple[CommandTask, ...] = (),
 ) -> str:
     """Return the identity of a piece of work, as 64 hex digits.
 
     Two submissions with the same key ask for the same files in the same place; while one
     is unfinished the other means: go on with that.
     """
-    parts = [scene.name, scene.version, frames, settings.model_dump(mode="json"), chunk, output]
+    parts = [
+        scene.model_dump(mode="json") if scene else None,
+        frames,
+        settings.model_dump(mode="json"),
+        chunk,
+        output,
+        [task.model_dump(mode="json") for task in commands],
+    ]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
@@ -92,6 +123,6 @@ def settled_status(completed: int, failed: int, canceled: int, total: int) -> Jo
     """
     if completed + failed + canceled < total:
         return None
-    if canceled:
-        return JobStatus.CANCELED
-    return JobStatus.FAILED if failed else JobStatus.COMPLETED
+    if failed:
+        return JobStatus.FAILED
+    return JobStatus.CANCELED if canceled else JobStatus.COMPLETED

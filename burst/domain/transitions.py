@@ -30,16 +30,18 @@ class JobStatus(StrEnum):
 
 
 class TaskStatus(StrEnum):
-    """Where a task stands. A task without a row is `QUEUED`."""
+    """Where a task stands. A frame task without a row is `QUEUED`."""
 
     QUEUED = "queued"
-    """Waits for a worker."""
+    """Can be handed out to a worker."""
+    WAITING = "waiting"
+    """A command task whose turn comes when other tasks of its job are completed."""
     ACTIVE = "active"
     """An attempt at it is under way."""
     COMPLETED = "completed"
     """The manager committed every frame of it."""
     FAILED = "failed"
-    """Failed as often as the job allows."""
+    """Failed as often as the job allows, can't succeed, or waited for one that failed."""
     CANCELED = "canceled"
     """Its job was canceled."""
 
@@ -108,13 +110,14 @@ JOB_MOVES: Mapping[JobStatus, frozenset[JobStatus]] = {
 """An ended job becomes active again only by a requeue."""
 
 TASK_MOVES: Mapping[TaskStatus, frozenset[TaskStatus]] = {
-    TaskStatus.QUEUED: frozenset({TaskStatus.ACTIVE, TaskStatus.CANCELED}),
+    TaskStatus.QUEUED: frozenset({TaskStatus.ACTIVE, TaskStatus.CANCELED, TaskStatus.FAILED}),
+    TaskStatus.WAITING: frozenset({TaskStatus.QUEUED, TaskStatus.CANCELED, TaskStatus.FAILED}),
     TaskStatus.ACTIVE: frozenset(
         {TaskStatus.QUEUED, TaskStatus.COMPLETED, TaskStatus.FAILED, TaskStatus.CANCELED}
     ),
-    TaskStatus.COMPLETED: frozenset({TaskStatus.QUEUED, TaskStatus.FAILED}),
-    TaskStatus.FAILED: frozenset({TaskStatus.QUEUED}),
-    TaskStatus.CANCELED: frozenset({TaskStatus.QUEUED}),
+    TaskStatus.COMPLETED: frozenset({TaskStatus.QUEUED, TaskStatus.WAITING, TaskStatus.FAILED}),
+    TaskStatus.FAILED: frozenset({TaskStatus.QUEUED, TaskStatus.WAITING}),
+    TaskStatus.CANCELED: frozenset({TaskStatus.QUEUED, TaskStatus.WAITING}),
 }
 """An ended task is queued again by a requeue; a completed one also when a frame of it can't be
 published, and when that happened as often as the job allows failures, it has failed."""

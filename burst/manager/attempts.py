@@ -95,6 +95,7 @@ def grant(
         frames=frames,
         scene=job.scene,
         settings=job.settings,
+        requirements=job.requirements,
     )
 
 

@@ -15,7 +15,7 @@ from burst.domain.frames import FrameRange, TaskPlan
 from burst.domain.jobs import RenderSettings, SceneRef
 from burst.domain.tasks import TaskBoard
 from burst.domain.transitions import JOB_ENDED, FrameStatus, JobStatus, TaskStatus
-from burst.domain.workers import BlenderFacts, Requirements
+from burst.domain.workers import Capabilities, Requirements
 from burst.errors import NotFound
 from burst.protocol.messages import OutputFile, RenderProgress, WorkerStatistics
 
@@ -70,11 +70,12 @@ class JobEntry:
     status: JobStatus
     status_reason: str
     priority: int
-    scene: SceneRef
+    scene: SceneRef | None
     plan: TaskPlan
     settings: RenderSettings
     requirements: Requirements
     retry_limit: int
+    fail_fast: bool
     fps: float
     output: str
     work_key: str
@@ -148,9 +149,8 @@ class WorkerEntry:
     pool: str
     host: str
     pid: int
-    blender: BlenderFacts
+    capabilities: Capabilities
     threads: int
-    memory_bytes: int
     registered_at: datetime
     seen: float
     """Monotonic time of its last sign of life."""

@@ -38,12 +38,13 @@ class Queue:
         """
         farm = self._farm
         _parse_frames(message.frames)
-        name = layout.manifest(message.scene.name, message.scene.version)
-        if await asyncio.to_thread(farm.storage.missing, [name]):
-            raise InvalidRequest(
-                f"scene {message.scene.name} {message.scene.version} is not in the storage",
-                hint="upload it first: burst upload",
-            )
+        if scene := message.scene:
+            name = layout.manifest(scene.name, scene.version)
+            if await asyncio.to_thread(farm.storage.missing, [name]):
+                raise InvalidRequest(
+                    f"scene {scene.name} {scene.version} is not in the storage",
+                    hint="upload it first: burst upload",
+                )
         changes = Changes()
         job, resumed = jobs.submit(farm.index, message, farm.clock.now(), changes)
         await farm.save(changes)

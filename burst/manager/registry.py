@@ -48,9 +48,8 @@ def register(
         pool=message.pool,
         host=message.host,
         pid=message.pid,
-        blender=message.blender,
+        capabilities=message.capabilities,
         threads=message.threads,
-        memory_bytes=message.memory_bytes,
         registered_at=now,
         seen=monotonic,
     )

@@ -233,7 +233,7 @@ class Scheduler:
 
 def _fits(job: JobEntry, worker: WorkerEntry) -> bool:
     try:
-        check_fit(job.requirements, worker.blender)
+        check_fit(job.requirements, worker.capabilities)
     except BurstError:
         return False
     return True

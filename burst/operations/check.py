@@ -11,7 +11,7 @@ from pathlib import Path
 from burst.config.farm import FarmSettings, default_cache_dir
 from burst.domain.frames import FrameRange
 from burst.domain.jobs import RenderSettings
-from burst.domain.workers import BlenderFacts, Requirements, check_fit
+from burst.domain.workers import BlenderFacts, Capabilities, Requirements, check_fit
 from burst.errors import SceneError, StorageError, UsageError
 from burst.manager.state_dir import check_version
 from burst.operations.request import RenderRequest, choose_engine, choose_frames, choose_settings
@@ -76,7 +76,7 @@ def check_render(request: RenderRequest, settings: FarmSettings) -> CheckedRende
     blender = probe_blender(program, cache=default_cache_dir())
     engine = choose_engine(request.engine, facts, blender.engines)
     requirements = Requirements(blender=facts.blender, engine=engine)
-    check_fit(requirements, blender)
+    check_fit(requirements, Capabilities(blenders=(blender,)))
     if request.engine is not None:
         render_settings = render_settings.model_copy(update={"engine": engine})
     check_version(settings.state_dir)

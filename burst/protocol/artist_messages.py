@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from burst.domain.commands import Codec, CommandTask
 from burst.domain.frames import FRAME_MAX, FRAME_MIN
 from burst.domain.jobs import PRIORITY_DEFAULT, RETRY_LIMIT_DEFAULT, RenderSettings, SceneRef
 from burst.domain.transitions import (
@@ -16,7 +17,7 @@ from burst.domain.transitions import (
     TaskStatus,
     WorkerStatus,
 )
-from burst.domain.workers import BlenderFacts, Requirements
+from burst.domain.workers import Capabilities, Requirements
 from burst.protocol.messages import (
     LogLine,
     Message,
@@ -53,9 +54,12 @@ class SubmitJob(Message):
     """``POST /jobs``."""
 
     name: str = Field(min_length=1, max_length=200)
-    scene: SceneRef
-    frames: str = Field(max_length=20_000)
-    """A frame range, e.g. ``1-48`` or ``1,3,7-20x2``."""
+    scene: SceneRef | None = None
+    """None in a job that only runs commands."""
+    frames: str = Field(default="", max_length=20_000)
+    """A frame range, e.g. ``1-48`` or ``1,3,7-20x2``; empty without a scene."""
+    commands: tuple[CommandTask, ...] = Field(default=(), max_length=1000)
+    """Tasks beside the frames."""
     settings: RenderSettings = RenderSettings()
     requirements: Requirements = Requirements()
     chunk: int = Field(default=1, ge=1, le=FRAME_MAX - FRAME_MIN + 1)
@@ -63,6 +67,8 @@ class SubmitJob(Message):
     priority: int = Field(default=PRIORITY_DEFAULT, ge=0, le=100)
     retry_limit: int = Field(default=RETRY_LIMIT_DEFAULT, ge=1, le=100)
     """Failed attempts after which a task is given up."""
+    fail_fast: bool = False
+    """Give up the whole job with its first task that is given up."""
     fps: float = Field(default=24, gt=0)
     output: str = ""
     """Where the artist wants the frames; part of what makes two submissions the same work."""
@@ -74,6 +80,7 @@ class TaskCounts(Message):
     """Tasks of a job by status; together they are all of them."""
 
     queued: int
+    waiting: int
     active: int
     completed: int
     failed: int
@@ -88,14 +95,16 @@ class JobView(Message):
     status: JobStatus
     status_reason: str
     priority: int
-    scene: SceneRef
+    scene: SceneRef | None
     frames: str
     frame_count: int
     frames_published: int
     chunk: int
     settings: RenderSettings
     requirements: Requirements
+    commands: tuple[CommandTask, ...]
     retry_limit: int
+    fail_fast: bool
     fps: float
     output: str
     tasks: TaskCounts
@@ -127,6 +136,35 @@ class Jobs(Message):
     jobs: tuple[JobView, ...]
 
 
+class MakeVideo(Message):
+    """``POST /jobs/{id}/video``: add a task that encodes the frames; answered by the job."""
+
+    codec: Codec = "h264"
+    fps: float | None = Field(default=None, gt=0)
+    """None is the scene's own."""
+    frames: str | None = None
+    """None is the job's whole range."""
+    name: str | None = None
+    """File name; None is made from the job's name, frames and codec."""
+    allow_gaps: bool = False
+    sound: bool = True
+
+
+class Reason(Message):
+    """Why one worker, or the job itself, does or does not go on."""
+
+    subject: str
+    """A worker's name, a pool's, or ``job``."""
+    text: str
+
+
+class Explanation(Message):
+    """``GET /jobs/{id}/explain``: why the job is where it is, most important first."""
+
+    job_id: str
+    reasons: tuple[Reason, ...]
+
+
 class Requeue(Message):
     """``POST /jobs/{id}/requeue``: render again. Without frames: what failed or was canceled."""
 
@@ -143,6 +181,9 @@ class FrameView(Message):
     """One frame that has a result."""
 
     frame: int
+    """Its number; above Blender's own numbers it is the result of a command task."""
+    task: str = ""
+    """Name of the command task whose result it is."""
     status: FrameStatus
     files: tuple[OutputFile, ...]
     attempt_id: str
@@ -177,7 +218,10 @@ class TaskView(Message):
     """One task that was attempted at least once."""
 
     index: int
+    name: str = ""
+    """Of a command task."""
     frames: str
+    """Empty for a command task."""
     status: TaskStatus
     failures: int
     attempts: tuple[AttemptView, ...]
@@ -197,9 +241,8 @@ class WorkerView(Message):
     host: str
     pid: int
     status: WorkerStatus
-    blender: BlenderFacts
+    capabilities: Capabilities
     threads: int
-    memory_bytes: int
     registered_at: datetime
     silent_seconds: float
     """Since its last sign of life."""

@@ -49,7 +49,8 @@ class RenderProgress(Message):
 
     attempt_id: str
     job_id: str
-    frame: int
+    frame: int | None = None
+    """None while a command runs."""
     sample: int = 0
     samples: int = 0
     """0 when the engine does not say."""
@@ -57,7 +58,9 @@ class RenderProgress(Message):
     memory_bytes: int = 0
     """Resident memory of Blender."""
     step: str = ""
-    """Blender's own words, e.g. ``Synchronizing object | Cube``."""
+    """Blender's own words, e.g. ``Synchronizing object | Cube``; or what a command does."""
+    percent: float | None = None
+    """How far a command is, where it says so."""
 
 
 class WorkerStatistics(Message):

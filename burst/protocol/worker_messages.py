@@ -9,8 +9,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from burst.domain.commands import TaskCommand
 from burst.domain.jobs import RenderSettings, SceneRef
-from burst.domain.workers import BlenderFacts
+from burst.domain.workers import Capabilities, Requirements
 from burst.protocol.messages import (
     BYTES_MAX,
     LogLine,
@@ -28,11 +29,9 @@ class RegisterWorker(Message):
     pool: str
     host: str
     pid: int
-    blender: BlenderFacts
+    capabilities: Capabilities
     threads: int = Field(ge=1)
     """CPU threads that it renders with."""
-    memory_bytes: int = Field(ge=0)
-    """Memory that Blender may take."""
 
 
 class Registered(Message):
@@ -49,14 +48,17 @@ class Registered(Message):
 
 
 class FrameFinished(Message):
-    """A frame is rendered, proven, and uploaded to ``attempts/<job>/<attempt>/``."""
+    """A frame is rendered, proven, and uploaded to ``attempts/<job>/<attempt>/``.
+
+    Of a command task this is its one result, which may be without files.
+    """
 
     kind: Literal["finished"] = "finished"
     job_id: str
     attempt_id: str
     token: str
     frame: int
-    files: tuple[OutputFile, ...] = Field(min_length=1)
+    files: tuple[OutputFile, ...]
     render_seconds: float
     peak_memory_bytes: int = Field(ge=0, le=BYTES_MAX)
     warnings: tuple[str, ...] = ()
@@ -82,6 +84,8 @@ class AttemptEnded(Message):
     outcome: Literal["failed", "interrupted", "out_of_memory"]
     reason: str
     """One sentence that an artist understands."""
+    gives_up: Literal["task", "job"] | None = None
+    """What no other try can save, on no other worker: this task, or every task of the job."""
     peak_memory_bytes: int = Field(default=0, ge=0, le=BYTES_MAX)
 
 
@@ -133,9 +137,16 @@ class Assignment(Message):
     job_name: str
     task_index: int
     frames: tuple[int, ...]
-    """Those of the task that nobody has finished yet."""
-    scene: SceneRef
+    """Those of the task that nobody has finished yet; the number of its result if it has
+    commands."""
+    scene: SceneRef | None
+    """None in a job that only runs commands."""
     settings: RenderSettings
+    requirements: Requirements
+    task_name: str = ""
+    """Of a command task."""
+    commands: tuple[TaskCommand, ...] = ()
+    """What to do instead of rendering the frames."""
 
 
 class BeatAnswer(Message):
@@ -163,6 +174,28 @@ class Reports(Message):
     """
 
     reports: tuple[Report, ...]
+
+
+class AskInputs(Message):
+    """``POST /worker/inputs``: the published frames of the job that an attempt belongs to."""
+
+    job_id: str
+    attempt_id: str
+    token: str
+
+
+class InputFrame(Message):
+    """A published frame, to make something of."""
+
+    frame: int
+    files: tuple[OutputFile, ...]
+    """The main image first."""
+
+
+class Inputs(Message):
+    """They, ascending."""
+
+    frames: tuple[InputFrame, ...]
 
 
 class SignOff(Message):

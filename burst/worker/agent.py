@@ -22,12 +22,13 @@ from types import FrameType
 
 from burst.config.farm import default_cache_dir
 from burst.config.machine import memory_limit_bytes
-from burst.domain.workers import BlenderFacts
+from burst.domain.workers import Capabilities
 from burst.errors import ConfigError, ManagerUnreachable, StateError
 from burst.protocol.client import ManagerClient
 from burst.protocol.worker_messages import AttemptEnded, Registered, RegisterWorker
 from burst.storage.storage import Storage, open_storage
 from burst.worker.blender import Blender
+from burst.worker.blenders import Blenders, Installed
 from burst.worker.courier import Courier
 from burst.worker.discovery import find_blender, probe_blender
 from burst.worker.finisher import Finisher
@@ -59,13 +60,13 @@ def run_worker(settings: WorkerSettings) -> int:
         ManagerUnreachable: the manager was away for too long.
     """
     program = find_blender(settings.blender)
-    facts = probe_blender(program, cache=default_cache_dir())
+    installed = (Installed(program, probe_blender(program, cache=default_cache_dir())),)
     if settings.storage_url is None:
         raise ConfigError("a worker needs BURST_STORAGE_URL: where scenes and frames live")
     storage = open_storage(settings.storage_url)
     token = settings.worker_token.get_secret_value() if settings.worker_token else None
     with _held_home(settings.home), ManagerClient(settings.manager_url, token) as client:
-        return _Agent(settings, storage, client, program, facts).run()
+        return _Agent(settings, storage, client, installed).run()
 
 
 class _Agent:
@@ -76,12 +77,13 @@ class _Agent:
         settings: WorkerSettings,
         storage: Storage,
         client: ManagerClient,
-        program: Path,
-        facts: BlenderFacts,
+        installed: tuple[Installed, ...],
     ) -> None:
         self._settings = settings
-        self._facts = facts
         self._memory_bytes = settings.memory_limit_bytes or memory_limit_bytes()
+        self._capabilities = Capabilities(
+            blenders=tuple(one.facts for one in installed), memory_bytes=self._memory_bytes
+        )
         self._held = HeldAttempts()
         scratch = settings.home / "scratch"
         self._finisher = Finisher(storage, self._held, settings.verify, scratch)
@@ -94,21 +96,25 @@ class _Agent:
             self._finisher.on_verdict,
             self._on_cancel,
         )
-        blender = Blender(
-            program,
-            facts,
-            scratch=scratch / "blender",
+        blenders = Blenders(installed, self._capabilities, self._blender)
+        self._session = Session(blenders, storage, self._courier, self._finisher, settings.home)
+        self._preempted = False
+        self._taken_away: queue.SimpleQueue[int] = queue.SimpleQueue()
+        """Signals that tell the worker to leave."""
+        self._evacuated = threading.Event()
+
+    def _blender(self, installed: Installed) -> Blender:
+        settings = self._settings
+        return Blender(
+            installed.program,
+            installed.facts,
+            scratch=settings.home / "scratch" / "blender",
             threads=settings.threads,
             memory_limit_bytes=self._memory_bytes,
             first_progress_seconds=settings.first_progress_seconds,
             progress_seconds=settings.progress_seconds,
             on_line=lambda text: self._session.hear(text),
         )
-        self._session = Session(blender, storage, self._courier, self._finisher, settings.home)
-        self._preempted = False
-        self._taken_away: queue.SimpleQueue[int] = queue.SimpleQueue()
-        """Signals that tell the worker to leave."""
-        self._evacuated = threading.Event()
 
     def run(self) -> int:
         """Work until it is time to leave."""
@@ -243,9 +249,8 @@ class _Agent:
             pool=self._settings.worker_pool,
             host=socket.gethostname(),
             pid=os.getpid(),
-            blender=self._facts,
+            capabilities=self._capabilities,
             threads=self._settings.threads,
-            memory_bytes=self._memory_bytes,
         )
 
 

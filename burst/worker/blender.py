@@ -121,7 +121,9 @@ class Blender:
         dialogue = self._dialogue
         return dialogue.pid if dialogue else None
 
-    def load(self, blend: Path, settings: RenderSettings, remap: Mapping[str, Path]) -> LoadedScene:
+    def load(
+        self, blend: Path, settings: RenderSettings, remap: Mapping[str, Path], device: str = "cpu"
+    ) -> LoadedScene:
         """Have this very scene loaded with these settings; returns at once if it is already.
 
         Starts the process if need be, and anew if another scene is in it. The calling
@@ -131,11 +133,12 @@ class Blender:
             blend: the .blend, an absolute path.
             settings: what the job changes in it.
             remap: absolute path as the .blend names it → where that file is here.
+            device: ``cpu`` or a `GpuKind`, for Cycles.
 
         Raises:
             BlenderFailed: it can't be loaded; the process is gone.
         """
-        key = (_content(blend), settings, dict(remap))
+        key = (_content(blend), settings, dict(remap), device)
         if self._loaded and self._loaded[0] == key and self.pid is not None:
             return self._loaded[1]
         self.close()
@@ -153,6 +156,7 @@ class Blender:
             "settings": settings.model_dump(mode="json"),
             "remap": {name: str(path) for name, path in remap.items()},
             "threads": self._threads,
+            "device": device,
         }
         body = dialogue.ask(replace(work, doing=f"loading {blend.name}", answer="loaded"), request)
         loaded = LoadedScene(

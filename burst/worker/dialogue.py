@@ -29,6 +29,7 @@ _LEAVE_SECONDS = 2.0
 """How long a Blender that was told to leave may take before it is killed."""
 
 Outcome = Literal["failed", "out_of_memory", "interrupted"]
+GivesUp = Literal["task", "job"]
 
 
 class BlenderFailed(Exception):
@@ -40,13 +41,18 @@ class BlenderFailed(Exception):
         log_tail: tuple[str, ...] = (),
         outcome: Outcome = "failed",
         peak_memory_bytes: int = 0,
+        gives_up: GivesUp | None = None,
     ) -> None:
-        """Keep a sentence for the artist, Blender's last lines, and what kind of end it is."""
+        """Keep a sentence for the artist, Blender's last lines, and what kind of end it is.
+
+        ``gives_up`` says what no other try can save.
+        """
         super().__init__(reason)
         self.reason = reason
         self.log_tail = log_tail
         self.outcome = outcome
         self.peak_memory_bytes = peak_memory_bytes
+        self.gives_up = gives_up
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +126,13 @@ class Dialogue:
                 return item.body
             self._note(item, work, usage.memory_bytes)
 
-    def failure(self, work: Work, reason: str, outcome: Outcome = "failed") -> BlenderFailed:
+    def failure(
+        self,
+        work: Work,
+        reason: str,
+        outcome: Outcome = "failed",
+        gives_up: GivesUp | None = None,
+    ) -> BlenderFailed:
         """End the process and make the failure, with the deepest cause that is known."""
         self._child.kill()
         deadline = time.monotonic() + _DEATH_SECONDS
@@ -131,12 +143,13 @@ class Dialogue:
         self._child.close(0)
         if self._killed:
             reason, outcome = f"Blender was stopped while {work.doing}", "interrupted"
+            gives_up = None
         elif Ailment.OUT_OF_MEMORY in self._ailments and outcome != "out_of_memory":
             reason, outcome = f"Blender ran out of memory while {work.doing}", "out_of_memory"
         elif Ailment.DISK_FULL in self._ailments:
             reason = disk_full(work.folder)
         tail = (*self._tail, self._last_progress) if self._last_progress else tuple(self._tail)
-        return BlenderFailed(reason, tail, outcome, self.peak_memory_bytes)
+        return BlenderFailed(reason, tail, outcome, self.peak_memory_bytes, gives_up)
 
     def _usage(self) -> Usage:
         usage = self._child.usage()
@@ -164,7 +177,8 @@ class Dialogue:
             self._last_progress = item.body["text"]
             work.on_progress(item.body["text"], memory_bytes)
         elif item.body["event"] == "failed":
-            raise self.failure(work, f"Blender failed while {work.doing}: {item.body['reason']}")
+            reason = f"Blender failed while {work.doing}: {item.body['reason']}"
+            raise self.failure(work, reason, gives_up=item.body.get("gives_up"))
 
     def _hear(self, text: str) -> None:
         if is_progress(text):

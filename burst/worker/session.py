@@ -16,7 +16,8 @@ from burst.protocol.messages import LogLine, RenderProgress
 from burst.protocol.worker_messages import AttemptEnded
 from burst.scene.checkout import CheckedOut, checkout, remove_checkout
 from burst.storage.storage import Storage
-from burst.worker.blender import Blender, BlenderFailed, LoadedScene, Progress
+from burst.worker.blender import BlenderFailed, LoadedScene, Progress
+from burst.worker.blenders import Blenders
 from burst.worker.courier import Courier
 from burst.worker.finisher import Finisher, Rendered
 from burst.worker.held import Held
@@ -32,7 +33,7 @@ class Session:
     """One Blender, and the scene that it has open."""
 
     def __init__(
-        self, blender: Blender, storage: Storage, courier: Courier, finisher: Finisher, home: Path
+        self, blender: Blenders, storage: Storage, courier: Courier, finisher: Finisher, home: Path
     ) -> None:
         """Check scenes out and render below ``home``."""
         self._blender = blender
@@ -52,6 +53,7 @@ class Session:
         with self._lock:
             self._current = held
         try:
+            assert held.assignment.scene is not None  # noqa: S101 - frames are of a scene
             scene = self._check_out(held.assignment.scene)
             if held.over.is_set():
                 # There was no Blender to kill yet, and to load a scene may take long.
@@ -91,7 +93,10 @@ class Session:
         self._log("info", text, current)
 
     def _load(self, held: Held, scene: CheckedOut) -> LoadedScene:
-        loaded = self._blender.load(scene.blend, held.assignment.settings, scene.remap)
+        assignment = held.assignment
+        loaded = self._blender.load(
+            scene.blend, assignment.settings, scene.remap, assignment.requirements
+        )
         if loaded is not self._told:
             self._told = loaded
             self._log("info", f"scene loaded in {loaded.load_seconds:.1f} s", held)
@@ -138,12 +143,13 @@ class Session:
             # The manager, or the finisher, has ended it already.
             return
         held.over.set()
-        reason, outcome, peak_memory_bytes = str(error), "failed", 0
+        reason, outcome, peak_memory_bytes, gives_up = str(error), "failed", 0, None
         if is_disk_full(error):
             self._courier.rest.begin()
             outcome = "interrupted"
         elif isinstance(error, BlenderFailed):
             outcome, peak_memory_bytes = error.outcome, error.peak_memory_bytes
+            gives_up = error.gives_up
             self._log_last_lines(held, error)
         log.warning("attempt %s %s: %s", held.assignment.attempt_id, outcome, reason)
         self._finisher.end(
@@ -154,6 +160,7 @@ class Session:
                     "token": held.assignment.token,
                     "outcome": outcome,
                     "reason": reason,
+                    "gives_up": gives_up,
                     "peak_memory_bytes": peak_memory_bytes,
                 }
             )
