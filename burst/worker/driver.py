@@ -25,7 +25,7 @@ from typing import Any
 sys.path.append(str(Path(__file__).parents[2]))
 # Last in the path and only for this import: what else is installed beside burst belongs to
 # another Python.
-from burst.worker.inside import files, scene
+from burst.worker.inside import files, outputs, scene
 from burst.worker.inside.channel import Channel
 
 sys.path.pop()
@@ -65,7 +65,7 @@ class Driver:
         self._scene = scene.choose_scene(bpy, request["settings"].get("blender_scene"))
         files.remap_paths(bpy, request["remap"])
         scene.apply_settings(bpy, self._scene, request["settings"], request["threads"])
-        self._output = files.Output(bpy, self._scene)
+        self._output = outputs.Output(bpy, self._scene)
         width, height = scene.final_size(self._scene.render)
         self.answer(
             "loaded",
