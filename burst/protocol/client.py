@@ -76,6 +76,10 @@ class ManagerClient:
         """Deliver what an earlier life of a worker could not."""
         return self._post("/worker/reports", message, worker_messages.BeatAnswer)
 
+    def inputs(self, message: worker_messages.AskInputs) -> worker_messages.Inputs:
+        """Return the published frames of the job that an attempt belongs to."""
+        return self._post("/worker/inputs", message, worker_messages.Inputs)
+
     def sign_off(self, worker: str, message: worker_messages.SignOff) -> worker_messages.BeatAnswer:
         """Leave the farm."""
         return self._post(f"/worker/{worker}/sign-off", message, worker_messages.BeatAnswer)
@@ -107,6 +111,16 @@ class ManagerClient:
     def requeue(self, job_id: str, message: artist_messages.Requeue) -> artist_messages.JobView:
         """Render frames of a job again."""
         return self._post(f"/jobs/{job_id}/requeue", message, artist_messages.JobView)
+
+    def make_video(
+        self, job_id: str, message: artist_messages.MakeVideo
+    ) -> artist_messages.JobView:
+        """Add a task to a job that makes a video of its frames."""
+        return self._post(f"/jobs/{job_id}/video", message, artist_messages.JobView)
+
+    def explain(self, job_id: str) -> artist_messages.Explanation:
+        """Return why a job is where it is."""
+        return self._get(f"/jobs/{job_id}/explain", artist_messages.Explanation)
 
     def set_priority(self, job_id: str, priority: int) -> artist_messages.JobView:
         """Change the priority of a job."""

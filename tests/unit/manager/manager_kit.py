@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from burst.domain.jobs import SceneRef
-from burst.domain.workers import BlenderFacts
+from burst.domain.workers import BlenderFacts, Capabilities
 from burst.manager.database.database import Database
 from burst.manager.farm import Farm
 from burst.manager.publishing import Publishing
@@ -186,6 +186,12 @@ class Worker:
             )
 
 
+def capabilities(**values: Any) -> Capabilities:
+    """Return what a worker with one Blender and ffmpeg can do."""
+    facts: dict[str, Any] = {"blenders": (BLENDER,), "memory_bytes": 1 << 30, "ffmpeg": "5.1.6"}
+    return Capabilities(**{**facts, **values})
+
+
 async def stays() -> bool:
     """Say that the caller has not hung up."""
     return False
@@ -197,9 +203,8 @@ def introduction(name: str = "one", **values: Any) -> RegisterWorker:
         "pool": "local",
         "host": "here",
         "pid": 7,
-        "blender": BLENDER,
+        "capabilities": capabilities(),
         "threads": 2,
-        "memory_bytes": 1 << 30,
     }
     return RegisterWorker(**{**facts, **values})
 
