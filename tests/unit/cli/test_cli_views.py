@@ -14,7 +14,7 @@ from rich.console import Console
 from burst.cli import live, words
 from burst.cli.waiting import summary_lines
 from burst.domain.transitions import JobStatus, WorkerStatus
-from burst.domain.workers import BlenderFacts
+from burst.domain.workers import BlenderFacts, Capabilities
 from burst.operations.progress import Note, WatchState
 from burst.operations.summary import summarize
 from burst.protocol.artist_messages import JobView, WorkerView
@@ -44,9 +44,8 @@ def worker(name: str, **progress: Any) -> WorkerView:
         host="here",
         pid=1,
         status=WorkerStatus.BUSY,
-        blender=BlenderFacts(version=(3, 4, 1), kind="binary"),
+        capabilities=Capabilities(blenders=(BlenderFacts(version=(3, 4, 1), kind="binary"),)),
         threads=1,
-        memory_bytes=0,
         registered_at=NOW,
         silent_seconds=0,
         frames_finished=0,

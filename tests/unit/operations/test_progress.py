@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from burst.domain.transitions import AttemptStatus, JobStatus, WorkerStatus
-from burst.domain.workers import BlenderFacts
+from burst.domain.workers import BlenderFacts, Capabilities
 from burst.operations.progress import (
     WatchState,
     after_asking,
@@ -35,9 +35,8 @@ def worker(name: str, job_id: str | None) -> WorkerView:
         host="here",
         pid=1,
         status=WorkerStatus.BUSY,
-        blender=BlenderFacts(version=(3, 4, 1), kind="binary"),
+        capabilities=Capabilities(blenders=(BlenderFacts(version=(3, 4, 1), kind="binary"),)),
         threads=1,
-        memory_bytes=0,
         registered_at=NOW,
         silent_seconds=0,
         frames_finished=0,
