@@ -99,4 +99,5 @@ def assignment(attempt_id: str = "a1", frames: tuple[int, ...] = (1,)) -> dict[s
         "frames": list(frames),
         "scene": {"name": "shot", "version": "v1"},
         "settings": {},
+        "requirements": {},
     }

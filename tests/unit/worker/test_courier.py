@@ -33,9 +33,8 @@ INTRODUCTION = RegisterWorker.model_validate(
         "pool": "p",
         "host": "h",
         "pid": 1,
-        "blender": {"version": [5, 0, 1], "kind": "binary"},
+        "capabilities": {"blenders": [{"version": [5, 0, 1], "kind": "binary"}]},
         "threads": 1,
-        "memory_bytes": 1,
     }
 )
 
