@@ -26,6 +26,7 @@ from benchmarks.render.arithmetic import (  # noqa: E402
     the_renderer,
 )
 from benchmarks.render.sides import clean_environment, wrapper  # noqa: E402
+from benchmarks.soak.figures import Sample, growth, switches  # noqa: E402
 
 THREE_FRAMES = Stamps(started=9.0, pre=(10.0, 13.5, 16.25), written=(13.0, 16.0, 19.0))
 
@@ -124,6 +125,26 @@ def test_settings_of_burst_do_not_reach_what_is_measured(tmp_path, monkeypatch):
     environment = clean_environment(tmp_path)
     assert "BURST_WORKERS" not in environment
     assert environment["XDG_CACHE_HOME"] == str(tmp_path / "cache")
+
+
+def sample(frames: int, agent_bytes: int) -> Sample:
+    return Sample(frames, agent_bytes, 9, 7, 100, 0, 0, 1, 0, 0)
+
+
+def test_growth_leaves_the_warming_up_out_and_is_of_medians():
+    held = [9000, 9000, 100, 100, 5000, 100, 100, 100, 160, 150]
+    grown = growth([sample(n, b) for n, b in enumerate(held)], lambda s: s.agent_bytes)
+    assert (grown.early, grown.late, grown.difference) == (100, 155, 55)
+
+
+def test_a_few_samples_say_nothing_about_growth():
+    with pytest.raises(ValueError, match="9 samples"):
+        growth([sample(n, 1) for n in range(9)], lambda s: s.agent_bytes)
+
+
+def test_a_scene_that_comes_twice_in_a_row_is_no_change():
+    assert switches(["a", "b", "b", "a"]) == 2
+    assert switches([]) == 0
 
 
 def test_without_a_name_every_benchmark_is_listed_with_its_first_line():

@@ -38,6 +38,7 @@ class Bench:
     def __init__(self, folder: Path, blender: Path, kind: str, threads: int) -> None:
         """Write the script that wraps ``blender``, which is a ``binary`` or a ``bpy``."""
         self.folder = folder
+        self.state = folder / "state"
         self.kind = kind
         self.threads = threads
         self._blender = blender
@@ -63,16 +64,14 @@ class Bench:
     def farm(self, scene: Path, frames: int) -> Run:
         """Render with `burst render --local` on a new farm with one worker."""
         self._clear()
-        state = self.folder / "state"
-        place = ["--state-dir", str(state)]
         options = ["--local", "--workers", "1", "--frames", f"1-{frames}", "--json"]
         options += ["--blender", str(self.program), "--output", str(self.folder / "frames")]
         begun = time.time()
         try:
-            summary = self._burst(["render", str(scene), *options, *place])
-            job = self._burst(["jobs", "show", summary["job"], "--json", *place])
+            summary = self.burst(["render", str(scene), *options])
+            job = self.burst(["jobs", "show", summary["job"], "--json"])
         finally:
-            self._burst(["down", "--local", *place])
+            self.burst(["down", "--local"])
         if job["frames_published"] != frames or job["retries"] or job["interruptions"]:
             raise NotMeasured(f"the farm did not render {frames} frames at the first try")
         stamps = the_renderer(self._read_stamps(), frames)
@@ -110,8 +109,10 @@ class Bench:
             *("-t", str(self.threads), "-o", output, "-s", first, "-e", last, "-a"),
         ]
 
-    def _burst(self, arguments: list[str]) -> Any:
-        printed = self._run([sys.executable, "-P", "-m", "burst", *arguments])
+    def burst(self, arguments: list[str]) -> Any:
+        """Run a command of burst's on the farm in `state`; return what it says with ``--json``."""
+        place = ["--state-dir", str(self.state)]
+        printed = self._run([sys.executable, "-P", "-m", "burst", *arguments, *place])
         return json.loads(printed) if "--json" in arguments else None
 
     def _run(self, command: list[str]) -> str:
