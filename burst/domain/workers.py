@@ -40,6 +40,8 @@ class BlenderFacts(BaseModel):
     """`Feature` → empty if it works here, else why not, in a sentence."""
     devices: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     """`GpuKind` → names of the devices that Cycles can compute on."""
+    device_troubles: dict[str, str] = Field(default_factory=dict)
+    """`GpuKind` → why it could not even be looked for, in a sentence; mostly a driver's crash."""
 
     @property
     def label(self) -> str:

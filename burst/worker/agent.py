@@ -28,9 +28,9 @@ from burst.protocol.client import ManagerClient
 from burst.protocol.worker_messages import AttemptEnded, Registered, RegisterWorker
 from burst.storage.storage import Storage, open_storage
 from burst.worker.blender import Blender
-from burst.worker.blenders import Blenders, Installed
+from burst.worker.blenders import Blenders
 from burst.worker.courier import Courier
-from burst.worker.discovery import find_blender, probe_blender
+from burst.worker.discovery import Installed, find_blenders, probe_blenders
 from burst.worker.finisher import Finisher
 from burst.worker.held import HeldAttempts
 from burst.worker.outbox import Outbox
@@ -59,8 +59,7 @@ def run_worker(settings: WorkerSettings) -> int:
         BurstError: there is no usable Blender, storage or work folder.
         ManagerUnreachable: the manager was away for too long.
     """
-    program = find_blender(settings.blender)
-    installed = (Installed(program, probe_blender(program, cache=default_cache_dir())),)
+    installed = probe_blenders(find_blenders(settings.blender), cache=default_cache_dir())
     if settings.storage_url is None:
         raise ConfigError("a worker needs BURST_STORAGE_URL: where scenes and frames live")
     storage = open_storage(settings.storage_url)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from burst.domain.jobs import RenderSettings
@@ -20,14 +19,7 @@ from burst.domain.workers import (
     choose_device,
 )
 from burst.worker.blender import Blender, BlenderFailed, LoadedScene, Progress, RenderedFrame
-
-
-@dataclass(frozen=True, slots=True)
-class Installed:
-    """A Blender on this machine."""
-
-    program: Path
-    facts: BlenderFacts
+from burst.worker.discovery import Installed
 
 
 class Blenders:

@@ -1,8 +1,7 @@
-"""Find a Blender on this machine, and find out by experiment what it can render here.
+"""Find the Blenders of this machine, and what each of them can do here.
 
-A probe runs in a process that is thrown away: a Blender that crashes, aborts or hangs
-while it tries an engine is an answer. Called by the worker at its start, by ``burst render``
-and by ``burst doctor``.
+What they can do is found out by experiment (`burst.worker.probing`) and remembered in
+burst's cache. Called by the worker at its start, by ``burst render`` and ``burst doctor``.
 """
 
 from __future__ import annotations
@@ -10,91 +9,131 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import logging
 import os
 import re
 import shutil
-import signal
 import tempfile
-import time
-from collections import deque
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from pydantic import ValidationError
 
-from burst.domain.workers import BLENDER_OLDEST, BlenderFacts
+from burst.domain.workers import BlenderFacts
 from burst.errors import BlenderNotFound
-from burst.worker.process import Child, Exited, Line, ask
-from burst.worker.surroundings import command_line, prepare
+from burst.worker.probing import HINT, examine
 
-PROBE = Path(__file__).with_name("inside") / "probe.py"
-PROBE_VERSION = 1
+log = logging.getLogger(__name__)
+
+PROBE_VERSION = 2
 """Raised when the probe changes, so that remembered answers are asked for again."""
 
-_NEWEST_BPY = "5.0.1"
-_OLDEST = ".".join(map(str, BLENDER_OLDEST))
-_HINT = (
-    "apt-get install blender, or make an environment for the bpy wheel: "
-    f"python3.11 -m venv ~/.cache/burst/bpy-{_NEWEST_BPY} && "
-    f"~/.cache/burst/bpy-{_NEWEST_BPY}/bin/pip install bpy=={_NEWEST_BPY}"
-)
-_VERSION_SECONDS = 30.0
-_START_SECONDS = 120.0
-"""A wheel of 800 MB on a cold disk takes its time."""
-_ENGINE_SECONDS = 60.0
-"""For one engine's first tiny image; a GPU compiles its kernels then."""
+NO_BLENDER = "none"
+"""Named in ``BURST_BLENDER``, it makes a worker that only runs commands."""
 
 
-def find_blender(wanted: str | None) -> Path:
-    """Return the Blender to use.
+@dataclass(frozen=True, slots=True)
+class Installed:
+    """A Blender on this machine."""
+
+    program: Path
+    facts: BlenderFacts
+
+
+def find_blenders(wanted: str | None) -> tuple[Path, ...]:
+    """Return the Blenders to use, without starting any.
 
     Args:
-        wanted: a ``blender``, or the ``python`` of an environment with bpy; None looks for
-            a ``blender`` in PATH and then for the newest environment in burst's cache.
+        wanted: programs separated as in PATH, each a ``blender`` or the ``python`` of an
+            environment with bpy; ``none`` is no Blender at all. None looks for a
+            ``blender`` in PATH and for every environment in burst's cache.
 
     Raises:
         BlenderNotFound: there is none.
     """
+    if wanted == NO_BLENDER:
+        return ()
     if wanted:
-        found = shutil.which(os.path.expanduser(wanted))  # noqa: PTH111 - a Path would lose ./
-        if found is None:
-            raise BlenderNotFound(
-                f"{wanted} is not a program",
+        return _named([name for name in wanted.split(os.pathsep) if name])
+    program = shutil.which("blender")
+    found = [Path(program).absolute()] if program else []
+    found += _bpy_environments()
+    if not found:
+        raise BlenderNotFound("no usable Blender on this machine", hint=HINT)
+    return tuple(found)
+
+
+def _named(names: Sequence[str]) -> tuple[Path, ...]:
+    found: dict[Path, None] = {}
+    errors = []
+    for name in names:
+        program = shutil.which(os.path.expanduser(name))  # noqa: PTH111 - a Path would lose ./
+        if program:
+            found[Path(program).absolute()] = None
+            continue
+        errors.append(
+            BlenderNotFound(
+                f"{name} is not a program",
                 hint="set BURST_BLENDER to a blender program or to the python that has bpy",
             )
-        return Path(found).absolute()
-    program = shutil.which("blender")
-    too_old = ""
-    if program:
-        version = _program_version(Path(program))
-        if version[:2] >= BLENDER_OLDEST:
-            return Path(program).absolute()
-        named = ".".join(map(str, version)) or "unknown"
-        too_old = f": {program} is of version {named}, burst needs {_OLDEST}"
-    environments = _bpy_environments()
-    if environments:
-        return environments[-1]
-    raise BlenderNotFound(f"no usable Blender on this machine{too_old}", hint=_HINT)
+        )
+    _leave_out(errors, bool(found))
+    return tuple(found)
+
+
+def probe_blenders(programs: Sequence[Path], cache: Path | None = None) -> tuple[Installed, ...]:
+    """Find out what each of several Blenders can do, all at once; see `probe_blender`.
+
+    One that is not usable is left out, as long as another is.
+
+    Raises:
+        BlenderNotFound: none of them is.
+    """
+    found: list[Installed] = []
+    errors: list[BlenderNotFound] = []
+    with ThreadPoolExecutor(max(1, len(programs)), thread_name_prefix="probe") as threads:
+        probes = [threads.submit(probe_blender, program, cache) for program in programs]
+        for program, probe in zip(programs, probes, strict=True):
+            try:
+                found.append(Installed(program, probe.result()))
+            except BlenderNotFound as error:
+                errors.append(error)
+    _leave_out(errors, bool(found))
+    return tuple(found)
+
+
+def _leave_out(errors: Sequence[BlenderNotFound], others: bool) -> None:
+    if errors and not others:
+        raise errors[0]
+    for error in errors:
+        log.warning("a Blender is left out: %s", error)
+
+
+def find_blender(wanted: str | None) -> Path:
+    """Return the first of `find_blenders`."""
+    return find_blenders(wanted)[0]
 
 
 def probe_blender(program: Path, cache: Path | None = None) -> BlenderFacts:
-    """Find out what a Blender is and which engines render here. Blocks for some seconds.
+    """Find out what a Blender is and what it can do here. Blocks for some seconds.
 
     Args:
-        program: as `find_blender` returns it.
+        program: as `find_blenders` returns it.
         cache: folder to remember the answer in, for this very program.
 
     Raises:
         BlenderNotFound: it is no Blender, too old, or does not start.
     """
-    remembered = cache / f"blender-{_fingerprint(program)}.json" if cache else None
+    remembered = _memory(program, cache) if cache else None
     if remembered:
         with contextlib.suppress(OSError, ValidationError):
             return BlenderFacts.model_validate_json(remembered.read_bytes())
     with tempfile.TemporaryDirectory(prefix="burst-probe-") as scratch:
-        facts = _probe(program, Path(scratch))
+        facts = examine(program, Path(scratch))
+    for kind, trouble in facts.device_troubles.items():
+        log.warning("Blender %s can't look for %s devices: %s", facts.label, kind, trouble)
     if remembered:
         # Only a saving: a cache that can't be written costs the next start a probe.
         with contextlib.suppress(OSError):
@@ -105,128 +144,10 @@ def probe_blender(program: Path, cache: Path | None = None) -> BlenderFacts:
     return facts
 
 
-def _probe(program: Path, scratch: Path) -> BlenderFacts:
-    env = prepare(scratch)
-    kind = _kind(program, env)
-    try:
-        child = Child(
-            lambda reads, writes: command_line(program, kind, PROBE, (reads, writes)),
-            env=env,
-            folder=scratch,
-        )
-    except OSError as error:
-        raise BlenderNotFound(f"{program} can't be started: {error.strerror}") from error
-    try:
-        return _listen(child, program, kind)
-    finally:
-        child.kill()
-        child.close(0)
-
-
-def _kind(program: Path, env: Mapping[str, str]) -> str:
-    """Return ``binary`` or ``bpy``.
-
-    Raises:
-        BlenderNotFound: it is neither, or a Blender that is too old.
-    """
-    said = _version_text(program, env)
-    if re.search(r"(?m)^Python 3", said):
-        return "bpy"
-    version = parse_version(said)
-    if not version:
-        raise BlenderNotFound(f"{program} is not a Blender", hint=_HINT)
-    _check_age(program, version)
-    return "binary"
-
-
-def _check_age(program: Path, version: tuple[int, ...]) -> None:
-    if version[:2] < BLENDER_OLDEST:
-        named = ".".join(map(str, version))
-        raise BlenderNotFound(
-            f"{program} is Blender {named}, burst needs {_OLDEST} or newer", hint=_HINT
-        )
-
-
-@dataclass(slots=True)
-class _Findings:
-    """What a probe has said so far."""
-
-    version: tuple[int, int, int] | None = None
-    untried: list[str] = field(default_factory=list)
-    engines: dict[str, str] = field(default_factory=dict)
-    printed: deque[str] = field(default_factory=lambda: deque(maxlen=10))
-
-    def note(self, body: Mapping[str, Any]) -> None:
-        """Take in one message."""
-        if body["event"] == "version":
-            major, minor, patch = body["version"]
-            self.version = (major, minor, patch)
-            self.untried = list(body["engines"])
-        elif body["event"] == "engine":
-            self.engines[body["engine"]] = body["reason"]
-            self.untried.remove(body["engine"])
-
-
-def _listen(child: Child, program: Path, kind: str) -> BlenderFacts:
-    """Collect what the probe says until it is done, dead, or silent for too long."""
-    findings = _Findings()
-    seconds = _START_SECONDS
-    deadline = time.monotonic() + seconds
-    while True:
-        item = child.next_item(max(0.0, deadline - time.monotonic()))
-        if item is None:
-            why = f"Blender gave no answer within {seconds:.0f} seconds"
-            break
-        if isinstance(item, Exited):
-            why = _why_gone(item.code)
-            break
-        if isinstance(item, Line):
-            findings.printed.append(item.text)
-            continue
-        findings.note(item.body)
-        seconds = _ENGINE_SECONDS
-        deadline = time.monotonic() + seconds
-    if findings.version is None:
-        raise _no_blender(program, kind, why, findings.printed)
-    _check_age(program, findings.version)
-    # What killed the probe while it tried one engine holds for those behind it: they
-    # need the same graphics.
-    untried = dict.fromkeys(findings.untried, why)
-    return BlenderFacts(
-        version=findings.version, kind=kind, engines={**findings.engines, **untried}
-    )
-
-
-def _no_blender(program: Path, kind: str, why: str, printed: Iterable[str]) -> BlenderNotFound:
-    text = "\n".join(printed)
-    if kind == "bpy" and "No module named 'bpy'" in text:
-        return BlenderNotFound(f"{program} is a Python without bpy", hint=_HINT)
-    lines = text.splitlines()
-    last = f" ({lines[-1].strip()})" if lines else ""
-    return BlenderNotFound(f"{program} does not start: {why}{last}", hint=_HINT)
-
-
-def _why_gone(code: int) -> str:
-    if code == -signal.SIGABRT:
-        return "Blender aborted: no GPU, or its driver or libEGL is missing"
-    if code < 0:
-        return f"Blender crashed ({signal.Signals(-code).name})"
-    return f"Blender left with exit status {code}"
-
-
-def _program_version(program: Path) -> tuple[int, ...]:
-    with tempfile.TemporaryDirectory(prefix="burst-probe-") as scratch:
-        return parse_version(_version_text(program, prepare(Path(scratch))))
-
-
-def _version_text(program: Path, env: Mapping[str, str]) -> str:
-    return ask([str(program), "--version"], env=env, timeout_seconds=_VERSION_SECONDS)
-
-
-def parse_version(text: str) -> tuple[int, ...]:
-    """Return the version that ``blender --version`` printed, or nothing."""
-    match = re.search(r"(?m)^Blender (\d+)\.(\d+)(?:\.(\d+))?", text)
-    return tuple(int(part or 0) for part in match.groups()) if match else ()
+def forget_blender(program: Path, cache: Path) -> None:
+    """Forget what is remembered of a Blender: it has turned out not to be true."""
+    with contextlib.suppress(OSError, BlenderNotFound):
+        _memory(program, cache).unlink()
 
 
 def _bpy_environments() -> list[Path]:
@@ -240,8 +161,8 @@ def _bpy_environments() -> list[Path]:
     return [path for _, path in sorted(found)]
 
 
-def _fingerprint(program: Path) -> str:
-    """Return a key that changes when the program, its bpy or the probe does."""
+def _memory(program: Path, cache: Path) -> Path:
+    """Return the file for a program: another one if it, its bpy, the probe or a GPU changes."""
     try:
         status = program.stat()
     except OSError as error:
@@ -253,5 +174,17 @@ def _fingerprint(program: Path) -> str:
         status.st_size,
         sorted(wheel.name for wheel in wheels),
         PROBE_VERSION,
+        _graphics(),
     ]
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
+    fingerprint = hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
+    return cache / f"blender-{fingerprint}.json"
+
+
+def _graphics() -> list[str]:
+    """Return what the kernel offers to compute on; drivers come and go with a machine's image."""
+    dev = Path("/dev")
+    nodes = [*dev.glob("nvidia[0-9]*"), *dev.glob("kfd"), *dev.glob("dri/renderD*")]
+    versions = []
+    with contextlib.suppress(OSError):
+        versions.append(Path("/proc/driver/nvidia/version").read_text("utf-8"))
+    return [*sorted(map(str, nodes)), *versions]

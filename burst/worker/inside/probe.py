@@ -1,9 +1,14 @@
-"""Runs inside Blender, once, in a process of its own: finds out what can render here.
+"""Runs inside Blender, in a process that is thrown away: finds out what works here.
 
-Started like the driver. It says ``version`` with the engines that there are, then for each
-of them ``engine`` with an empty reason or why not, and in the end ``done``. So burst knows
-what was being tried when the process aborts, which is what Blender does where there are no
-graphics at all.
+Started like the driver. It says ``version`` with what this build was made with, then
+answers one question after the other with ``tried``:
+
+- ``{"try": "render", "engine": …, "device": …, "denoise": …}``: an empty reason if a tiny
+  image came out, else why not;
+- ``{"try": "devices", "kind": …}``: the names of the GPUs that Cycles can compute on.
+
+A question may take the process down: Blender aborts where there are no graphics at all,
+and GPU drivers crash. Who asks knows what was being tried.
 """
 
 from __future__ import annotations
@@ -15,27 +20,43 @@ from pathlib import Path
 from typing import Any
 
 sys.path.append(str(Path(__file__).parents[3]))
+from burst.worker.inside import devices
 from burst.worker.inside.channel import Channel
 
 sys.path.pop()
 
 _PIXELS = 4
 _SOFTWARE = "needs a GPU, this machine has only software rendering"
+_NOT_BUILT = "this Blender was built without it"
 _EEVEE = ("BLENDER_EEVEE_NEXT", "BLENDER_EEVEE")
+_BUILD_OPTIONS = {"alembic": "alembic", "usd": "usd", "openvdb": "openvdb", "osl": "cycles_osl"}
+"""Feature → its name in ``bpy.app.build_options``."""
 
 
-def probe(bpy: Any, channel: Channel) -> None:
-    """Try every engine that Blender itself has, the harmless one first."""
+def answer_questions(bpy: Any, channel: Channel) -> None:
+    """Say what this Blender is, then try what is asked for until burst hangs up."""
     scene = _tiny_scene(bpy)
-    names = [name for name in ("CYCLES", "BLENDER_WORKBENCH", *_EEVEE) if _has(scene, name)]
-    channel.send("version", version=list(bpy.app.version), engines=names)
-    for name in names:
+    options = bpy.app.build_options
+    channel.send(
+        "version",
+        version=list(bpy.app.version),
+        # The harmless one first; EEVEE after Workbench, so that the graphics are known.
+        engines=[name for name in ("CYCLES", "BLENDER_WORKBENCH", *_EEVEE) if _has(scene, name)],
+        features={
+            feature: "" if getattr(options, name, False) else _NOT_BUILT
+            for feature, name in _BUILD_OPTIONS.items()
+        },
+    )
+    for question in channel.received():
+        reason, found = "", []
         try:
-            reason = _try(bpy, scene, name)
-        except RuntimeError as error:
+            if question["try"] == "devices":
+                found = devices.find_devices(bpy, question["kind"])
+            else:
+                reason = _render(bpy, scene, question)
+        except (RuntimeError, TypeError, devices.NoSuchDevice) as error:
             reason = str(error).replace("Error: ", "").strip()
-        channel.send("engine", engine=name, reason=reason)
-    channel.send("done")
+        channel.send("tried", reason=reason, found=found)
 
 
 def _tiny_scene(bpy: Any) -> Any:
@@ -57,24 +78,35 @@ def _has(scene: Any, engine: str) -> bool:
     return True
 
 
-def _try(bpy: Any, scene: Any, engine: str) -> str:
+def _render(bpy: Any, scene: Any, question: dict[str, Any]) -> str:
     """Return why the engine can't render here, or an empty text."""
+    engine = question["engine"]
     if engine in _EEVEE:
-        # Workbench went before it, so that the graphics are known. Software needs minutes
-        # for the first frame and is no answer even then.
+        # Software needs minutes for the first frame and is no answer even then.
         software = _software_renderer()
         if software:
             return f"{_SOFTWARE} ({software})"
         scene.eevee.taa_render_samples = 1
     elif engine == "CYCLES":
         scene.cycles.samples = 1
-        scene.cycles.use_denoising = False
+        devices.use_device(bpy, scene, question["device"])
+        scene.cycles.use_denoising = question["denoise"]
+        if question["denoise"] and not _choose_denoiser(scene):
+            return _NOT_BUILT
     scene.render.engine = engine
     with tempfile.TemporaryDirectory() as folder:
         image = Path(folder, "probe.png")
         scene.render.filepath = str(image)
         bpy.ops.render.render(write_still=True)
-        return "" if image.exists() else "it rendered no image"
+        return "" if image.exists() and image.stat().st_size else "it rendered no image"
+
+
+def _choose_denoiser(scene: Any) -> bool:
+    try:
+        scene.cycles.denoiser = "OPENIMAGEDENOISE"
+    except TypeError:
+        return False
+    return True
 
 
 def _software_renderer() -> str:
@@ -94,5 +126,5 @@ if __name__ == "__main__":
 
     pipes = Channel(*(int(number) for number in sys.argv[-2:]))
     pipes.die_with_parent()
-    probe(bpy, pipes)
+    answer_questions(bpy, pipes)
     os._exit(0)
