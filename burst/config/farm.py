@@ -35,9 +35,9 @@ class FarmSettings(Settings):
     """Directory where scenes and frames live; by default ``storage`` in the state directory."""
 
     blender: str | None = None
-    """The Blender of local workers: a ``blender`` program, or the ``python`` of an environment
-    that has the ``bpy`` wheel. By default the ``blender`` on PATH, else the newest such
-    environment in burst's cache."""
+    """The Blenders of local workers, separated as in PATH: each a ``blender`` program, or the
+    ``python`` of an environment that has the ``bpy`` wheel. By default the ``blender`` on PATH
+    and every such environment in burst's cache."""
 
     workers: int | None = Field(default=None, ge=0, le=1024)
     """Most local workers at a time, 0 for none; by default one for every two cores, at most

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Sequence
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -81,77 +82,88 @@ class Requirements(BaseModel):
     """Memory that a worker must have for it; 0 is any."""
 
 
-def choose_blender(needs: Requirements, blenders: Sequence[BlenderFacts]) -> BlenderFacts:
+def choose_blender(
+    needs: Requirements, blenders: Sequence[BlenderFacts], device: DeviceChoice = "auto"
+) -> BlenderFacts:
     """Return the Blender to render with: the version that saved the scene, else the next newer.
 
     A Blender opens files of older versions. On files of newer ones it refuses, or dies:
-    3.4 segfaults on every file of 4.0 to 4.3 that was tried.
+    3.4 segfaults on every file of 4.0 to 4.3 that was tried. Of one version the last patch
+    is taken, and a program before the wheel.
+
+    Args:
+        needs: of the job.
+        blenders: those at hand.
+        device: what they may compute on.
 
     Raises:
+        ToolMissing: there is none.
         SceneTooNew: the scene was saved by a newer Blender than any of these.
-        EngineUnavailable: the engine, or a feature, is unknown to all that could, or can't run.
+        EngineUnavailable: no Blender that is new enough has the engine, or a feature; the
+            reason is that of the one that would be taken.
+        NoSuchDevice: likewise for the device.
     """
-    saved = ".".join(map(str, needs.blender))
     if not blenders:
-        raise ToolMissing("there is no Blender")
-    able = sorted((b for b in blenders if b.version[:2] >= needs.blender), key=_age)
+        raise ToolMissing("there is no Blender", hint="name one with BURST_BLENDER")
+    able = sorted((b for b in blenders if b.version[:2] >= needs.blender), key=_preference)
     if not able:
-        newest = max(blenders, key=_age)
+        saved, newest = ".".join(map(str, needs.blender)), max(blenders, key=lambda b: b.version)
+        at_hand = "the Blender at hand is" if len(blenders) == 1 else "the newest at hand is"
         raise SceneTooNew(
-            f"the scene was saved by Blender {saved}, the Blender at hand is {newest.label}",
+            f"the scene was saved by Blender {saved}, {at_hand} {newest.label}",
             hint=f"name a Blender {saved} or newer with BURST_BLENDER, "
             "or save the scene in the older version",
         )
-    troubles = [(blender, _trouble(needs, blender)) for blender in able]
-    for blender, trouble in troubles:
-        if trouble is None:
+    troubles: list[EngineUnavailable | NoSuchDevice] = []
+    for blender in able:
+        try:
+            _must_have(needs, blender)
+            choose_device(needs.device, device, blender)
+        except (EngineUnavailable, NoSuchDevice) as trouble:
+            troubles.append(trouble)
+        else:
             return blender
-    first = troubles[0][1]
-    assert first is not None  # noqa: S101 - otherwise it was returned
-    raise first
+    raise troubles[0]
 
 
 def check_fit(needs: Requirements, worker: Capabilities) -> BlenderFacts:
     """Check that a worker can render what is asked for, and return the Blender it does it with.
 
     Raises:
-        SceneTooNew: as `choose_blender`.
+        ToolMissing: as `choose_blender`.
+        SceneTooNew: likewise.
         EngineUnavailable: likewise.
-        ToolMissing: the worker has no Blender.
+        NoSuchDevice: likewise; or the worker was told to use another device.
         NotEnoughMemory: the job asks for more than it has.
-        NoSuchDevice: it has no such device, or was told not to use it.
     """
-    blender = choose_blender(needs, worker.blenders)
+    blender = choose_blender(needs, worker.blenders, worker.device)
     if 0 < worker.memory_bytes < needs.memory_bytes:
         gib = 2**30
         raise NotEnoughMemory(
             f"the job asks for {needs.memory_bytes / gib:.1f} GiB of memory, "
             f"there are {worker.memory_bytes / gib:.1f}"
         )
-    choose_device(needs.device, worker.device, blender.devices)
     return blender
 
 
-def choose_device(
-    wanted: DeviceChoice | None, worker: DeviceChoice, devices: Mapping[str, Sequence[str]]
-) -> str:
+def choose_device(wanted: DeviceChoice | None, worker: DeviceChoice, blender: BlenderFacts) -> str:
     """Return what to compute on: ``cpu`` or a `GpuKind`.
 
     Args:
         wanted: what the job asks for; None or ``auto`` is whatever the worker does.
         worker: what the worker was told.
-        devices: what the Blender found on the machine.
+        blender: what is to compute; it knows the devices.
 
     Raises:
         NoSuchDevice: there is none, or the worker was told to use another.
     """
-    found = [kind for kind in GPU_PREFERENCE if devices.get(kind)]
+    found = [kind for kind in GPU_PREFERENCE if blender.devices.get(kind)]
     if worker in ("cpu", "auto"):
-        own = ["cpu"] if worker == "cpu" or not found else [*found, "cpu"]
+        own = ["cpu"] if worker == "cpu" else [*found, "cpu"]
     else:
         own = [kind for kind in found if worker in ("gpu", kind)]
         if not own:
-            raise NoSuchDevice(f"the worker is to compute on {worker}, and has no such device")
+            raise _no_device(worker, blender)
     if wanted in (None, "auto"):
         return own[0]
     chosen = next((d for d in own if d == wanted or (wanted == "gpu" and d != "cpu")), None)
@@ -163,24 +175,55 @@ def choose_device(
     return chosen
 
 
-def _age(blender: BlenderFacts) -> tuple[tuple[int, int, int], bool]:
-    return blender.version, blender.kind == "bpy"
+def check_device(told: DeviceChoice, blenders: Sequence[BlenderFacts]) -> None:
+    """Check that a worker has the device that it was told to use.
+
+    Raises:
+        NoSuchDevice: none of its Blenders finds it.
+    """
+    for blender in blenders:
+        with contextlib.suppress(NoSuchDevice):
+            choose_device(None, told, blender)
+            return
+    if blenders:
+        raise _no_device(told, *blenders)
 
 
-def _trouble(needs: Requirements, blender: BlenderFacts) -> EngineUnavailable | None:
+def _no_device(told: DeviceChoice, *blenders: BlenderFacts) -> NoSuchDevice:
+    seen = []
+    for blender in blenders:
+        names = [f"{kind} ({', '.join(names)})" for kind, names in blender.devices.items()]
+        seen.append(f"Blender {blender.label} finds {', '.join(names) or 'no GPU'}")
+        # The driver that crashes may be the one that was asked for.
+        for kind, trouble in blender.device_troubles.items():
+            if told in ("gpu", kind):
+                seen.append(f"looking for {kind}: {trouble}")
+    wanted = "a GPU" if told == "gpu" else told
+    return NoSuchDevice(
+        f"the worker is to compute on {wanted}, which is not there: {'; '.join(seen)}",
+        hint="install the GPU's driver, or let it use what there is: BURST_DEVICE=auto",
+    )
+
+
+def _preference(blender: BlenderFacts) -> tuple[int, int, int, bool]:
+    major, minor, patch = blender.version
+    return major, minor, -patch, blender.kind == "bpy"
+
+
+def _must_have(needs: Requirements, blender: BlenderFacts) -> None:
     reason = blender.engines.get(needs.engine, f"Blender {blender.label} has no such engine")
     if reason:
-        return EngineUnavailable(
+        raise EngineUnavailable(
             f"{needs.engine} can't render here: {reason}",
             hint="render with Cycles: --engine CYCLES",
         )
     for feature in needs.features:
         reason = blender.features.get(feature, f"Blender {blender.label} was built without it")
         if reason:
-            return EngineUnavailable(
-                f"the scene needs {FEATURE_NAMES.get(feature, feature)}: {reason}"
+            raise EngineUnavailable(
+                f"the scene needs {FEATURE_NAMES.get(feature, feature)}: {reason}",
+                hint="name a Blender that has it with BURST_BLENDER",
             )
-    return None
 
 
 FEATURE_NAMES = {

@@ -39,7 +39,7 @@ class ManagerSettings(Settings):
     """Names, comma-separated, under which the console may be asked for besides its address."""
 
     blender: str | None = None
-    """The Blender of local workers; by default the one that is found."""
+    """The Blenders of local workers, separated as in PATH; by default every one that is found."""
 
     workers: int | None = Field(default=None, ge=0, le=1024)
     """Most local workers at a time, 0 for none; by default one for every two cores, at most

@@ -64,7 +64,7 @@ class Blenders:
             ToolError: no Blender here fits.
         """
         facts = check_fit(requirements, self._capabilities)
-        device = choose_device(settings.device, self._capabilities.device, facts.devices)
+        device = choose_device(settings.device, self._capabilities.device, facts)
         return self._switch_to(facts).load(blend, settings, remap, device)
 
     def render(

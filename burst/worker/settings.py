@@ -12,6 +12,8 @@ from pydantic import Field, SecretStr, field_validator
 
 from burst.config.farm import default_state_dir
 from burst.config.load import Settings
+from burst.config.machine import available_cores
+from burst.domain.workers import DeviceChoice
 
 
 def _default_name() -> str:
@@ -34,8 +36,10 @@ class WorkerSettings(Settings):
     """Directory where scenes and frames live: the same that the manager uses."""
 
     blender: str | None = None
-    """A ``blender`` program, or the ``python`` of an environment that has the ``bpy`` wheel. By
-    default the ``blender`` on PATH, else the newest such environment in burst's cache."""
+    """Blenders to render with, separated as in PATH: each a ``blender`` program, or the
+    ``python`` of an environment that has the ``bpy`` wheel. A scene is rendered by the one of
+    the version that saved it, else by the next newer. By default the ``blender`` on PATH and
+    every such environment in burst's cache. ``none`` makes a worker that only runs commands."""
 
     worker_name: str = Field(default_factory=_default_name, pattern=r"^[a-z0-9][a-z0-9.-]{0,62}$")
     """Name in the farm; another worker of that name is given up. By default host and pid."""
@@ -46,8 +50,14 @@ class WorkerSettings(Settings):
     work_dir: Path | None = None
     """Folder for scenes, scratch and outbox; by default one for the name in the state folder."""
 
-    threads: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1)
-    """CPU threads to render with."""
+    device: DeviceChoice = "auto"
+    """What Cycles computes on: ``cpu``, any ``gpu``, or one of ``cuda``, ``optix``, ``hip``,
+    ``oneapi``, ``metal``; a worker that does not find it does not start. By default a GPU if
+    there is one, else the processor."""
+
+    threads: int = Field(default_factory=available_cores, ge=1)
+    """CPU threads to render with; by default one for each core that the machine, or its
+    cgroup, lets the worker use."""
 
     memory_limit_bytes: int = Field(default=0, ge=0)
     """Memory that Blender may take; 0 is all that the machine or its cgroup has."""
