@@ -140,6 +140,8 @@ def _causes(error: BurstError) -> list[str]:
 
 def _report_usage(error: Exception, as_json: bool) -> int:
     status = int(getattr(error, "exit_code", UsageError.exit_status))
+    # Typer reads choices by pydantic, which says whose error it is.
+    error.message = str(getattr(error, "message", error)).removeprefix("Value error, ")  # type: ignore[attr-defined]
     if as_json:
         message = getattr(error, "format_message", lambda: str(error))()
         _tell_json("UsageError", message, None, status)

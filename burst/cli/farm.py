@@ -8,6 +8,8 @@ from burst.cli import console, options
 from burst.cli.settings import farm_settings, require_local
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from burst.manager.state_dir import Address
     from burst.protocol.artist_messages import FarmStatus
 
@@ -24,12 +26,12 @@ def up(
     from burst.operations.local_farm import ensure_farm
 
     settings = farm_settings(state_dir, workers, blender)
-    program = None
+    programs: tuple[Path, ...] = ()
     if settings.blender is not None:
-        from burst.worker.discovery import find_blender
+        from burst.worker.discovery import find_blenders
 
-        program = find_blender(settings.blender)
-    farm = ensure_farm(settings, implicit=False, blender=program, tell=console.tell)
+        programs = find_blenders(settings.blender)
+    farm = ensure_farm(settings, implicit=False, blenders=programs, tell=console.tell)
     if not farm.started:
         console.tell("a farm runs already")
         if farm.address.implicit:

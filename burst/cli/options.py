@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
+
+DeviceName = Literal["auto", "cpu", "gpu", "cuda", "optix", "hip", "oneapi", "metal"]
+DenoiserName = Literal["off", "oidn", "optix"]
+VideoName = Literal["h264", "prores", "prores4444", "av1", "none"]
+"""What the domain takes, once more: to import that would bring pydantic into ``burst --help``.
+A test holds them together."""
 
 Scene = Annotated[Path, typer.Argument(metavar="SCENE.blend", show_default=False)]
 Job = Annotated[
@@ -50,8 +56,8 @@ Blender = Annotated[
     typer.Option(
         "--blender",
         metavar="PROGRAM",
-        help="Blender to render with, or the python of an environment with bpy. "
-        "[default: the blender on PATH]",
+        help="Blender to render with, or the python of an environment with bpy; several are "
+        "separated by colons. [default: all on this machine]",
         show_default=False,
     ),
 ]
@@ -83,6 +89,41 @@ Engine = Annotated[
         show_default=False,
     ),
 ]
+Camera = Annotated[
+    str | None,
+    typer.Option(
+        "--camera",
+        metavar="NAME",
+        help="Camera to render from, whatever markers say. [default: the scene's own]",
+        show_default=False,
+    ),
+]
+Device = Annotated[
+    DeviceName,
+    typer.Option(
+        "--device",
+        metavar="NAME",
+        help="auto (what the worker has), cpu, gpu (any), cuda, optix, hip, oneapi or metal.",
+    ),
+]
+Denoiser = Annotated[
+    DenoiserName | None,
+    typer.Option(
+        "--denoiser",
+        metavar="NAME",
+        help="off, oidn or optix. [default: the scene's own]",
+        show_default=False,
+    ),
+]
+Assign = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="PROPERTY=VALUE",
+        help="Any other property, such as scene.cycles.max_bounces=4; may be given again.",
+        show_default=False,
+    ),
+]
 Format = Annotated[
     str | None,
     typer.Option(
@@ -111,6 +152,28 @@ Samples = Annotated[
         show_default=False,
     ),
 ]
+Video = Annotated[
+    VideoName | None,
+    typer.Option(
+        "--video",
+        metavar="CODEC",
+        help="Also make a video: h264, prores, prores4444, av1 or none. "
+        "[default: h264 if the scene is set to a video format, else none]",
+        show_default=False,
+    ),
+]
+KeepMetadata = Annotated[
+    bool,
+    typer.Option(
+        "--keep-metadata", help="Let files tell the .blend's path and the machine's name."
+    ),
+]
+TrustScripts = Annotated[
+    bool,
+    typer.Option(
+        "--trust-scripts", help="Run Python that the .blend brings. Only for scenes you trust."
+    ),
+]
 Name = Annotated[
     str | None,
     typer.Option(
@@ -126,6 +189,15 @@ Priority = Annotated[
 Chunk = Annotated[
     int, typer.Option("--chunk", metavar="N", min=1, help="Frames that a worker takes at once.")
 ]
+Memory = Annotated[
+    str | None,
+    typer.Option(
+        "--memory",
+        metavar="SIZE",
+        help="Memory that a worker must have, such as 8G. [default: any]",
+        show_default=False,
+    ),
+]
 Retries = Annotated[
     int,
     typer.Option(
@@ -136,9 +208,25 @@ Retries = Annotated[
         help="Failed attempts after which a frame is given up.",
     ),
 ]
+FailFast = Annotated[
+    bool,
+    typer.Option(
+        "--fail-fast/--keep-going",
+        help="When a frame is given up, give up the job, or render the others. "
+        "[default: --keep-going]",
+        show_default=False,
+    ),
+]
 AllowMissing = Annotated[
     bool,
     typer.Option("--allow-missing", help="Render although files of the scene are missing."),
+]
+Force = Annotated[
+    bool,
+    typer.Option(
+        "--force",
+        help="Render simulations that are not baked, with the whole range as one task.",
+    ),
 ]
 New = Annotated[
     bool,

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from burst.cli import console, options, words
+from burst.cli.bundles import unbundled
+from burst.cli.render_options import RenderOptions
 from burst.cli.settings import farm_settings, require_local
 
 if TYPE_CHECKING:
@@ -19,30 +21,15 @@ if TYPE_CHECKING:
     from burst.scene.trace import SceneTrace
     from burst.scene.upload import Uploaded
 
-PRIORITY = 50
-RETRIES = 3
-"""The defaults of `burst.domain.jobs` once more: to import that here would bring pydantic into
-``burst --help``. A test holds them together."""
 
-
+@unbundled
 def render(
     scene: options.Scene,
+    *,
     local: options.Local = False,
-    frames: options.Frames = None,
-    output: options.Output = None,
+    asked: RenderOptions,
     workers: options.Workers = None,
     blender: options.Blender = None,
-    blender_scene: options.BlenderScene = None,
-    engine: options.Engine = None,
-    format_: options.Format = None,
-    resolution: options.Resolution = None,
-    samples: options.Samples = None,
-    name: options.Name = None,
-    priority: options.Priority = PRIORITY,
-    chunk: options.Chunk = 1,
-    retries: options.Retries = RETRIES,
-    allow_missing: options.AllowMissing = False,
-    new: options.New = False,
     detach: Annotated[
         bool, typer.Option("--detach", help="Do not wait: the job goes on by itself.")
     ] = False,
@@ -56,26 +43,9 @@ def render(
     """
     require_local(local, f"burst render {scene}")
     from burst.cli.waiting import Wait, wait_for
-    from burst.operations.request import RenderRequest
 
-    request = RenderRequest(
-        scene=scene,
-        frames=frames,
-        output=output,
-        blender_scene=blender_scene,
-        engine=engine,
-        file_format=format_,
-        resolution=resolution,
-        samples=samples,
-        name=name,
-        priority=priority,
-        chunk=chunk,
-        retries=retries,
-        allow_missing=allow_missing,
-        new=new,
-    )
     settings = farm_settings(state_dir, workers, blender)
-    checked, submission = _submit(request, settings)
+    checked, submission = _submit(asked.request(scene), settings)
     if detach:
         _leave(submission, state_dir, json=json)
         return
@@ -91,24 +61,14 @@ def render(
     wait_for(wait, json=json)
 
 
+@unbundled
 def submit(
     scene: options.Scene,
+    *,
     local: options.Local = False,
-    frames: options.Frames = None,
-    output: options.Output = None,
+    asked: RenderOptions,
     workers: options.Workers = None,
     blender: options.Blender = None,
-    blender_scene: options.BlenderScene = None,
-    engine: options.Engine = None,
-    format_: options.Format = None,
-    resolution: options.Resolution = None,
-    samples: options.Samples = None,
-    name: options.Name = None,
-    priority: options.Priority = PRIORITY,
-    chunk: options.Chunk = 1,
-    retries: options.Retries = RETRIES,
-    allow_missing: options.AllowMissing = False,
-    new: options.New = False,
     state_dir: options.StateDir = None,
     json: options.Json = False,
 ) -> None:
@@ -117,25 +77,7 @@ def submit(
     The same as render --detach: frames are brought by burst download.
     """
     require_local(local, f"burst submit {scene}")
-    from burst.operations.request import RenderRequest
-
-    request = RenderRequest(
-        scene=scene,
-        frames=frames,
-        output=output,
-        blender_scene=blender_scene,
-        engine=engine,
-        file_format=format_,
-        resolution=resolution,
-        samples=samples,
-        name=name,
-        priority=priority,
-        chunk=chunk,
-        retries=retries,
-        allow_missing=allow_missing,
-        new=new,
-    )
-    _, submission = _submit(request, farm_settings(state_dir, workers, blender))
+    _, submission = _submit(asked.request(scene), farm_settings(state_dir, workers, blender))
     _leave(submission, state_dir, json=json)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,10 +28,14 @@ def farm_settings(
 
 
 def blender_typed(blender: str | None) -> str | None:
-    """Return ``--blender`` for whoever runs elsewhere: a path made absolute, a name as it is."""
-    if blender is None or "/" not in blender:
-        return blender
-    return str(Path(blender).expanduser().absolute())
+    """Return ``--blender`` for whoever runs elsewhere: paths made absolute, names as they are."""
+    if blender is None:
+        return None
+    programs = blender.split(os.pathsep)
+    return os.pathsep.join(
+        str(Path(program).expanduser().absolute()) if "/" in program else program
+        for program in programs
+    )
 
 
 def require_local(local: bool, command: str) -> None:

@@ -9,17 +9,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from burst.config.farm import FarmSettings, default_cache_dir
-from burst.domain.frames import FrameRange
-from burst.domain.jobs import RenderSettings
-from burst.domain.workers import BlenderFacts, Capabilities, Requirements, check_fit
+from burst.config.machine import memory_limit_bytes
+from burst.domain.workers import BlenderFacts, Capabilities, Requirements
 from burst.errors import SceneError, StorageError, UsageError
 from burst.manager.state_dir import check_version
-from burst.operations.request import RenderRequest, choose_engine, choose_frames, choose_settings
+from burst.operations.matching import check_baked, match_worker, version_notes
+from burst.operations.request import JobPlan, RenderRequest, plan_job
 from burst.protocol.artist_messages import SceneFacts
 from burst.scene.facts import read_facts
+from burst.scene.needs import read_needs
 from burst.scene.trace import SceneTrace, trace
 from burst.scene.upload import check_complete
-from burst.worker.discovery import find_blender, probe_blender
+from burst.worker.discovery import find_blenders, probe_blenders
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +31,11 @@ class CheckedRender:
     name: str
     facts: SceneFacts
     trace: SceneTrace
-    program: Path
+    programs: tuple[Path, ...]
+    """The Blenders that a farm which is started for it gets."""
     blender: BlenderFacts
-    frames: FrameRange
-    settings: RenderSettings
+    """The one of them that renders it."""
+    plan: JobPlan
     requirements: Requirements
     output: Path
     notes: tuple[str, ...]
@@ -64,36 +66,35 @@ def check_render(request: RenderRequest, settings: FarmSettings) -> CheckedRende
     """
     _must_be_file(request.scene)
     facts = read_facts(request.scene.absolute(), request.blender_scene)
-    frames = choose_frames(request.frames, facts)
+    name = request.name or request.scene.stem
+    plan = plan_job(request, facts, name)
     output = (request.output or default_output(request.scene)).expanduser().absolute()
-    render_settings, notes = choose_settings(request, facts)
-    if not facts.has_camera:
+    if not facts.has_camera and request.camera is None:
         raise SceneError(
             f"the Blender scene {facts.blender_scene!r} has no camera",
             hint="add a camera in Blender, make it the active one, and save",
         )
-    program = find_blender(settings.blender)
-    blender = probe_blender(program, cache=default_cache_dir())
-    engine = choose_engine(request.engine, facts, blender.engines)
-    requirements = Requirements(blender=facts.blender, engine=engine)
-    check_fit(requirements, Capabilities(blenders=(blender,)))
-    if request.engine is not None:
-        render_settings = render_settings.model_copy(update={"engine": engine})
+    installed = probe_blenders(find_blenders(settings.blender), cache=default_cache_dir())
+    traced, missing = check_scene(request.scene, allow_missing=request.allow_missing)
+    needs = read_needs(traced, request.blender_scene)
+    machine = Capabilities(
+        blenders=tuple(one.facts for one in installed), memory_bytes=memory_limit_bytes()
+    )
+    requirements, blender = match_worker(request, facts, needs, machine)
+    simulations = check_baked(request, needs)
     check_version(settings.state_dir)
     prove_writable(output)
-    traced, missing = check_scene(request.scene, allow_missing=request.allow_missing)
     return CheckedRender(
         request=request,
-        name=request.name or request.scene.stem,
+        name=name,
         facts=facts,
         trace=traced,
-        program=program,
+        programs=tuple(one.program for one in installed),
         blender=blender,
-        frames=frames,
-        settings=render_settings,
+        plan=plan.with_engine(requirements.engine) if request.engine else plan,
         requirements=requirements,
         output=output,
-        notes=notes + missing,
+        notes=(*plan.notes, *version_notes(facts, blender), *simulations, *missing),
     )
 
 

@@ -13,7 +13,7 @@ import sys
 import sysconfig
 import time
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -68,7 +68,7 @@ def ensure_farm(
     settings: FarmSettings,
     *,
     implicit: bool,
-    blender: Path | None = None,
+    blenders: Sequence[Path] = (),
     tell: Callable[[str], None] = lambda text: None,
 ) -> Farm:
     """Return the local farm, started if none runs; blocks until it answers.
@@ -76,7 +76,7 @@ def ensure_farm(
     Args:
         settings: where it lives, and what a new one is given.
         implicit: a new one leaves by itself when its last job has ended.
-        blender: the Blender of a new one, where it was looked for already.
+        blenders: those of a new one, where they were looked for already.
         tell: takes a line for people when a manager has to be started.
 
     Raises:
@@ -88,7 +88,7 @@ def ensure_farm(
     except OSError as error:
         raise _unusable(settings.state_dir, error) from error
     state_dir = settings.state_dir
-    starter = _Starter(settings, implicit, blender, tell)
+    starter = _Starter(settings, implicit, blenders, tell)
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
         address = find_manager(state_dir)
@@ -159,11 +159,11 @@ class _Starter:
         self,
         settings: FarmSettings,
         implicit: bool,
-        blender: Path | None,
+        blenders: Sequence[Path],
         tell: Callable[[str], None],
     ) -> None:
         self._settings = settings
-        self._environment = manager_environment(settings, os.environ, implicit, blender)
+        self._environment = manager_environment(settings, os.environ, implicit, blenders)
         self._tell = tell
         self._child: subprocess.Popen[bytes] | None = None
         self._log_start = 0
@@ -234,7 +234,7 @@ def manager_environment(
     settings: FarmSettings,
     environ: Mapping[str, str],
     implicit: bool,
-    blender: Path | None = None,
+    blenders: Sequence[Path] = (),
 ) -> dict[str, str]:
     """Return the environment of a manager in the background.
 
@@ -243,7 +243,7 @@ def manager_environment(
     ours: dict[str, Any] = {
         "BURST_STATE_DIR": settings.state_dir,
         "BURST_STORAGE_URL": storage_url(settings),
-        "BURST_BLENDER": blender or settings.blender,
+        "BURST_BLENDER": os.pathsep.join(map(str, blenders)) or settings.blender,
         "BURST_WORKERS": settings.workers,
     }
     if implicit and not environ.get("BURST_EXIT_WHEN_IDLE_SECONDS"):

@@ -6,13 +6,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
+from burst.domain.commands import FRAMES, Codec, CommandTask, Encode, video_name
 from burst.domain.frames import FrameRange
 from burst.domain.jobs import PRIORITY_DEFAULT, RETRY_LIMIT_DEFAULT, RenderSettings
+from burst.domain.workers import DeviceChoice
 from burst.errors import SceneError, UsageError
+from burst.operations.assignments import parse_assignments
 from burst.protocol.artist_messages import SceneFacts
 
 IMAGE_FORMATS = (
@@ -34,7 +38,10 @@ IMAGE_FORMATS = (
 """Still image formats, as Blender spells them."""
 
 VIDEO_FORMATS = ("FFMPEG", "AVI_JPEG", "AVI_RAW")
-"""What a .blend may say instead; a farm renders frames, each by itself."""
+"""What a .blend may say instead; a farm renders frames, and encodes them when all are there."""
+
+VIDEO_TASK = "video"
+"""Name of the task that encodes the frames of a render."""
 
 _FORMAT_NICKNAMES = {
     "JPG": "JPEG",
@@ -53,6 +60,12 @@ _ENGINE_NICKNAMES = {"EEVEE": "BLENDER_EEVEE", "WORKBENCH": "BLENDER_WORKBENCH"}
 _RESOLUTION = re.compile(r"(?:(\d{1,5})\s*%|(\d{1,5})\s*[xX×]\s*(\d{1,5}))\Z")
 _RESOLUTION_EXAMPLE = "a resolution looks like 50%, or 1920x1080"
 
+_MEMORY = re.compile(r"(\d{1,6}(?:\.\d{1,6})?)\s*([KMGT])(?:i?B)?\Z", re.ASCII | re.IGNORECASE)
+_MEMORY_EXAMPLE = "an amount of memory looks like 8G, or 500M"
+_UNITS = {"K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
+
+_MOVIE_SUFFIX = re.compile(r"\.(avi|dv|flv|m4v|mkv|mov|mp4|mpe?g|ogv|webm)\Z", re.IGNORECASE)
+
 
 @dataclass(frozen=True, slots=True)
 class RenderRequest:
@@ -62,15 +75,27 @@ class RenderRequest:
     frames: str | None = None
     output: Path | None = None
     blender_scene: str | None = None
-    engine: str | None = None
-    file_format: str | None = None
+    camera: str | None = None
     resolution: str | None = None
     samples: int | None = None
+    file_format: str | None = None
+    video: Codec | Literal["none"] | None = None
+    engine: str | None = None
+    device: DeviceChoice = "auto"
+    denoiser: Literal["off", "oidn", "optix"] | None = None
+    assign: Sequence[str] | None = None
+    """Each ``property=value``."""
+    keep_metadata: bool = False
+    trust_scripts: bool = False
+    allow_missing: bool = False
+    force: bool = False
+    """Render what is not baked."""
     name: str | None = None
     priority: int = PRIORITY_DEFAULT
     chunk: int = 1
+    memory: str | None = None
     retries: int = RETRY_LIMIT_DEFAULT
-    allow_missing: bool = False
+    fail_fast: bool = False
     new: bool = False
 
 
@@ -109,7 +134,10 @@ def choose_format(typed: str | None, facts: SceneFacts) -> tuple[str | None, str
         return wanted, ""
     formats = f"formats are {', '.join(IMAGE_FORMATS)}"
     if wanted in VIDEO_FORMATS:
-        raise UsageError(f"{wanted} is a video format, a farm renders frames", hint=formats)
+        raise UsageError(
+            f"{wanted} is a video format, a farm renders frames",
+            hint="have a video made of the frames: --video h264",
+        )
     raise UsageError(f"{typed!r} is no image format of Blender's", hint=formats)
 
 
@@ -152,19 +180,113 @@ def choose_engine(typed: str | None, facts: SceneFacts, engines: Mapping[str, st
     return wanted
 
 
-def choose_settings(
-    request: RenderRequest, facts: SceneFacts
-) -> tuple[RenderSettings, tuple[str, ...]]:
-    """Return what the job changes in the scene, but for the engine, and notes for people.
+def choose_memory(typed: str | None) -> int:
+    """Return how many bytes a worker must have; 0 is any. ``G`` is 2^30.
+
+    Raises:
+        UsageError: it is no amount of memory.
+    """
+    if typed is None:
+        return 0
+    match = _MEMORY.match(typed.strip())
+    if match is None:
+        raise UsageError(f"{typed!r} is no amount of memory", hint=_MEMORY_EXAMPLE)
+    return int(float(match[1]) * _UNITS[match[2].upper()])
+
+
+def choose_codec(typed: Codec | Literal["none"] | None, facts: SceneFacts) -> Codec | None:
+    """Return what a video is to be encoded with, or None for no video.
+
+    A scene that is set to a video format gets one, unless it was said otherwise.
+    """
+    if typed is None:
+        return "h264" if facts.file_format in VIDEO_FORMATS else None
+    return None if typed == "none" else typed
+
+
+def video_task(codec: Codec, facts: SceneFacts, frames: FrameRange, name: str) -> CommandTask:
+    """Return the task that makes a video of all the frames, when they are published.
+
+    Args:
+        codec: what it is encoded with.
+        facts: what the .blend says: how fast, and how its output is called.
+        frames: the frames of the job.
+        name: of the job, for a scene whose output has no name.
+    """
+    numbers = frames.segments[0].first, frames.segments[-1].last
+    encode = Encode(
+        codec=codec,
+        name=video_name(_video_stem(facts.output_name, name), *numbers, codec),
+        fps=facts.fps,
+        frames=str(frames),
+    )
+    return CommandTask(name=VIDEO_TASK, commands=(encode,), after=(FRAMES,))
+
+
+def _video_stem(output_name: str, name: str) -> str:
+    """Return what comes before the frame numbers in a video's name."""
+    stem = output_name.partition("#")[0]
+    return _MOVIE_SUFFIX.sub("-", stem) or f"{name.replace('/', '-')}-"
+
+
+def choose_chunk(request: RenderRequest, frames: FrameRange) -> int:
+    """Return how many frames a task has: all of them, where each depends on those before it.
+
+    Raises:
+        UsageError: another number was asked for.
+    """
+    if not request.force:
+        return request.chunk
+    if request.chunk != 1:
+        raise UsageError("--force renders the whole range as one task, leave out --chunk")
+    return len(frames)
+
+
+@dataclass(frozen=True, slots=True)
+class JobPlan:
+    """What a job does, as far as it follows from what was typed and what the .blend says."""
+
+    frames: FrameRange
+    chunk: int
+    settings: RenderSettings
+    commands: tuple[CommandTask, ...]
+    notes: tuple[str, ...]
+    """For people."""
+
+    def with_engine(self, engine: str) -> JobPlan:
+        """Return the same with an engine that is not the scene's own."""
+        settings = self.settings.model_copy(update={"engine": engine})
+        return replace(self, settings=settings)
+
+
+def plan_job(request: RenderRequest, facts: SceneFacts, name: str) -> JobPlan:
+    """Return what the job does; its engine is chosen later, by the Blenders at hand.
 
     Raises:
         UsageError: a value makes no sense.
+        SceneError: the scene's own values can't be rendered.
     """
+    frames = choose_frames(request.frames, facts)
     file_format, note = choose_format(request.file_format, facts)
     settings = RenderSettings(
         blender_scene=request.blender_scene,
+        camera=request.camera,
         file_format=file_format,
         samples=request.samples,
+        denoiser=request.denoiser,
+        device=None if request.device == "auto" else request.device,
+        properties=parse_assignments(request.assign or ()),
+        keep_metadata=request.keep_metadata,
+        trust_scripts=request.trust_scripts,
+        missing="warn" if request.allow_missing else "fail",
+        unbaked="render" if request.force else "refuse",
         **choose_resolution(request.resolution),
     )
-    return settings, (note,) if note else ()
+    codec = choose_codec(request.video, facts)
+    return JobPlan(
+        frames=frames,
+        chunk=choose_chunk(request, frames),
+        settings=settings,
+        commands=(video_task(codec, facts, frames, name),) if codec else (),
+        notes=(note,) if note else (),
+    )

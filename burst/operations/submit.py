@@ -75,7 +75,7 @@ def submit_render(
     url = storage_in_use(settings)
     uploaded = upload(checked.trace, checked.request.scene.stem, url, on_progress)
     for tries_left in reversed(range(_TRIES)):
-        farm = ensure_farm(settings, implicit=True, blender=checked.program, tell=tell)
+        farm = ensure_farm(settings, implicit=True, blenders=checked.programs, tell=tell)
         try:
             with open_client(farm.address.console_url) as client:
                 status = client.status()
@@ -96,12 +96,14 @@ def _message(checked: CheckedRender, scene: SceneRef) -> SubmitJob:
     return SubmitJob(
         name=checked.name,
         scene=scene,
-        frames=str(checked.frames),
-        settings=checked.settings,
+        frames=str(checked.plan.frames),
+        commands=checked.plan.commands,
+        settings=checked.plan.settings,
         requirements=checked.requirements,
-        chunk=request.chunk,
+        chunk=checked.plan.chunk,
         priority=request.priority,
         retry_limit=request.retries,
+        fail_fast=request.fail_fast,
         fps=checked.facts.fps,
         output=str(checked.output),
         new=request.new,

@@ -6,12 +6,16 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 import burst
-from burst.cli import render
-from burst.domain.jobs import PRIORITY_DEFAULT, RETRY_LIMIT_DEFAULT
+from burst.cli import options, render_options
+from burst.domain.commands import Codec
+from burst.domain.jobs import PRIORITY_DEFAULT, RETRY_LIMIT_DEFAULT, RenderSettings
+from burst.domain.workers import DeviceChoice
+from burst.operations.request import RenderRequest
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -84,8 +88,16 @@ def test_the_program_says_its_version() -> None:
 
 
 def test_defaults_that_are_repeated_to_save_an_import_are_the_domains() -> None:
-    assert render.PRIORITY == PRIORITY_DEFAULT
-    assert render.RETRIES == RETRY_LIMIT_DEFAULT
+    assert render_options.PRIORITY == PRIORITY_DEFAULT
+    assert render_options.RETRIES == RETRY_LIMIT_DEFAULT
+    assert options.DeviceName == DeviceChoice
+    assert options.DenoiserName | None == RenderSettings.model_fields["denoiser"].annotation
+    assert set(get_args(options.VideoName)) == {*get_args(Codec), "none"}
+
+
+def test_the_options_of_a_render_are_the_fields_of_a_request() -> None:
+    asked = render_options.RenderOptions()
+    assert asked.request(Path("a.blend")) == RenderRequest(Path("a.blend"))
 
 
 def test_the_manual_is_what_the_program_says() -> None:

@@ -47,11 +47,12 @@ def test_only_a_farm_for_one_command_leaves_by_itself(tmp_path: Path) -> None:
 
 def test_a_manager_gets_the_settings_of_the_command(tmp_path: Path) -> None:
     settings = FarmSettings(state_dir=tmp_path / "s", workers=3, blender="blender")
-    given = manager_environment(settings, {"HOME": "/home/me"}, False, Path("/opt/blender"))
+    programs = (Path("/opt/blender"), Path("/opt/bpy"))
+    given = manager_environment(settings, {"HOME": "/home/me"}, False, programs)
     assert given["BURST_STATE_DIR"] == str(tmp_path / "s")
     assert given["BURST_STORAGE_URL"] == str(tmp_path / "s" / "storage")
     assert given["BURST_WORKERS"] == "3"
-    assert given["BURST_BLENDER"] == "/opt/blender"
+    assert given["BURST_BLENDER"] == "/opt/blender:/opt/bpy"
     assert given["HOME"] == "/home/me"
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from burst.domain.commands import Encode
 from burst.domain.jobs import RenderSettings
 from burst.errors import SceneError, UsageError
 from burst.operations.request import (
@@ -15,8 +16,9 @@ from burst.operations.request import (
     choose_engine,
     choose_format,
     choose_frames,
+    choose_memory,
     choose_resolution,
-    choose_settings,
+    plan_job,
 )
 from burst.protocol.artist_messages import SceneFacts
 
@@ -77,7 +79,13 @@ def test_a_video_scene_is_rendered_as_png_frames_and_says_so() -> None:
     assert "PNG" in note
 
 
-@pytest.mark.parametrize("typed", ["FFMPEG", "gif", ""])
+def test_a_video_format_is_refused_with_the_option_that_makes_a_video() -> None:
+    with pytest.raises(UsageError) as caught:
+        choose_format("FFMPEG", facts())
+    assert "--video" in (caught.value.hint or "")
+
+
+@pytest.mark.parametrize("typed", ["gif", ""])
 def test_a_format_that_is_no_still_image_is_refused_with_the_list(typed: str) -> None:
     with pytest.raises(UsageError) as caught:
         choose_format(typed, facts())
@@ -114,6 +122,107 @@ def test_other_engines_keep_their_names() -> None:
 
 
 def test_nothing_typed_changes_nothing_in_the_scene() -> None:
-    settings, notes = choose_settings(RenderRequest(Path("a.blend")), facts())
-    assert settings == RenderSettings()
-    assert notes == ()
+    plan = plan_job(RenderRequest(Path("a.blend")), facts(), "a")
+    assert plan.settings == RenderSettings()
+    assert (str(plan.frames), plan.chunk, plan.commands, plan.notes) == ("1-10", 1, (), ())
+
+
+def test_what_was_typed_is_recorded_with_the_job() -> None:
+    request = RenderRequest(
+        Path("a.blend"),
+        camera="Close",
+        samples=8,
+        device="cuda",
+        denoiser="off",
+        assign=["scene.cycles.max_bounces=4", "world.color=[1, 0.5, 0]"],
+        keep_metadata=True,
+        trust_scripts=True,
+        allow_missing=True,
+        force=True,
+    )
+    assert plan_job(request, facts(), "a").settings == RenderSettings(
+        camera="Close",
+        samples=8,
+        device="cuda",
+        denoiser="off",
+        properties={"scene.cycles.max_bounces": 4, "world.color": (1, 0.5, 0)},
+        keep_metadata=True,
+        trust_scripts=True,
+        missing="warn",
+        unbaked="render",
+    )
+
+
+def test_an_engine_is_changed_only_where_one_was_chosen() -> None:
+    plan = plan_job(RenderRequest(Path("a.blend")), facts(), "a")
+    assert plan.with_engine("CYCLES").settings == RenderSettings(engine="CYCLES")
+
+
+def test_by_force_the_whole_range_is_one_task() -> None:
+    request = RenderRequest(Path("a.blend"), frames="1-20x2", force=True)
+    assert plan_job(request, facts(), "a").chunk == 10
+
+
+def test_by_force_chunks_make_no_sense() -> None:
+    request = RenderRequest(Path("a.blend"), force=True, chunk=4)
+    with pytest.raises(UsageError, match="--chunk"):
+        plan_job(request, facts(), "a")
+
+
+@pytest.mark.parametrize(
+    ("typed", "count"),
+    [
+        (None, 0),
+        ("8G", 8 * 2**30),
+        ("1.5g", 3 * 2**29),
+        ("500M", 500 * 2**20),
+        ("64 GiB", 64 * 2**30),
+        ("2TB", 2 * 2**40),
+    ],
+)
+def test_memory_is_counted_in_powers_of_1024(typed: str | None, count: int) -> None:
+    assert choose_memory(typed) == count
+
+
+@pytest.mark.parametrize("typed", ["", "8", "G", "-1G", "8X", "8GG", "lots"])
+def test_what_is_no_amount_of_memory_is_refused(typed: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        choose_memory(typed)
+    assert "8G" in (caught.value.hint or "")
+
+
+def video_of(typed: Any, **changes: Any) -> Encode | None:
+    """Return what a render is asked to encode, if anything."""
+    request = RenderRequest(Path("a.blend"), frames=changes.pop("frames", None), video=typed)
+    commands = plan_job(request, facts(**changes), "my/shot").commands
+    if not commands:
+        return None
+    (task,) = commands
+    assert (task.name, task.after) == ("video", ("frames",))
+    (encode,) = task.commands
+    assert isinstance(encode, Encode)
+    return encode
+
+
+def test_a_scene_set_to_a_video_format_gets_one_unless_it_was_said_otherwise() -> None:
+    encode = video_of(None, file_format="FFMPEG", output_name="shot_", fps=25)
+    assert encode == Encode(codec="h264", name="shot_0001-0010.mp4", fps=25, frames="1-10")
+    assert encode.sound
+    assert video_of("none", file_format="FFMPEG") is None
+    assert video_of(None, file_format="PNG") is None
+
+
+@pytest.mark.parametrize(
+    ("output_name", "codec", "name"),
+    [
+        ("shot_####", "h264", "shot_0003-0007.mp4"),
+        ("shot_####.png", "av1", "shot_0003-0007.mp4"),
+        ("shot.mp4", "prores", "shot-0003-0007.mov"),
+        ("", "prores4444", "my-shot-0003-0007.mov"),
+        ("####", "h264", "my-shot-0003-0007.mp4"),
+    ],
+)
+def test_a_video_is_named_like_the_scenes_output(output_name: str, codec: Any, name: str) -> None:
+    encode = video_of(codec, output_name=output_name, frames="3-7x2")
+    assert encode is not None
+    assert (encode.name, encode.codec, encode.frames) == (name, codec, "3-7x2")
