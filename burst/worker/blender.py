@@ -7,6 +7,7 @@ proves nothing about the files: `burst.worker.proof` does. Called by the worker'
 
 from __future__ import annotations
 
+import errno
 import shutil
 import threading
 import time
@@ -16,9 +17,10 @@ from pathlib import Path
 
 from burst.domain.jobs import RenderSettings
 from burst.domain.workers import BlenderFacts
-from burst.worker.dialogue import ANSWERED, BlenderFailed, Dialogue, Work, disk_full
+from burst.worker.dialogue import ANSWERED, BlenderFailed, Dialogue, Work, failed
+from burst.worker.faults import Fault
 from burst.worker.process import Child
-from burst.worker.surroundings import command_line, prepare
+from burst.worker.surroundings import command_line, crash_reports, prepare
 from burst.worker.words import is_progress, parse_progress
 
 __all__ = ["Blender", "BlenderFailed", "LoadedScene", "Progress", "RenderedFrame"]
@@ -28,6 +30,8 @@ _FULL_BYTES = 4096
 """A disk with less than a block left is full."""
 _PROGRESS_SECONDS = 0.2
 """At most one progress in this time."""
+_FIRST_SETTING = "BURST_FIRST_PROGRESS_SECONDS"
+_LATER_SETTING = "BURST_PROGRESS_SECONDS"
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +117,7 @@ class Blender:
         self._interrupted = False
         self._dialogue: Dialogue | None = None
         self._loaded: tuple[object, LoadedScene] | None = None
-        self._silence_seconds = first_progress_seconds
+        self._rendered_one = False
 
     @property
     def pid(self) -> int | None:
@@ -122,7 +126,12 @@ class Blender:
         return dialogue.pid if dialogue else None
 
     def load(
-        self, blend: Path, settings: RenderSettings, remap: Mapping[str, Path], device: str = "cpu"
+        self,
+        blend: Path,
+        settings: RenderSettings,
+        remap: Mapping[str, Path],
+        device: str = "cpu",
+        wanted: Callable[[], bool] = lambda: True,
     ) -> LoadedScene:
         """Have this very scene loaded with these settings; returns at once if it is already.
 
@@ -134,6 +143,8 @@ class Blender:
             settings: what the job changes in it.
             remap: absolute path as the .blend names it → where that file is here.
             device: ``cpu`` or a `GpuKind`, for Cycles.
+            wanted: asked when a `kill` from before is forgotten and one from then on counts:
+                who says False before it calls `kill` is heard in any case.
 
         Raises:
             BlenderFailed: it can't be loaded; the process is gone.
@@ -146,8 +157,11 @@ class Blender:
             doing=f"starting to load {blend.name}",
             answer="ready",
             silence_seconds=self._first_progress_seconds,
+            silence_setting=_FIRST_SETTING,
             folder=self._scratch,
         )
+        if not wanted():
+            raise failed(Fault.STOPPED, doing=work.doing)
         dialogue = self._start(work)
         dialogue.ask(work, None)
         request = {
@@ -158,17 +172,21 @@ class Blender:
             "threads": self._threads,
             "device": device,
         }
-        body = dialogue.ask(replace(work, doing=f"loading {blend.name}", answer="loaded"), request)
-        loaded = LoadedScene(
-            blender_scene=body["blender_scene"],
-            engine=body["engine"],
-            width=body["width"],
-            height=body["height"],
-            file_format=body["file_format"],
-            warnings=tuple(body["warnings"]),
-            load_seconds=body["load_seconds"],
-        )
-        self._silence_seconds = self._first_progress_seconds
+        work = replace(work, doing=f"loading {blend.name}", answer="loaded")
+        body = dialogue.ask(work, request)
+        try:
+            loaded = LoadedScene(
+                blender_scene=str(body["blender_scene"]),
+                engine=str(body["engine"]),
+                width=int(body["width"]),
+                height=int(body["height"]),
+                file_format=str(body["file_format"]),
+                warnings=(*map(str, body["warnings"]), *dialogue.script_warnings()),
+                load_seconds=float(body["load_seconds"]),
+            )
+        except (KeyError, TypeError, ValueError):
+            raise dialogue.failure(work, Fault.GARBLED) from None
+        self._rendered_one = False
         self._loaded = key, loaded
         return loaded
 
@@ -188,34 +206,43 @@ class Blender:
         work = Work(
             doing=f"rendering frame {frame}",
             answer="rendered",
-            silence_seconds=self._silence_seconds,
+            silence_seconds=self._progress_seconds
+            if self._rendered_one
+            else self._first_progress_seconds,
+            silence_setting=_LATER_SETTING if self._rendered_one else _FIRST_SETTING,
             folder=folder,
             on_progress=_Reporter(frame, on_progress),
         )
         dialogue = self._dialogue
         if dialogue is None or dialogue.pid is None or self._loaded is None:
-            raise self._nothing_open(work)
-        folder.mkdir(parents=True, exist_ok=True)
+            raise failed(Fault.STOPPED if self._interrupted else Fault.GONE, doing=work.doing)
+        _make(folder)
         body = dialogue.ask(work, {"do": "render", "frame": frame, "folder": str(folder)})
         if shutil.disk_usage(folder).free < _FULL_BYTES:
             # 5.0 cuts a PNG short on a full disk and says nothing but "Saved:".
-            raise dialogue.failure(work, disk_full(folder))
-        if not body["files"]:
-            raise dialogue.failure(work, f"Blender wrote no file for frame {frame}")
-        self._silence_seconds = self._progress_seconds
-        return RenderedFrame(
-            frame=frame,
-            files=tuple(Path(path) for path in body["files"]),
-            render_seconds=body["render_seconds"],
-            peak_memory_bytes=max(body["peak_memory_bytes"], dialogue.peak_memory_bytes),
-            warnings=tuple(body["warnings"]),
-        )
+            raise dialogue.failure(work, Fault.DISK_FULL)
+        try:
+            rendered = RenderedFrame(
+                frame=frame,
+                files=tuple(Path(path) for path in body["files"]),
+                render_seconds=float(body["render_seconds"]),
+                peak_memory_bytes=max(int(body["peak_memory_bytes"]), dialogue.peak_memory_bytes),
+                warnings=(*map(str, body["warnings"]), *dialogue.script_warnings()),
+            )
+        except (KeyError, TypeError, ValueError):
+            raise dialogue.failure(work, Fault.GARBLED) from None
+        if not rendered.files:
+            raise dialogue.failure(work, Fault.NO_FILE, frame=frame)
+        for path in rendered.files:
+            if ".." in path.parts or not path.is_relative_to(folder):
+                raise dialogue.failure(work, Fault.STRAY_FILE, path=path)
+        self._rendered_one = True
+        return rendered
 
     def kill(self) -> None:
         """End Blender at once, from any thread; a running `load` or `render` raises.
 
-        The next `load` starts a new process, so a caller that wants no more work done must
-        not call it.
+        The next `load` starts a new process, unless what it is told to ask says no.
         """
         with self._lock:
             self._interrupted = True
@@ -234,9 +261,12 @@ class Blender:
     def _start(self, work: Work) -> Dialogue:
         try:
             env = prepare(self._scratch)
+        except OSError as error:
+            raise _not_written(self._scratch, error) from error
+        try:
             with self._lock:
                 if self._interrupted:
-                    raise BlenderFailed(f"stopped while {work.doing}", (), "interrupted")
+                    raise failed(Fault.STOPPED, doing=work.doing)
                 child = Child(
                     lambda reads, writes: command_line(
                         self._program, self._facts.kind, DRIVER, (reads, writes)
@@ -245,16 +275,13 @@ class Blender:
                     folder=self._scratch,
                     on_line=self._hear,
                 )
-                self._dialogue = Dialogue(child, self._memory_limit_bytes)
+                self._dialogue = Dialogue(
+                    child, self._memory_limit_bytes, crash_reports(self._scratch), self._on_line
+                )
                 return self._dialogue
         except OSError as error:
-            reason = f"{self._program} can't be started: {error.strerror}"
-            raise BlenderFailed(reason) from error
-
-    def _nothing_open(self, work: Work) -> BlenderFailed:
-        if self._interrupted:
-            return BlenderFailed(f"Blender was stopped before {work.doing}", (), "interrupted")
-        return BlenderFailed(f"Blender was gone before {work.doing}")
+            reason = error.strerror
+            raise failed(Fault.NOT_STARTED, program=self._program, reason=reason) from error
 
     def _hear(self, text: str) -> None:
         if text != ANSWERED and not is_progress(text):
@@ -285,10 +312,23 @@ class _Reporter:
         )
 
 
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _not_written(folder, error) from error
+
+
+def _not_written(folder: Path, error: OSError) -> BlenderFailed:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return failed(Fault.DISK_FULL, folder=folder)
+    return failed(Fault.NOT_WRITABLE, folder=folder, reason=error.strerror)
+
+
 def _content(blend: Path) -> tuple[Path, int, int]:
     """Return what tells this .blend from any other, also from a later one of its name."""
     try:
         status = blend.stat()
     except OSError as error:
-        raise BlenderFailed(f"{blend} can't be read: {error.strerror}") from error
+        raise failed(Fault.NOT_READABLE, blend=blend, reason=error.strerror) from error
     return blend, status.st_size, status.st_mtime_ns

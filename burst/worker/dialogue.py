@@ -6,7 +6,7 @@ way in which no answer comes becomes a `BlenderFailed`, and then the process is 
 
 from __future__ import annotations
 
-import signal
+import contextlib
 import time
 from collections import deque
 from collections.abc import Callable
@@ -14,9 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from burst.worker.faults import CAUSES, Fault, Outcome, deepest, how_it_ended
+from burst.worker.oomkills import OomKills
 from burst.worker.process import Child, Exited, Item, Line, Message, Usage
 from burst.worker.watchdog import Verdict, Watchdog
-from burst.worker.words import Ailment, ailment, is_progress
+from burst.worker.words import Ailment, ScriptErrors, ailment, crash_report, is_progress
 
 TAIL_LINES = 40
 """Blender's last lines that go with a failure."""
@@ -27,8 +29,11 @@ _LAST_LINES_SECONDS = 1.0
 _DEATH_SECONDS = 10.0
 _LEAVE_SECONDS = 2.0
 """How long a Blender that was told to leave may take before it is killed."""
+_REPORT_BYTES = 100_000
+"""A crash report is some kilobytes; more of it is not read."""
+_NOISE = "Extension modules:"
+"""Begins the one line of a Python crash report that is of use to nobody."""
 
-Outcome = Literal["failed", "out_of_memory", "interrupted"]
 GivesUp = Literal["task", "job"]
 
 
@@ -42,6 +47,7 @@ class BlenderFailed(Exception):
         outcome: Outcome = "failed",
         peak_memory_bytes: int = 0,
         gives_up: GivesUp | None = None,
+        fault: Fault | None = None,
     ) -> None:
         """Keep a sentence for the artist, Blender's last lines, and what kind of end it is.
 
@@ -53,6 +59,17 @@ class BlenderFailed(Exception):
         self.outcome = outcome
         self.peak_memory_bytes = peak_memory_bytes
         self.gives_up = gives_up
+        self.fault = fault
+
+    @property
+    def suspect(self) -> Literal["device"] | None:
+        """What of the machine may be broken, as far as this end tells."""
+        return self.fault.suspect if self.fault else None
+
+
+def failed(fault: Fault, **facts: Any) -> BlenderFailed:
+    """Return the failure for a fault that needs no process to be looked at."""
+    return BlenderFailed(fault.sentence(**facts), outcome=fault.outcome, fault=fault)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +82,8 @@ class Work:
     """The event that ends it well."""
     silence_seconds: float
     """How long it may be silent without computing."""
+    silence_setting: str
+    """Name of the setting that this is."""
     folder: Path
     """Where it writes."""
     on_progress: Callable[[str, int], None] = lambda text, memory_bytes: None
@@ -74,21 +93,37 @@ class Work:
 class Dialogue:
     """One Blender process; `ask` is for one thread, `kill` for any."""
 
-    def __init__(self, child: Child, memory_limit_bytes: int) -> None:
-        """Take over a process that runs the driver."""
+    def __init__(
+        self,
+        child: Child,
+        memory_limit_bytes: int,
+        crash_reports: Path,
+        on_line: Callable[[str], None],
+    ) -> None:
+        """Take over a process that runs the driver.
+
+        Args:
+            child: the process.
+            memory_limit_bytes: see `Watchdog`.
+            crash_reports: folder where Blender leaves a ``.crash.txt``.
+            on_line: hears what is worth saying while it works.
+        """
         self._child = child
         self._memory_limit_bytes = memory_limit_bytes
+        self._crash_reports = crash_reports
+        self._on_line = on_line
         self._tail: deque[str] = deque(maxlen=TAIL_LINES)
         self._last_progress = ""
-        self._ailments: set[Ailment] = set()
+        self._said: dict[Ailment, str] = {}
+        self._script_errors = ScriptErrors()
         self._all_heard = False
         self._killed = False
         self.peak_memory_bytes = 0
 
     @property
     def pid(self) -> int | None:
-        """Process id, or None when the process is gone."""
-        return self._child.pid if self._child.exit_code is None else None
+        """Process id, or None when the process is gone or was told to go."""
+        return self._child.pid if self._child.exit_code is None and not self._killed else None
 
     def kill(self) -> None:
         """End the process at once; a waiting `ask` raises "interrupted"."""
@@ -105,8 +140,9 @@ class Dialogue:
         Raises:
             BlenderFailed: there is none, or Blender said itself that it is not good.
         """
-        self._ailments.clear()
+        self._said.clear()
         self._all_heard = False
+        self._oom_kills = OomKills(self._child.pid)
         if request:
             self._child.send(request)
         usage = self._usage()
@@ -121,17 +157,17 @@ class Dialogue:
             if item is None:
                 continue
             watchdog.heard(now, usage)
-            if isinstance(item, Message) and item.body["event"] == work.answer:
+            if isinstance(item, Message) and item.body.get("event") == work.answer:
                 self._hear_last_lines(work)
                 return item.body
             self._note(item, work, usage.memory_bytes)
 
+    def script_warnings(self) -> list[str]:
+        """Return what Python in the scene has raised since the last time."""
+        return [f"Python in the scene failed: {error}" for error in self._script_errors.take()]
+
     def failure(
-        self,
-        work: Work,
-        reason: str,
-        outcome: Outcome = "failed",
-        gives_up: GivesUp | None = None,
+        self, work: Work, fault: Fault, gives_up: GivesUp | None = None, **facts: Any
     ) -> BlenderFailed:
         """End the process and make the failure, with the deepest cause that is known."""
         self._child.kill()
@@ -141,15 +177,27 @@ class Dialogue:
             if isinstance(item, Line):
                 self._hear(item.text)
         self._child.close(0)
-        if self._killed:
-            reason, outcome = f"Blender was stopped while {work.doing}", "interrupted"
-            gives_up = None
-        elif Ailment.OUT_OF_MEMORY in self._ailments and outcome != "out_of_memory":
-            reason, outcome = f"Blender ran out of memory while {work.doing}", "out_of_memory"
-        elif Ailment.DISK_FULL in self._ailments:
-            reason = disk_full(work.folder)
-        tail = (*self._tail, self._last_progress) if self._last_progress else tuple(self._tail)
-        return BlenderFailed(reason, tail, outcome, self.peak_memory_bytes, gives_up)
+        cause, words = (Fault.STOPPED, "") if self._killed else deepest(fault, self._said)
+        facts = {"doing": work.doing, "folder": work.folder, "words": words, **facts}
+        return BlenderFailed(
+            cause.sentence(**facts),
+            self._last_words(),
+            cause.outcome,
+            self.peak_memory_bytes,
+            # What was said of one cause is not true of another.
+            gives_up if cause is fault else None,
+            cause,
+        )
+
+    def _last_words(self) -> tuple[str, ...]:
+        """Return what Blender said last, and what it wrote down when it crashed."""
+        lines = [*self._tail]
+        if self._last_progress:
+            lines.append(self._last_progress)
+        for report in sorted(self._crash_reports.glob("*.crash.txt")):
+            with contextlib.suppress(OSError), report.open(encoding="utf-8", errors="replace") as f:
+                lines += crash_report(f.read(_REPORT_BYTES))
+        return tuple(lines)
 
     def _usage(self) -> Usage:
         usage = self._child.usage()
@@ -159,11 +207,13 @@ class Dialogue:
     def _obey(self, verdict: Verdict | None, work: Work) -> None:
         if verdict is Verdict.TOO_BIG:
             used, limit = self.peak_memory_bytes / 2**30, self._memory_limit_bytes / 2**30
-            reason = f"Blender used {used:.1f} of {limit:.1f} GiB of memory while {work.doing}"
-            raise self.failure(work, reason, "out_of_memory")
+            raise self.failure(work, Fault.TOO_BIG, used=used, limit=limit)
         if verdict is Verdict.HUNG:
-            silence = f"no sign of life for {work.silence_seconds:.0f} seconds"
-            raise self.failure(work, f"Blender hung while {work.doing}: {silence}")
+            seconds, setting = work.silence_seconds, work.silence_setting
+            raise self.failure(work, Fault.HUNG, seconds=seconds, setting=setting)
+        if verdict is Verdict.SLOW:
+            silence = f"Blender has said nothing for {work.silence_seconds:.0f} seconds"
+            self._on_line(f"{silence} while {work.doing}, but it computes")
 
     def _note(self, item: Item, work: Work, memory_bytes: int) -> None:
         """Take notice of anything that is not the awaited answer."""
@@ -173,22 +223,30 @@ class Dialogue:
             self._hear(item.text)
             if is_progress(item.text):
                 work.on_progress(item.text, memory_bytes)
-        elif item.body["event"] == "stats":
+        elif item.body.get("event") == "stats" and isinstance(item.body.get("text"), str):
             self._last_progress = item.body["text"]
             work.on_progress(item.body["text"], memory_bytes)
-        elif item.body["event"] == "failed":
-            reason = f"Blender failed while {work.doing}: {item.body['reason']}"
-            raise self.failure(work, reason, gives_up=item.body.get("gives_up"))
+        elif item.body.get("event") == "failed":
+            reason = str(item.body.get("reason"))
+            self._note_ailment(reason)
+            gives_up = item.body.get("gives_up")
+            raise self.failure(work, Fault.REFUSED, gives_up, reason=reason)
+        else:
+            raise self.failure(work, Fault.GARBLED)
 
     def _hear(self, text: str) -> None:
         if is_progress(text):
             self._last_progress = text
         elif text == ANSWERED:
             self._all_heard = True
-        else:
+        elif not text.startswith(_NOISE):
             self._tail.append(text)
-            if cause := ailment(text):
-                self._ailments.add(cause)
+            self._script_errors.hear(text)
+            self._note_ailment(text)
+
+    def _note_ailment(self, text: str) -> None:
+        if cause := ailment(text):
+            self._said.setdefault(cause, text)
 
     def _hear_last_lines(self, work: Work) -> None:
         """Read the lines that were printed before the answer, and believe them more."""
@@ -201,20 +259,11 @@ class Dialogue:
                     work.on_progress(item.text, self.peak_memory_bytes)
             elif isinstance(item, Exited):
                 raise self._ended(item.code, work)
-        if Ailment.DISK_FULL in self._ailments:
-            raise self.failure(work, disk_full(work.folder))
+        for cause in (Ailment.GPU_OUT_OF_MEMORY, Ailment.GPU_LOST, Ailment.DISK_FULL):
+            if cause in self._said:
+                # Whatever the answer says: such a picture may be black, or cut short.
+                raise self.failure(work, CAUSES[cause])
 
     def _ended(self, code: int, work: Work) -> BlenderFailed:
-        if code == -signal.SIGKILL:
-            # Not by us, so by the kernel: nobody else does, and that is what it does it for.
-            reason = f"Blender was killed while {work.doing}, probably for lack of memory"
-            return self.failure(work, reason, "out_of_memory")
-        if code < 0:
-            name = signal.Signals(-code).name
-            return self.failure(work, f"Blender crashed ({name}) while {work.doing}")
-        return self.failure(work, f"Blender left with exit status {code} while {work.doing}")
-
-
-def disk_full(folder: Path) -> str:
-    """Return the sentence for a disk without room for a frame."""
-    return f"the disk is full: Blender could not write to {folder}"
+        fault, facts = how_it_ended(code, self._oom_kills.grew())
+        return self.failure(work, fault, **facts)

@@ -95,7 +95,11 @@ class Session:
     def _load(self, held: Held, scene: CheckedOut) -> LoadedScene:
         assignment = held.assignment
         loaded = self._blender.load(
-            scene.blend, assignment.settings, scene.remap, assignment.requirements
+            scene.blend,
+            assignment.settings,
+            scene.remap,
+            assignment.requirements,
+            lambda: not held.over.is_set(),
         )
         if loaded is not self._told:
             self._told = loaded

@@ -13,17 +13,16 @@ from collections.abc import Callable
 
 from burst.errors import StorageFull
 from burst.worker.blender import BlenderFailed
+from burst.worker.faults import Fault
 
 REST_FIRST_SECONDS = 1.0
 REST_LAST_SECONDS = 30.0
-
-_BLENDER_SAYS = "the disk is full"
 
 
 def is_disk_full(error: Exception) -> bool:
     """Say whether a failure is for lack of space, of the scratch disk or of the storage."""
     if isinstance(error, BlenderFailed):
-        return error.outcome == "failed" and error.reason.startswith(_BLENDER_SAYS)
+        return error.fault is Fault.DISK_FULL
     if isinstance(error, OSError):
         return error.errno in (errno.ENOSPC, errno.EDQUOT)
     return isinstance(error, StorageFull)

@@ -87,6 +87,11 @@ def prepare(scratch: Path) -> dict[str, str]:
     return environment(os.environ, scratch)
 
 
+def crash_reports(scratch: Path) -> Path:
+    """Return where a Blender with such surroundings leaves a report when it crashes."""
+    return scratch / _OWN_FOLDERS["TMPDIR"]
+
+
 def environment(outer: Mapping[str, str], scratch: Path) -> dict[str, str]:
     """Return the environment of a Blender, made from our own."""
     env = {

@@ -17,10 +17,12 @@ IDLE_CPU_SHARE = 0.01
 
 
 class Verdict(Enum):
-    """Why a Blender has to die."""
+    """What is wrong with a Blender; all but `SLOW` is a reason for it to die."""
 
     HUNG = "hung"
     """Silent for too long without computing."""
+    SLOW = "slow"
+    """As silent, but it computes: no reason to die, a reason to say so."""
     TOO_BIG = "too big"
     """Close to the memory limit."""
 
@@ -44,7 +46,7 @@ class Watchdog:
         self.now, self.usage = now, usage
 
     def check(self, now: float, usage: Usage) -> Verdict | None:
-        """Say whether Blender has to be killed, and remember its peak memory."""
+        """Say what is wrong, if anything, and remember its peak memory."""
         self.peak_memory_bytes = max(self.peak_memory_bytes, usage.memory_bytes)
         if 0 < self.memory_limit_bytes * MEMORY_SHARE < usage.memory_bytes:
             return Verdict.TOO_BIG
@@ -55,5 +57,5 @@ class Watchdog:
         if computed_seconds > silent_seconds * IDLE_CPU_SHARE:
             # Long silent steps are normal (a BVH of a huge scene): look again later.
             self.heard(now, usage)
-            return None
+            return Verdict.SLOW
         return Verdict.HUNG

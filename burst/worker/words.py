@@ -21,13 +21,44 @@ class Ailment(Enum):
     """A cause that Blender prints but does not report."""
 
     OUT_OF_MEMORY = "out of memory"
+    GPU_OUT_OF_MEMORY = "GPU out of memory"
+    GPU_LOST = "GPU lost"
+    """A call to the GPU failed, or the device is gone."""
     DISK_FULL = "disk full"
 
 
 _AILMENTS = (
-    (re.compile(r"alloc( array)? returns null|bad_alloc", re.IGNORECASE), Ailment.OUT_OF_MEMORY),
-    (re.compile(r"no space left on device|disk quota exceeded", re.IGNORECASE), Ailment.DISK_FULL),
+    (
+        r"(?i:System is out of GPU (and shared host )?memory|\bOut of memory in (cu|hip|\w+ queue)"
+        r"|couldn't allocate integrator state|GPU memory was likely exceeded)"
+        r"|(OUT_OF_DEVICE_MEMORY|OPTIX_ERROR_DEVICE_OUT_OF_MEMORY|CUDA_ERROR_OUT_OF_MEMORY"
+        r"|hipErrorOutOfMemory|CallbackErrorOutOfMemory|GL_OUT_OF_MEMORY)\b",
+        Ailment.GPU_OUT_OF_MEMORY,
+    ),
+    (
+        r"(?i:(alloc|alloc array) returns null|bad_alloc|^(Error: )?Out of memory$)"
+        r"|^MemoryError\b",
+        Ailment.OUT_OF_MEMORY,
+    ),
+    (
+        # As Cycles says it: what the driver answered "in" which call, or "in CUDA queue …".
+        r"\bin (CUDA|HIP|HIPRT|OptiX|Metal) queue \w"
+        r"|\bin (cu|hip|hiprt|optix)[A-Z]\w*\s*\("
+        r"|\b(OPTIX_ERROR|CUDA_ERROR|UR_RESULT_ERROR|PI_ERROR|ZE_RESULT_ERROR)_[A-Z]"
+        r"|\bhipError[A-Z]|\b(CUDA|HIP|OptiX) error\b"
+        r"|\boneAPI .*\b(got (a )?runtime exception|error)\b"
+        r"|\bCommand buffer not completed|\bkIOGPUCommandBufferCallbackError"
+        r"|(?i:\b(device|context)[ _](was )?lost\b|fallen off the bus)"
+        r"|\bFailed to \w+( up)? (a |the )?(CUDA|HIP|HIPRT|OptiX|OIDN)\b"
+        r"|\bFailed loading render kernel|\bNo CUDA-capable device available",
+        Ailment.GPU_LOST,
+    ),
+    (r"(?i:no space left on device|disk quota exceeded)", Ailment.DISK_FULL),
 )
+_PATTERNS = tuple((re.compile(pattern), cause) for pattern, cause in _AILMENTS)
+
+_REPORT_LINES = 6
+"""Of each part of Blender's crash report; the innermost frames of a backtrace come first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,4 +94,45 @@ def parse_progress(text: str) -> Step:
 
 def ailment(line: str) -> Ailment | None:
     """Return the cause of failure that a printed line tells, if it tells one."""
-    return next((cause for pattern, cause in _AILMENTS if pattern.search(line)), None)
+    plain = without_prefix(line)
+    return next((cause for pattern, cause in _PATTERNS if pattern.search(plain)), None)
+
+
+def crash_report(text: str) -> tuple[str, ...]:
+    """Return what matters of the ``.crash.txt`` that Blender wrote when it crashed.
+
+    Its parts have headings with a ``#``: what was done last, then backtraces.
+    """
+    lines: list[str] = []
+    part: list[str] = []
+    for line in (*text.splitlines(), "#"):
+        if line.startswith("#"):
+            backtrace = bool(lines) and "backtrace" in lines[-1]
+            lines += part[:_REPORT_LINES] if backtrace else part[-_REPORT_LINES:]
+            part = []
+            lines.append(line)
+        elif line.strip():
+            part.append(line.rstrip())
+    return tuple(line for line in lines if line.strip("# "))
+
+
+class ScriptErrors:
+    """Finds, line by line, what Python in the scene raised: Blender prints it and renders on."""
+
+    def __init__(self) -> None:
+        """Expect nothing."""
+        self._in_traceback = False
+        self._found: dict[str, None] = {}
+
+    def hear(self, line: str) -> None:
+        """Take in a printed line."""
+        if line.startswith("Traceback (most recent call last):"):
+            self._in_traceback = True
+        elif self._in_traceback and not line[:1].isspace():
+            self._in_traceback = False
+            self._found[line] = None
+
+    def take(self) -> tuple[str, ...]:
+        """Return what was raised since the last time, each once."""
+        found, self._found = tuple(self._found), {}
+        return found

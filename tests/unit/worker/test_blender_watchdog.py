@@ -21,7 +21,7 @@ def watchdog(limit_bytes: int = 0) -> Watchdog:
         (1599.0, 50.0, None),
         (1600.0, 50.0, Verdict.HUNG),
         (1600.0, 55.9, Verdict.HUNG),
-        (1600.0, 57.0, None),
+        (1600.0, 57.0, Verdict.SLOW),
     ],
 )
 def test_silent_and_idle_together_are_hung(
@@ -39,7 +39,7 @@ def test_a_word_starts_the_silence_anew() -> None:
 
 def test_a_blender_that_computed_silently_and_then_stopped_is_hung() -> None:
     dog = watchdog()
-    assert dog.check(1600.0, Usage(GIB, 600.0)) is None
+    assert dog.check(1600.0, Usage(GIB, 600.0)) is Verdict.SLOW
     assert dog.check(2199.0, Usage(GIB, 600.0)) is None
     assert dog.check(2200.0, Usage(GIB, 600.0)) is Verdict.HUNG
 

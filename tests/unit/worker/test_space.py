@@ -13,7 +13,8 @@ import pytest
 from burst.errors import StorageError, StorageFull
 from burst.protocol.worker_messages import AttemptEnded
 from burst.worker.blender import BlenderFailed
-from burst.worker.dialogue import disk_full
+from burst.worker.dialogue import failed
+from burst.worker.faults import Fault
 from burst.worker.outbox import Outbox
 from burst.worker.space import REST_FIRST_SECONDS, REST_LAST_SECONDS, Rest, is_disk_full
 
@@ -21,9 +22,9 @@ from burst.worker.space import REST_FIRST_SECONDS, REST_LAST_SECONDS, Rest, is_d
 @pytest.mark.parametrize(
     ("error", "is_full"),
     [
-        (BlenderFailed(disk_full(Path("/scratch/1"))), True),
+        (failed(Fault.DISK_FULL, folder=Path("/scratch/1")), True),
         (BlenderFailed("Blender hung while rendering frame 1"), False),
-        (BlenderFailed(disk_full(Path("/scratch/1")), (), "out_of_memory"), False),
+        (failed(Fault.OUT_OF_MEMORY, doing="rendering frame 1"), False),
         (OSError(errno.ENOSPC, "No space left on device"), True),
         (OSError(errno.EDQUOT, "Disk quota exceeded"), True),
         (OSError(errno.EIO, "Input/output error"), False),
