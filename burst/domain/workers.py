@@ -26,6 +26,10 @@ GPU_PREFERENCE: tuple[GpuKind, ...] = ("optix", "cuda", "hip", "oneapi", "metal"
 """Which is taken when any GPU will do: OptiX traces rays in hardware, on the same cards as CUDA."""
 
 
+EEVEE_NAMES = ("BLENDER_EEVEE", "BLENDER_EEVEE_NEXT")
+"""One engine with two names: Blender 4.2 to 4.5 has the second, the others the first."""
+
+
 class BlenderFacts(BaseModel):
     """One Blender at a worker's hand, as found by running it once."""
 
@@ -48,6 +52,11 @@ class BlenderFacts(BaseModel):
     def label(self) -> str:
         """Version and kind for people, e.g. ``5.0.1 (bpy)``."""
         return ".".join(map(str, self.version)) + (" (bpy)" if self.kind == "bpy" else "")
+
+    def engine_name(self, engine: str) -> str | None:
+        """Return an engine by the name that it has in this Blender; None if it has no such."""
+        names = EEVEE_NAMES if engine in EEVEE_NAMES else (engine,)
+        return next((name for name in names if name in self.engines), None)
 
 
 class Capabilities(BaseModel):
@@ -211,7 +220,8 @@ def _preference(blender: BlenderFacts) -> tuple[int, int, int, bool]:
 
 
 def _must_have(needs: Requirements, blender: BlenderFacts) -> None:
-    reason = blender.engines.get(needs.engine, f"Blender {blender.label} has no such engine")
+    name = blender.engine_name(needs.engine)
+    reason = blender.engines[name] if name else f"Blender {blender.label} has no such engine"
     if reason:
         raise EngineUnavailable(
             f"{needs.engine} can't render here: {reason}",

@@ -22,17 +22,18 @@ from types import FrameType
 
 from burst.config.farm import default_cache_dir
 from burst.config.machine import memory_limit_bytes
-from burst.domain.workers import Capabilities
-from burst.errors import ConfigError, ManagerUnreachable, StateError
+from burst.domain.workers import Capabilities, check_device
+from burst.errors import ConfigError, EngineUnavailable, ManagerUnreachable, StateError
 from burst.protocol.client import ManagerClient
 from burst.protocol.worker_messages import AttemptEnded, Registered, RegisterWorker
 from burst.storage.storage import Storage, open_storage
 from burst.worker.blender import Blender
 from burst.worker.blenders import Blenders
 from burst.worker.courier import Courier
-from burst.worker.discovery import Installed, find_blenders, probe_blenders
+from burst.worker.discovery import Installed, find_blenders, forget_blender, probe_blenders
 from burst.worker.finisher import Finisher
-from burst.worker.held import HeldAttempts
+from burst.worker.health import Checkup, Health
+from burst.worker.held import Held, HeldAttempts
 from burst.worker.outbox import Outbox
 from burst.worker.session import Session
 from burst.worker.settings import WorkerSettings
@@ -56,10 +57,15 @@ def run_worker(settings: WorkerSettings) -> int:
     """Run a worker until it has nothing to do or is told to leave; return its exit status.
 
     Raises:
-        BurstError: there is no usable Blender, storage or work folder.
+        BurstError: there is no usable Blender, device, storage or work folder; or the worker
+            found that it can't render any more.
         ManagerUnreachable: the manager was away for too long.
     """
-    installed = probe_blenders(find_blenders(settings.blender), cache=default_cache_dir())
+    # A GPU that is asked for by name is looked for again each time: a driver may be gone.
+    remembers = settings.device in ("auto", "cpu")
+    cache = default_cache_dir() if remembers else None
+    installed = probe_blenders(find_blenders(settings.blender), cache)
+    check_device(settings.device, [one.facts for one in installed])
     if settings.storage_url is None:
         raise ConfigError("a worker needs BURST_STORAGE_URL: where scenes and frames live")
     storage = open_storage(settings.storage_url)
@@ -81,7 +87,9 @@ class _Agent:
         self._settings = settings
         self._memory_bytes = settings.memory_limit_bytes or memory_limit_bytes()
         self._capabilities = Capabilities(
-            blenders=tuple(one.facts for one in installed), memory_bytes=self._memory_bytes
+            blenders=tuple(one.facts for one in installed),
+            device=settings.device,
+            memory_bytes=self._memory_bytes,
         )
         self._held = HeldAttempts()
         scratch = settings.home / "scratch"
@@ -95,8 +103,16 @@ class _Agent:
             self._finisher.on_verdict,
             self._on_cancel,
         )
-        blenders = Blenders(installed, self._capabilities, self._blender)
-        self._session = Session(blenders, storage, self._courier, self._finisher, settings.home)
+        self._blenders = Blenders(
+            installed, self._capabilities, self._blender, lambda text: self._session.hear(text)
+        )
+        self._session = Session(
+            self._blenders, storage, self._courier, self._finisher, settings.home
+        )
+        self._health = Health()
+        self._checkup = Checkup(scratch / "checkup")
+        self._fault = ""
+        """Why this worker can't render any more; empty while it can."""
         self._preempted = False
         self._taken_away: queue.SimpleQueue[int] = queue.SimpleQueue()
         """Signals that tell the worker to leave."""
@@ -131,6 +147,10 @@ class _Agent:
             self._session.close()
             shutil.rmtree(self._settings.home / "scratch", ignore_errors=True)
         log.info("worker leaves: %s", reason)
+        if self._fault:
+            raise EngineUnavailable(
+                reason, hint="look after Blender, and the GPU's driver, on this machine"
+            )
         return 0
 
     def _serve(self) -> str:
@@ -168,6 +188,7 @@ class _Agent:
                 held = self._held.get(assignment.attempt_id)
                 if held and not self._preempted:
                     self._session.render(held)
+                    self._look_after_itself(held)
                 idle_since = time.monotonic()
             elif left <= 0:
                 return "nothing to do"
@@ -184,9 +205,29 @@ class _Agent:
             return "given up by the manager"
         if orders.away.is_set():
             return "the manager is away"
+        if self._fault:
+            return f"this worker can't render any more: {self._fault}"
         if orders.drain.is_set():
             return "drained"
         return None
+
+    def _look_after_itself(self, held: Held) -> None:
+        """Doubt a Blender that fails again and again, and try it with a scene of our own."""
+        use = self._blenders.take_last_use()
+        if use is None or not self._health.note(held.assignment.job_id, use):
+            return
+        what = f"Blender {use.installed.facts.label} on {use.device}"
+        log.warning("%s fails again and again: trying a scene of a few pixels", what)
+        fault = self._checkup.find_fault(use)
+        if self._preempted:
+            return
+        if not fault:
+            log.info("%s renders it; going on", what)
+            self._health.trust(use)
+            return
+        # Whoever starts here next has to find out for itself.
+        forget_blender(use.installed.program, default_cache_dir())
+        self._fault = f"{what}: {fault}"
 
     def _drop_everything(self) -> None:
         """Forget what was held: the manager has given it to others."""
@@ -211,6 +252,7 @@ class _Agent:
     def _evacuate(self) -> None:
         """When the machine is taken away: interrupt, say so, publish what is rendered, leave."""
         self._taken_away.get()
+        self._checkup.stop()
         for held in self._held.all():
             if held.over.is_set():
                 # Its end is known to the manager, or on its way.

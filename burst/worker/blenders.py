@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from burst.domain.jobs import RenderSettings
@@ -18,8 +19,21 @@ from burst.domain.workers import (
     check_fit,
     choose_device,
 )
-from burst.worker.blender import Blender, BlenderFailed, LoadedScene, Progress, RenderedFrame
+from burst.worker.blender import Blender, LoadedScene, Progress, RenderedFrame
+from burst.worker.dialogue import BlenderFailed, failed
 from burst.worker.discovery import Installed
+from burst.worker.faults import Fault
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """What came of the last thing that a Blender was told to do."""
+
+    installed: Installed
+    engine: str
+    device: str
+    error: BlenderFailed | None
+    """None if a frame came of it."""
 
 
 class Blenders:
@@ -30,6 +44,7 @@ class Blenders:
         installed: Sequence[Installed],
         capabilities: Capabilities,
         make: Callable[[Installed], Blender],
+        tell: Callable[[str], None],
     ) -> None:
         """Start nothing yet.
 
@@ -37,10 +52,15 @@ class Blenders:
             installed: all there are.
             capabilities: of the worker; its Blenders are the facts of ``installed``.
             make: makes the `Blender` of a program.
+            tell: hears which Blender a scene is loaded in, for the job's log.
         """
         self._installed = tuple(installed)
         self._capabilities = capabilities
         self._make = make
+        self._tell = tell
+        self._told: tuple[object, ...] | None = None
+        self._engine, self._device = "", "cpu"
+        self._last_use: Use | None = None
         self._lock = threading.Lock()
         self._opened: tuple[Installed, Blender] | None = None
 
@@ -56,6 +76,7 @@ class Blenders:
         settings: RenderSettings,
         remap: Mapping[str, Path],
         requirements: Requirements,
+        wanted: Callable[[], bool] = lambda: True,
     ) -> LoadedScene:
         """Have this very scene loaded, in the Blender that fits it; see `Blender.load`.
 
@@ -65,7 +86,21 @@ class Blenders:
         """
         facts = check_fit(requirements, self._capabilities)
         device = choose_device(settings.device, self._capabilities.device, facts)
-        return self._switch_to(facts).load(blend, settings, remap, device)
+        blender = self._switch_to(facts)
+        engine = facts.engine_name(requirements.engine) or requirements.engine
+        self._engine, self._device = engine, device
+        if settings.engine is not None:
+            settings = settings.model_copy(update={"engine": engine})
+        what = (facts, device, blend)
+        if what != self._told:
+            self._told = what
+            on = f", computing on {device}" if engine == "CYCLES" else ""
+            self._tell(f"loading the scene in Blender {facts.label}{on}")
+        try:
+            return blender.load(blend, settings, remap, device, wanted)
+        except BlenderFailed as error:
+            self._note_use(error)
+            raise
 
     def render(
         self, frame: int, folder: Path, on_progress: Callable[[Progress], None]
@@ -77,8 +112,19 @@ class Blenders:
         """
         opened = self._opened
         if opened is None:
-            raise BlenderFailed(f"no Blender was open before rendering frame {frame}")
-        return opened[1].render(frame, folder, on_progress)
+            raise failed(Fault.GONE, doing=f"rendering frame {frame}")
+        try:
+            rendered = opened[1].render(frame, folder, on_progress)
+        except BlenderFailed as error:
+            self._note_use(error)
+            raise
+        self._note_use(None)
+        return rendered
+
+    def take_last_use(self) -> Use | None:
+        """Return what came of the last load or frame, once; None if there was none since."""
+        use, self._last_use = self._last_use, None
+        return use
 
     def kill(self) -> None:
         """End whatever is open at once, from any thread; see `Blender.kill`."""
@@ -90,6 +136,12 @@ class Blenders:
         """Let the open Blender leave."""
         if self._opened:
             self._opened[1].close()
+
+    def _note_use(self, error: BlenderFailed | None) -> None:
+        assert self._opened is not None  # noqa: S101 - it was just used
+        if error is not None:
+            self._told = None
+        self._last_use = Use(self._opened[0], self._engine, self._device, error)
 
     def _switch_to(self, facts: BlenderFacts) -> Blender:
         opened = self._opened

@@ -11,7 +11,7 @@ import re
 import signal
 import time
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -36,6 +36,7 @@ _START_SECONDS = 120.0
 """A wheel of 800 MB on a cold disk takes its time."""
 _ANSWER_SECONDS = 60.0
 """For one tiny image or one kind of GPU; a GPU compiles its kernels then."""
+_LOOK_SECONDS = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,7 @@ def examine(program: Path, scratch: Path) -> BlenderFacts:
 
     Raises:
         BlenderNotFound: it is no Blender, too old, or does not start.
+        OSError: the scratch folder can't be made.
     """
     with Probe(program, scratch) as probe:
         return _examine(probe)
@@ -98,17 +100,31 @@ def _examine(probe: Probe) -> BlenderFacts:
 class Probe:
     """One Blender that is asked what works; it is started again if a question kills it."""
 
-    def __init__(self, program: Path, scratch: Path) -> None:
+    def __init__(
+        self,
+        program: Path,
+        scratch: Path,
+        kind: str | None = None,
+        stopped: Callable[[], bool] = lambda: False,
+    ) -> None:
         """Start it and hear what it is.
+
+        Args:
+            program: a ``blender``, or the ``python`` of an environment with bpy.
+            scratch: folder for its home and temporary files.
+            kind: which of both, if that is known.
+            stopped: whether nobody waits for answers any more; asked a few times a second.
 
         Raises:
             BlenderNotFound: it is no Blender, too old, or does not start.
+            OSError: the scratch folder can't be made.
         """
         self._program = program
         self._scratch = scratch
+        self._stopped = stopped
         self._printed: deque[str] = deque(maxlen=10)
         self._child: Child | None = None
-        self.kind = _kind(program, prepare(scratch))
+        self.kind = kind or _kind(program, prepare(scratch))
         """``binary`` or ``bpy``."""
         self.introduction = self._start()
         """Its version, engines and features, as it says itself."""
@@ -180,8 +196,12 @@ class Probe:
         """Return the next message, or why there is none."""
         deadline = time.monotonic() + seconds
         while True:
-            item = child.next_item(max(0.0, deadline - time.monotonic()))
+            item = child.next_item(_LOOK_SECONDS)
+            if self._stopped():
+                return "it was stopped"
             if item is None:
+                if time.monotonic() < deadline:
+                    continue
                 return f"Blender gave no answer within {seconds:.0f} seconds"
             if isinstance(item, Exited):
                 return _why_gone(item.code)
