@@ -13,6 +13,7 @@ value of ``event``. The process leaves when the pipe closes, and dies with its p
 from __future__ import annotations
 
 import ctypes
+import faulthandler
 import os
 import re
 import resource
@@ -153,6 +154,8 @@ def main(bpy: Any) -> None:
     """Serve until burst hangs up."""
     channel = Channel(*(int(number) for number in sys.argv[-2:]))
     channel.die_with_parent()
+    # The wheel writes no report of a crash; this chains to the program's own, which does.
+    faulthandler.enable(file=2)
     driver = Driver(bpy, channel)
     actions = {"load": driver.load, "render": driver.render}
     driver.answer("ready")
