@@ -60,7 +60,8 @@ class Driver:
         """Open the .blend, change what the job asks for, and say what it is."""
         bpy = self._bpy
         started = time.monotonic()
-        bpy.ops.wm.open_mainfile(filepath=request["blend"], load_ui=False, use_scripts=False)
+        trusted = request["settings"].get("trust_scripts", False)
+        bpy.ops.wm.open_mainfile(filepath=request["blend"], load_ui=False, use_scripts=trusted)
         # Only now: opening a file forgets handlers.
         bpy.app.handlers.render_stats.append(self._on_stats)
         self._scene = scene.choose_scene(bpy, request["settings"].get("blender_scene"))
