@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from burst.domain.jobs import RenderSettings
 from burst.domain.workers import BlenderFacts
@@ -45,6 +46,10 @@ class LoadedScene:
     height: int
     file_format: str
     """As Blender spells it; never a movie."""
+    color_mode: str
+    """``BW``, ``RGB`` or ``RGBA``, as it was asked for: not every format can do each."""
+    color_depth: int
+    """Bits a channel, as they were asked for."""
     warnings: tuple[str, ...]
     load_seconds: float
 
@@ -56,6 +61,8 @@ class RenderedFrame:
     frame: int
     files: tuple[Path, ...]
     """Everything written below the folder, files of the main image first."""
+    main_count: int
+    """How many of them are the main image's: one, or one for each eye."""
     render_seconds: float
     peak_memory_bytes: int
     """Of the process since it was started, which is since the scene was loaded."""
@@ -181,6 +188,8 @@ class Blender:
                 width=int(body["width"]),
                 height=int(body["height"]),
                 file_format=str(body["file_format"]),
+                color_mode=str(body["color_mode"]),
+                color_depth=int(body["color_depth"]),
                 warnings=(*map(str, body["warnings"]), *dialogue.script_warnings()),
                 load_seconds=float(body["load_seconds"]),
             )
@@ -225,6 +234,7 @@ class Blender:
             rendered = RenderedFrame(
                 frame=frame,
                 files=tuple(Path(path) for path in body["files"]),
+                main_count=int(body["main_count"]),
                 render_seconds=float(body["render_seconds"]),
                 peak_memory_bytes=max(int(body["peak_memory_bytes"]), dialogue.peak_memory_bytes),
                 warnings=(*map(str, body["warnings"]), *dialogue.script_warnings()),
@@ -238,6 +248,32 @@ class Blender:
                 raise dialogue.failure(work, Fault.STRAY_FILE, path=path)
         self._rendered_one = True
         return rendered
+
+    def assist(
+        self, doing: str, folder: Path, answer: str, request: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Have something done with the loaded scene beside rendering; blocks until it is done.
+
+        Args:
+            doing: as in "Blender crashed while …".
+            folder: where it writes.
+            answer: the driver's event that ends it.
+            request: what the driver is told.
+
+        Raises:
+            BlenderFailed: it can't be done; the process is gone.
+        """
+        dialogue = self._dialogue
+        if dialogue is None or dialogue.pid is None or self._loaded is None:
+            raise failed(Fault.STOPPED if self._interrupted else Fault.GONE, doing=doing)
+        work = Work(
+            doing=doing,
+            answer=answer,
+            silence_seconds=self._first_progress_seconds,
+            silence_setting=_FIRST_SETTING,
+            folder=folder,
+        )
+        return dialogue.ask(work, dict(request))
 
     def kill(self) -> None:
         """End Blender at once, from any thread; a running `load` or `render` raises.

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from burst.domain.jobs import RenderSettings
 from burst.domain.workers import (
@@ -120,6 +121,23 @@ class Blenders:
             raise
         self._note_use(None)
         return rendered
+
+    def assist(
+        self, doing: str, folder: Path, answer: str, request: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Have something done with the loaded scene; see `Blender.assist`.
+
+        Raises:
+            BlenderFailed: it can't be done.
+        """
+        opened = self._opened
+        if opened is None:
+            raise failed(Fault.GONE, doing=doing)
+        try:
+            return opened[1].assist(doing, folder, answer, request)
+        except BlenderFailed as error:
+            self._note_use(error)
+            raise
 
     def take_last_use(self) -> Use | None:
         """Return what came of the last load or frame, once; None if there was none since."""

@@ -26,7 +26,7 @@ from typing import Any
 sys.path.append(str(Path(__file__).parents[2]))
 # Last in the path and only for this import: what else is installed beside burst belongs to
 # another Python.
-from burst.worker.inside import files, outputs, scene
+from burst.worker.inside import files, movie, outputs, scene
 from burst.worker.inside.channel import Channel
 
 sys.path.pop()
@@ -69,13 +69,16 @@ class Driver:
         scene.apply_settings(bpy, self._scene, request["settings"], request["threads"])
         self._output = outputs.Output(bpy, self._scene)
         width, height = scene.final_size(self._scene.render)
+        image = self._scene.render.image_settings
         self.answer(
             "loaded",
             blender_scene=self._scene.name,
             engine=self._scene.render.engine,
             width=width,
             height=height,
-            file_format=self._scene.render.image_settings.file_format,
+            file_format=image.file_format,
+            color_mode=image.color_mode,
+            color_depth=int(image.color_depth),
             warnings=files.missing_files(bpy) + self._doubts(),
             load_seconds=time.monotonic() - started,
         )
@@ -91,15 +94,32 @@ class Driver:
         self._bpy.ops.render.render(animation=True, scene=self._scene.name)
         seconds = time.monotonic() - started
         new = [path for path, state in _written(folder).items() if before.get(path) != state]
-        main = self._output.main_path(frame)
+        paths, main_count = self._output.settle(frame, new)
         self.answer(
             "rendered",
             frame=frame,
-            files=sorted(new, key=lambda path: (not path.startswith(main), path)),
+            files=paths,
+            main_count=main_count,
             render_seconds=seconds,
             peak_memory_bytes=_peak_memory_bytes(),
             warnings=self._script_warnings(),
         )
+
+    def mix_down(self, request: dict[str, Any]) -> None:
+        """Write the sound of some frames to a file, if there is any, and say how fast they go."""
+        first, last = request["first"], request["last"]
+        sound = movie.mix_down(self._bpy, self._scene, request["target"], first, last)
+        self.answer("mixed", sound=sound, fps=movie.fps(self._scene))
+
+    def convert(self, request: dict[str, Any]) -> None:
+        """Write images as PNG, as the scene shows them."""
+        look = {"alpha": request["alpha"], "deep": request["deep"]}
+        movie.convert(self._bpy, self._scene, request["pairs"], **look)
+        self.answer("converted")
+
+    def list_view_layers(self, request: dict[str, Any]) -> None:
+        """Say which view layers are rendered."""
+        self.answer("layers", names=movie.view_layers(self._scene))
 
     def _doubts(self) -> list[str]:
         doubts = self._script_warnings()
@@ -158,7 +178,13 @@ def main(bpy: Any) -> None:
     # The wheel writes no report of a crash; this chains to the program's own, which does.
     faulthandler.enable(file=2)
     driver = Driver(bpy, channel)
-    actions = {"load": driver.load, "render": driver.render}
+    actions = {
+        "load": driver.load,
+        "render": driver.render,
+        "mixdown": driver.mix_down,
+        "convert": driver.convert,
+        "layers": driver.list_view_layers,
+    }
     driver.answer("ready")
     for request in channel.received():
         try:
