@@ -250,15 +250,16 @@ class Blender:
         return rendered
 
     def assist(
-        self, doing: str, folder: Path, answer: str, request: Mapping[str, Any]
+        self, doing: str, answer: str, ask: Callable[[Path], Mapping[str, Any]], folder: Path
     ) -> dict[str, Any]:
         """Have something done with the loaded scene beside rendering; blocks until it is done.
 
         Args:
             doing: as in "Blender crashed while …".
-            folder: where it writes.
             answer: the driver's event that ends it.
-            request: what the driver is told.
+            ask: makes the request; it is given an empty folder, where Blender finds what is
+                put there, and where it can write.
+            folder: where that folder is moved afterwards; must not be there.
 
         Raises:
             BlenderFailed: it can't be done; the process is gone.
@@ -266,14 +267,19 @@ class Blender:
         dialogue = self._dialogue
         if dialogue is None or dialogue.pid is None or self._loaded is None:
             raise failed(Fault.STOPPED if self._interrupted else Fault.GONE, doing=doing)
+        room = self._scratch / "assist"
+        shutil.rmtree(room, ignore_errors=True)
+        _make(room)
         work = Work(
             doing=doing,
             answer=answer,
             silence_seconds=self._first_progress_seconds,
             silence_setting=_FIRST_SETTING,
-            folder=folder,
+            folder=room,
         )
-        return dialogue.ask(work, dict(request))
+        body = dialogue.ask(work, dict(ask(room)))
+        room.rename(folder)
+        return body
 
     def kill(self) -> None:
         """End Blender at once, from any thread; a running `load` or `render` raises.

@@ -123,7 +123,7 @@ class Blenders:
         return rendered
 
     def assist(
-        self, doing: str, folder: Path, answer: str, request: Mapping[str, Any]
+        self, doing: str, answer: str, ask: Callable[[Path], Mapping[str, Any]], folder: Path
     ) -> dict[str, Any]:
         """Have something done with the loaded scene; see `Blender.assist`.
 
@@ -134,7 +134,7 @@ class Blenders:
         if opened is None:
             raise failed(Fault.GONE, doing=doing)
         try:
-            return opened[1].assist(doing, folder, answer, request)
+            return opened[1].assist(doing, answer, ask, folder)
         except BlenderFailed as error:
             self._note_use(error)
             raise

@@ -68,9 +68,7 @@ def view_layers(scene: Any) -> list[str]:
     return [layer.name for layer in scene.view_layers if layer.use]
 
 
-def convert(
-    bpy: Any, scene: Any, pairs: list[list[str]], *, alpha: bool, deep: bool
-) -> None:
+def convert(bpy: Any, scene: Any, pairs: list[list[str]], *, alpha: bool, deep: bool) -> None:
     """Write images as PNG in the way that the scene shows them.
 
     Args:
