@@ -157,6 +157,13 @@ class DirectoryStorage:
         """Return the blob's own path: workers read it in place."""
         return self.root / "blobs" / sha256[:2] / sha256
 
+    def read_path(self, name: str) -> Path | None:
+        """Return the file's own path."""
+        path = self._path(name)
+        if not path.is_file():
+            raise StorageError(f"there is no {name} in the storage")
+        return path
+
     def _path(self, name: str) -> Path:
         path = self.root / name
         if ".." in path.parts or "\0" in name or not path.is_relative_to(self.root):

@@ -100,6 +100,16 @@ class Storage(Protocol):
         """Return a local read-only path of a blob, or None if it must be fetched."""
         ...
 
+    def read_path(self, name: str) -> Path | None:
+        """Return a local path where ``name`` can be read in place, or None to `fetch` it.
+
+        Nobody may write to what is there.
+
+        Raises:
+            StorageError: there is no such name.
+        """
+        ...
+
 
 def open_storage(url: str) -> Storage:
     """Open a storage by URL: a directory's path, or ``file://`` and the path.

@@ -64,7 +64,9 @@ _BY_SUFFIX: dict[str, _Check] = {
 _PILLOW_READS = {check_png, check_jpeg, check_tiff, check_webp, check_bmp, check_tga}
 
 
-def prove(path: Path, file_format: str | None, width: int | None, height: int | None) -> None:
+def prove(
+    path: Path, file_format: str | None, width: int | None, height: int | None
+) -> tuple[int, int] | None:
     """Check that a file is whole.
 
     Args:
@@ -74,6 +76,9 @@ def prove(path: Path, file_format: str | None, width: int | None, height: int | 
         width: pixels that it must have; None is any.
         height: likewise.
 
+    Returns:
+        Its width and height in pixels; None if that kind of file is not known.
+
     Raises:
         NotWhole: it is not; the reason goes on after the file's name.
     """
@@ -82,7 +87,7 @@ def prove(path: Path, file_format: str | None, width: int | None, height: int | 
             raise NotWhole("is empty")
         check = _check_for(path, file_format)
         if check is None:
-            return
+            return None
         try:
             found = check(file)
         except (struct.error, ValueError, IndexError, OverflowError) as error:
@@ -92,6 +97,7 @@ def prove(path: Path, file_format: str | None, width: int | None, height: int | 
         raise NotWhole("is damaged: it has no size")
     if (width or found[0], height or found[1]) != found:
         raise NotWhole(f"is {found[0]} × {found[1]} pixels, not {width} × {height}")
+    return found
 
 
 def deep(path: Path, file_format: str | None = None) -> None:

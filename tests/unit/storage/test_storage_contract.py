@@ -81,6 +81,15 @@ def test_a_fetched_file_appears_whole(storage: Storage, tmp_path: Path) -> None:
     assert (tmp_path / "deep" / "down" / "a").read_bytes() == b"content"
 
 
+def test_what_can_be_read_in_place_is_what_was_put(storage: Storage) -> None:
+    storage.put_bytes(b"pixels", "renders/j/1.png")
+    path = storage.read_path("renders/j/1.png")
+    assert path is None or path.read_bytes() == b"pixels"
+    if path is not None:
+        with pytest.raises(StorageError, match="there is no renders/j/2.png"):
+            storage.read_path("renders/j/2.png")
+
+
 def test_deleting_takes_the_prefix_and_nothing_else(storage: Storage) -> None:
     for name in ("attempts/j/a1/x", "attempts/j/a1/sub/y", "attempts/j/a2/x", "attempts/jj/x"):
         storage.put_bytes(b"1", name)
