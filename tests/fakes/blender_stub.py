@@ -40,7 +40,7 @@ def render(kind: str, frame: int, folder: Path) -> None:
         return
     files = [] if kind == "no-file" else [str(image)]
     facts = {"frame": frame, "files": files, "render_seconds": 0.5, "warnings": ["w"]}
-    answer("rendered", peak_memory_bytes=5, **facts)
+    answer("rendered", peak_memory_bytes=5, main_count=len(files), **facts)
 
 
 def main() -> None:
@@ -53,6 +53,7 @@ def main() -> None:
             if request["do"] == "load":
                 kind = Path(request["blend"]).stem
                 size = {"width": 4, "height": 2, "file_format": "PNG"}
+                size |= {"color_mode": "RGBA", "color_depth": 8}
                 named = {"blender_scene": "Scene", "engine": "CYCLES"}
                 answer("loaded", warnings=[], load_seconds=0.1, **size, **named)
             else:

@@ -1,125 +1,207 @@
-"""Where a scene writes: the main image and File Output nodes, below one folder a frame."""
+"""Where a scene writes: the main image and File Output nodes, below one folder a frame.
+
+A file gets the name that a plain run would give it, relative to the artist's output folder.
+Two frames never write the same name: Blender puts the frame's number into each. Only files
+of another Blender scene, which a scene strip renders, would have that scene's number, or
+none (5.0); they get the number of the job's frame here.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
-_SEPARATORS = re.compile(r"[/\\]+")
+from burst.worker.inside.places import base_name, mark_number, places, replace_number, split
 
-
-def base_name(path: str) -> str:
-    """Return the file name part of the artist's output path, which may be empty."""
-    name = re.split(r"[/\\]", path)[-1]
-    return "" if name in (".", "..") else name
+_PROBE_FRAME = 987_654
+"""A frame whose number is in no file name otherwise."""
 
 
 class Output:
-    """Makes a scene and its File Output nodes write below a folder, and nowhere else."""
+    """Makes a scene and all File Output nodes write below a folder, and nowhere else."""
 
     def __init__(self, bpy: Any, scene: Any) -> None:
-        """Remember how the artist named things, before anything is redirected."""
+        """Choose a place for every file, before anything is redirected."""
         self._bpy = bpy
         self._scene = scene
-        path = scene.render.filepath
-        self._base = base_name(path)
-        self._nodes = list(_output_nodes(scene))
-        bases = [_node_base(node) for node in self._nodes]
-        chosen = subfolders(bases, path[: len(path) - len(re.split(r"[/\\]", path)[-1])])
-        self._subfolders = [chosen[base] for base in bases]
+        main = str(scene.render.filepath)
+        self._base = base_name(main)
+        own = _reached([scene])
+        others = _reached(other for other in bpy.data.scenes if other != scene)
+        groups = (g for g in bpy.data.node_groups if g.bl_idname == "CompositorNodeTree")
+        # What no scene uses has the last choice.
+        trees = dict.fromkeys((*own, *others, *groups))
+        found = [(_adapt(node), tree) for tree in trees for node in _file_outputs(tree)]
+        self._nodes = [node for node, _ in found]
+        chosen = iter(places([file for node in self._nodes for file in node.files()], main))
+        for node, tree in found:
+            count = len(node.files())
+            node.aim(list(islice(chosen, count)), marked=tree in others or tree not in own)
 
     def redirect(self, folder: Path) -> None:
         """Send the next frame's files below ``folder``, an absolute path."""
-        self._scene.render.filepath = f"{self._literal(folder)}/{self._base}"
-        for node, subfolder in zip(self._nodes, self._subfolders, strict=True):
-            target = folder / subfolder
-            target.mkdir(parents=True, exist_ok=True)
-            _set_node_folder(node, self._literal(target))
+        target = str(folder)
+        if self._bpy.app.version >= (5, 0):
+            # There braces in a path are a template, and doubled ones are braces.
+            target = target.replace("{", "{{").replace("}", "}}")
+        self._scene.render.filepath = f"{target}/{self._base}"
+        for node in self._nodes:
+            node.redirect(target)
 
-    def main_path(self, frame: int) -> str:
-        """Return where Blender puts the main image of a frame, without its extension."""
-        return str(Path(self._scene.render.frame_path(frame=frame)).with_suffix(""))
+    def settle(self, frame: int, written: Iterable[str]) -> tuple[list[str], int]:
+        """Give the files of a rendered frame the names of that frame.
 
-    def _literal(self, folder: Path) -> str:
-        # From 5.0 on braces in a path are a template, and doubled ones are braces.
-        if self._bpy.app.version < (5, 0):
-            return str(folder)
-        return str(folder).replace("{", "{{").replace("}", "}}")
+        Args:
+            frame: its number.
+            written: absolute paths of all files that it made.
+
+        Returns:
+            Paths of all files, those of the main image first, and how many these are.
+
+        Raises:
+            RuntimeError: a file of the main image is not among them.
+        """
+        paths = {_renumbered(Path(path), frame) for path in sorted(written)}
+        main = [self._main_file(frame, view, paths) for view in self._views()]
+        rest = sorted(paths.difference(main))
+        return [str(path) for path in (*main, *rest)], len(main)
+
+    def _main_file(self, frame: int, view: str, paths: set[Path]) -> Path:
+        wanted = self._frame_path(frame, view)
+        if wanted in paths:
+            return wanted
+        # A scene strip whose scene has a compositor leaves its own frame number behind, and
+        # Blender names the main image by that.
+        probe = re.escape(str(self._frame_path(_PROBE_FRAME, view)))
+        before, _, after = probe.rpartition(str(_PROBE_FRAME))
+        like = re.compile(rf"{before}-?\d+{after}")
+        found = sorted(path for path in paths if like.fullmatch(str(path)))
+        if not before or not found:
+            raise RuntimeError(f"Blender wrote no main image, no {wanted.name}")
+        paths.remove(found[0])
+        paths.add(found[0].rename(wanted))
+        return wanted
+
+    def _frame_path(self, frame: int, view: str) -> Path:
+        return Path(self._scene.render.frame_path(frame=frame, view=view))
+
+    def _views(self) -> list[str]:
+        """Return the views of the main image that get a file each; "" if it has only one."""
+        render = self._scene.render
+        if not render.use_multiview or render.image_settings.views_format != "INDIVIDUAL":
+            return [""]
+        eyes = ("left", "right") if render.views_format == "STEREO_3D" else None
+        names = [v.name for v in render.views if v.use and (eyes is None or v.name in eyes)]
+        return names or [""]
 
 
-def _output_nodes(scene: Any) -> Iterator[Any]:
-    tree = getattr(scene, "compositing_node_group", None) or getattr(scene, "node_tree", None)
-    waiting, seen = [tree] if tree else [], set()
-    while waiting:
-        tree = waiting.pop()
-        if tree.name_full in seen:
-            continue
-        seen.add(tree.name_full)
-        for node in tree.nodes:
-            if node.type == "OUTPUT_FILE":
-                yield node
-            elif node.type == "GROUP" and node.node_tree:
-                waiting.append(node.node_tree)
+def _renumbered(path: Path, frame: int) -> Path:
+    name = replace_number(path.name, frame)
+    if name == path.name:
+        return path
+    target, count = path.with_name(name), 1
+    while target.exists():
+        # The same strip's scene twice in one frame.
+        count += 1
+        target = path.with_name(f"{Path(name).stem}-{count}{Path(name).suffix}")
+    return path.rename(target)
 
 
-def _node_base(node: Any) -> str:
-    """Return the folder part of where a File Output node writes."""
+# ── File Output nodes ────────────────────────────────────────────────────────────────
+
+
+class _Items:
+    """From 5.0 on: a folder, the start of a file name, and items that add to it."""
+
+    def __init__(self, node: Any) -> None:
+        self._node = node
+        self._folder = ""
+
+    def files(self) -> list[tuple[str, str]]:
+        return [(str(self._node.directory), str(self._node.file_name))]
+
+    def aim(self, chosen: Sequence[str], *, marked: bool) -> None:
+        node = self._node
+        self._folder, name = split(chosen[0])
+        several = node.format.file_format == "OPEN_EXR_MULTILAYER"
+        if marked and (several or "#" in name):
+            name = mark_number(name)
+        elif marked:
+            for item in node.file_output_items:
+                item.name = mark_number(item.name)
+        node.file_name = name
+
+    def redirect(self, folder: str) -> None:
+        self._node.directory = f"{folder}/{self._folder}"
+
+
+class _Layers:
+    """Up to 4.x: a multi-layer file, whose base path is a file's."""
+
+    def __init__(self, node: Any) -> None:
+        self._node = node
+        self._place = ""
+
+    def files(self) -> list[tuple[str, str]]:
+        return [split(str(self._node.base_path))]
+
+    def aim(self, chosen: Sequence[str], *, marked: bool) -> None:
+        self._place = mark_number(chosen[0]) if marked else chosen[0]
+
+    def redirect(self, folder: str) -> None:
+        self._node.base_path = f"{folder}/{self._place}"
+
+
+class _Slots:
+    """Up to 4.x: a folder, and a file for each slot."""
+
+    def __init__(self, node: Any) -> None:
+        self._node = node
+
+    def files(self) -> list[tuple[str, str]]:
+        base = str(self._node.base_path)
+        # A slot without a name makes a file beside the folder, named like it.
+        unnamed = split(base.rstrip("/\\"))
+        paths = [str(slot.path) for slot in self._node.file_slots]
+        return [(base, path) if path.strip("/\\") else unnamed for path in paths]
+
+    def aim(self, chosen: Sequence[str], *, marked: bool) -> None:
+        slots = self._node.file_slots
+        for number, slot in enumerate(slots):
+            # Blender changes a path that another slot has at this moment.
+            slot.path = f"@{number}@"
+        for slot, place in zip(slots, chosen, strict=True):
+            slot.path = mark_number(place) if marked else place
+
+    def redirect(self, folder: str) -> None:
+        self._node.base_path = folder
+
+
+_FileOutput = _Items | _Layers | _Slots
+
+
+def _adapt(node: Any) -> _FileOutput:
     if hasattr(node, "directory"):
-        return str(node.directory)
-    if node.format.file_format == "OPEN_EXR_MULTILAYER":
-        # Up to 4.x such a node's base path is a file's.
-        return str(node.base_path)[: len(node.base_path) - len(base_name(node.base_path))]
-    return str(node.base_path)
+        return _Items(node)
+    several = node.format.file_format == "OPEN_EXR_MULTILAYER"
+    return _Layers(node) if several else _Slots(node)
 
 
-def _set_node_folder(node: Any, folder: str) -> None:
-    if hasattr(node, "directory"):
-        node.directory = folder
-        node.file_name = _inner(node.file_name)
-        for item in node.file_output_items:
-            item.name = _inner(item.name)
-    elif node.format.file_format == "OPEN_EXR_MULTILAYER":
-        node.base_path = f"{folder}/{base_name(node.base_path)}"
-    else:
-        node.base_path = folder
-        for slot in node.file_slots:
-            slot.path = _inner(slot.path)
+def _reached(scenes: Iterable[Any]) -> list[Any]:
+    """Return every node tree that these scenes' compositors use."""
+    trees = [
+        getattr(scene, "compositing_node_group", None) or getattr(scene, "node_tree", None)
+        for scene in scenes
+    ]
+    found = [tree for tree in trees if tree]
+    for tree in found:
+        groups = (node.node_tree for node in tree.nodes if node.type == "GROUP")
+        found += dict.fromkeys(group for group in groups if group and group not in found)
+    return list(dict.fromkeys(found))
 
 
-def _inner(name: str) -> str:
-    """Return a node's file name so that it can't climb out of its folder."""
-    parts = [part for part in name.replace("\\", "/").split("/") if part not in ("", ".", "..")]
-    return "/".join(parts) if "/" in name or "\\" in name or ".." in name else name
-
-
-def subfolders(bases: list[str], main: str) -> dict[str, str]:
-    """Choose a folder below the output folder for each base path of File Output nodes.
-
-    A path below the main output's folder keeps its place there, any other keeps its last
-    part. Two different base paths never share one: their file names may be the same.
-
-    Args:
-        bases: the nodes' base paths as the artist wrote them.
-        main: the folder part of the scene's output path, likewise.
-    """
-    chosen: dict[str, str] = {}
-    root = _parts(main)
-    for base in bases:
-        if base in chosen:
-            continue
-        parts = _parts(base)
-        inside = parts[: len(root)] == root
-        kept = parts[len(root) :] if inside else parts[-1:]
-        wanted = "/".join(part for part in kept if part != ".." and not part.endswith(":"))
-        name, number = wanted, 1
-        while name in chosen.values():
-            number += 1
-            name = f"{wanted or 'output'}-{number}"
-        chosen[base] = name
-    return chosen
-
-
-def _parts(path: str) -> list[str]:
-    return [part for part in _SEPARATORS.split(path) if part not in ("", ".")]
+def _file_outputs(tree: Any) -> Iterator[Any]:
+    return (node for node in tree.nodes if node.type == "OUTPUT_FILE")

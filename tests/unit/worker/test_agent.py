@@ -144,8 +144,8 @@ def _rendered(held: Held, folder: Path) -> Rendered:
     path = folder / "rendered" / "0001.png"
     path.parent.mkdir()
     Image.new("RGB", (8, 4)).save(path)
-    scene = LoadedScene("Scene", "CYCLES", 8, 4, "PNG", (), 0.1)
-    return Rendered(held, scene, RenderedFrame(1, (path,), 1.0, 10, ()), path.parent)
+    scene = LoadedScene("Scene", "CYCLES", 8, 4, "PNG", "RGB", 8, (), 0.1)
+    return Rendered(held, scene, RenderedFrame(1, (path,), 1, 1.0, 10, ()), path.parent)
 
 
 def _ended(body: dict[str, Any]) -> list[str]:

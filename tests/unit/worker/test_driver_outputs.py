@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from burst.worker.inside.outputs import _inner, base_name, subfolders
+from burst.worker.inside.places import base_name, mark_number, places, replace_number
 
 
 @pytest.mark.parametrize(
@@ -24,18 +24,72 @@ def test_the_artists_base_name_is_kept_and_nothing_else(path: str, name: str) ->
     assert base_name(path) == name
 
 
-def test_file_output_folders_stay_below_and_apart() -> None:
-    chosen = subfolders(
-        ["//render/depth/", "//render/", "/mnt/a/depth", "C:\\out\\", "C:\\", "../.."], "//render/"
-    )
-    assert chosen["//render/depth/"] == "depth"
-    assert chosen["//render/"] == ""
-    assert len(set(chosen.values())) == len(chosen)
-    assert not any(".." in name or name.startswith("/") for name in chosen.values())
+@pytest.mark.parametrize(
+    ("base", "name", "place"),
+    [
+        ("//render/depth/", "z_", "depth/z_"),
+        ("//render", "z_##", "z_##"),
+        ("//render/depth", "sub/z_", "depth/sub/z_"),
+        ("//render/depth", "../normal/n_", "normal/n_"),
+        ("//render/a/../depth", "z_", "depth/z_"),
+        ("{blend_dir}/render/depth", "z_", "depth/z_"),
+        ("//render/depth/", "", "depth/"),
+        ("//render/{scene_name}/", "{camera_name}_", "{scene_name}/{camera_name}_"),
+        ("/mnt/a/depth", "z_", "depth/z_"),
+        ("C:\\out\\depth\\", "z_", "depth/z_"),
+        ("C:\\", "z_", "output/z_"),
+        ("", "z_", "output/z_"),
+        ("//", "z_", "output/z_"),
+        ("{blend_dir}", "z_", "output/z_"),
+        ("../..", "../../etc/x_", "etc/x_"),
+        ("//render/depth", "../../../../etc/x_", "etc/x_"),
+        ("//render/depth", "/abs/x_", "depth/abs/x_"),
+    ],
+)
+def test_a_file_keeps_its_place_below_the_output_folder(base: str, name: str, place: str) -> None:
+    assert places([(base, name)], "//render/shot_####") == [place]
+
+
+def test_an_absolute_output_folder_is_no_other_than_itself() -> None:
+    files = [("/proj/render/aux/", "a"), ("/proj/render", "b"), ("/proj", "c"), ("render", "d")]
+    assert places(files, "/proj/render/shot_") == ["aux/a", "b", "proj/c", "render/d"]
+
+
+def test_folders_that_are_apart_stay_apart_and_one_folder_stays_one() -> None:
+    files = [
+        ("/mnt/a/depth", "z_"),
+        ("/mnt/b/depth/", "z_"),
+        ("//render/depth", "z_"),
+        ("//render/depth/", "n_"),
+        ("/mnt/a/depth/", "n_"),
+    ]
+    chosen = places(files, "//render/")
+    assert chosen == ["depth-2/z_", "depth-3/z_", "depth/z_", "depth/n_", "depth-2/n_"]
+
+
+def test_no_file_takes_the_place_of_another_that_climbs_there() -> None:
+    main = "//render/shot_####"
+    files = [("/mnt/depth", "../shot_####"), ("//render", "shot_####"), ("//render", "shot_####")]
+    assert places(files, main) == ["output-2/shot_####", "shot_####", "shot_####"]
 
 
 @pytest.mark.parametrize(
-    ("name", "kept"), [("../../etc/x_", "etc/x_"), ("/abs/x", "abs/x"), ("a/b", "a/b"), ("x", "x")]
+    ("name", "written", "renamed"),
+    [
+        ("in", "in@frame4@0101@.png", "in0007.png"),
+        ("in_##_x", "in_@frame2@101@_x.png", "in_07_x.png"),
+        ("a_##_b_###", "a_##_b_@frame3@-02@_L.exr", "a_##_b_007_L.exr"),
+    ],
 )
-def test_a_nodes_file_name_does_not_climb_out(name: str, kept: str) -> None:
-    assert _inner(name) == kept
+def test_another_scenes_frame_number_gives_way_to_the_jobs(
+    name: str, written: str, renamed: str
+) -> None:
+    before, hashes, after = mark_number(name).partition("@#")
+    assert written.startswith(before)
+    assert hashes
+    assert written.split("@")[-1].startswith(after.split("@")[-1])
+    assert replace_number(written, 7) == renamed
+
+
+def test_a_name_without_marks_is_left_alone() -> None:
+    assert replace_number("shot_0001_@4@.png", 7) == "shot_0001_@4@.png"

@@ -28,7 +28,7 @@ from burst.worker.finisher import Finisher, Rendered
 from burst.worker.held import Held, HeldAttempts
 from burst.worker.outbox import Outbox
 
-SCENE = LoadedScene("Scene", "CYCLES", 8, 4, "PNG", (), 0.1)
+SCENE = LoadedScene("Scene", "CYCLES", 8, 4, "PNG", "RGB", 8, (), 0.1)
 FINISHED_AT = layout.render("job", "shot_0001.png")
 
 
@@ -72,7 +72,7 @@ class Rig:
         path = folder / f"shot_{frame:04}.png"
         Image.new("RGB", (8, 4), "red").save(path)
         damage(path)
-        rendered = Rendered(held, SCENE, RenderedFrame(frame, (path,), 1.0, 10, ()), folder)
+        rendered = Rendered(held, SCENE, RenderedFrame(frame, (path,), 1, 1.0, 10, ()), folder)
         self.finisher.hand_in(rendered)
         return rendered
 

@@ -22,7 +22,7 @@ from burst.worker.held import Held
 from burst.worker.session import Session
 from burst.worker.space import Rest
 
-SCENE = LoadedScene("Scene", "CYCLES", 8, 4, "PNG", ("no camera",), 0.1)
+SCENE = LoadedScene("Scene", "CYCLES", 8, 4, "PNG", "RGB", 8, ("no camera",), 0.1)
 
 
 class FakeBlender:
@@ -46,7 +46,7 @@ class FakeBlender:
         if self.trouble:
             raise self.trouble
         self.rendered.append(frame)
-        return RenderedFrame(frame, (folder / "x.png",), 1.0, 10, ())
+        return RenderedFrame(frame, (folder / "x.png",), 1, 1.0, 10, ())
 
     def kill(self) -> None:
         self.killed += 1
