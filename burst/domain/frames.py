@@ -71,6 +71,15 @@ class FrameRange:
         return cls.of(frame for s in segments for frame in range(s.first, s.last + 1, s.step))
 
     @classmethod
+    def restore(cls, text: str) -> FrameRange:
+        """Read what `str` made of a range, which is nothing where there are no frames.
+
+        Raises:
+            UsageError: as `parse`.
+        """
+        return cls.parse(text) if text else cls(())
+
+    @classmethod
     def of(cls, frames: Iterable[int]) -> FrameRange:
         """Compress any frame numbers into the fewest runs of equal step that greed finds."""
         ordered = sorted(set(frames))
@@ -190,6 +199,10 @@ class TaskPlan:
         """Return the command task of that index, or None where frames are rendered."""
         number = task_index - self.frame_task_count
         return self.commands[number] if number >= 0 else None
+
+    def result_name(self, number: int) -> str:
+        """Return the name of the command task that has the result of that number, or nothing."""
+        return "" if is_frame(number) else self.commands[number - RESULT_MIN].name
 
 
 def is_frame(number: int) -> bool:

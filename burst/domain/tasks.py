@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 
 from burst.domain.transitions import TASK_MOVES, AttemptStatus, TaskStatus, check_move
@@ -50,18 +50,42 @@ class TaskBoard:
         if then is TaskStatus.QUEUED:
             heapq.heappush(self._front, index)
 
+    def move_all(self, now: Collection[TaskStatus], then: TaskStatus) -> None:
+        """Move every task that has one of the statuses ``now``: to ``then``, which is an end.
+
+        Raises:
+            NotAllowed: the table of moves does not have it.
+        """
+        for status in now:
+            check_move(TASK_MOVES, "a task", status, then)
+            self._codes = self._codes.translate(
+                bytes.maketrans(bytes([_CODE[status]]), bytes([_CODE[then]]))
+            )
+            self._counts[then] += self._counts.pop(status, 0)
+
+    def append(self, status: TaskStatus) -> int:
+        """Add a task behind the others and return its index."""
+        self._codes.append(_CODE[status])
+        self._counts[status] += 1
+        index = len(self._codes) - 1
+        if status is TaskStatus.QUEUED:
+            heapq.heappush(self._front, index)
+        return index
+
     def restore(self, index: int, status: TaskStatus) -> None:
         """Set the status that the database has, while the board is built."""
         self._set(index, self.status(index), status)
         if status is TaskStatus.QUEUED:
             heapq.heappush(self._front, index)
 
-    def next_queued(self, may_take: Callable[[int], bool] = lambda index: True) -> int | None:
+    def next_queued(
+        self, may_take: Callable[[int], bool] = lambda index: True, *, untouched: bool = True
+    ) -> int | None:
         """Return the task to hand out next, or None; it stays queued until it is moved.
 
         Args:
-            may_take: says whether this claimer may have a task that was tried before.
-                Untouched tasks are anybody's.
+            may_take: says whether this claimer may have a task that was moved before.
+            untouched: whether it may have those that never were.
         """
         refused: set[int] = set()
         found: int | None = None
@@ -76,7 +100,7 @@ class TaskBoard:
                 refused.add(heapq.heappop(self._front))
         for index in refused:
             heapq.heappush(self._front, index)
-        if found is not None:
+        if found is not None or not untouched:
             return found
         waiting = set(self._front)
         while self._next_untouched < len(self._codes):
@@ -108,16 +132,19 @@ class Aftermath:
     counts_as_failure: bool
 
 
-def after_attempt(outcome: AttemptStatus, failures: int, retry_limit: int) -> Aftermath:
+def after_attempt(
+    outcome: AttemptStatus, failures: int, retry_limit: int, *, given_up: bool = False
+) -> Aftermath:
     """Decide what becomes of a task whose attempt ended without completing it.
 
     Args:
         outcome: how the attempt ended.
         failures: failed attempts at the task before this one.
         retry_limit: how many failed attempts the job allows a task.
+        given_up: whether another try can't do better than this failed one.
     """
     if outcome in (AttemptStatus.FAILED, AttemptStatus.OUT_OF_MEMORY):
-        spent = failures + 1 >= retry_limit
+        spent = given_up or failures + 1 >= retry_limit
         return Aftermath(TaskStatus.FAILED if spent else TaskStatus.QUEUED, True)
     if outcome is AttemptStatus.CANCELED:
         return Aftermath(TaskStatus.CANCELED, False)

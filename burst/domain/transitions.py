@@ -22,7 +22,7 @@ class JobStatus(StrEnum):
     PAUSED = "paused"
     """No task of it is handed out; what is being rendered goes on to its end."""
     COMPLETED = "completed"
-    """Every frame is published."""
+    """Every task is completed, and every frame published."""
     FAILED = "failed"
     """All tasks ended, and at least one failed for good."""
     CANCELED = "canceled"
@@ -62,7 +62,7 @@ class AttemptStatus(StrEnum):
     OUT_OF_MEMORY = "out_of_memory"
     """Needed more memory than the worker has; counts, and raises what the job asks for."""
     CANCELED = "canceled"
-    """The job was canceled under it."""
+    """The job was canceled under it, or what it works on is being made anew."""
 
 
 class FrameStatus(StrEnum):
@@ -110,17 +110,28 @@ JOB_MOVES: Mapping[JobStatus, frozenset[JobStatus]] = {
 """An ended job becomes active again only by a requeue."""
 
 TASK_MOVES: Mapping[TaskStatus, frozenset[TaskStatus]] = {
-    TaskStatus.QUEUED: frozenset({TaskStatus.ACTIVE, TaskStatus.CANCELED, TaskStatus.FAILED}),
+    TaskStatus.QUEUED: frozenset(
+        {TaskStatus.ACTIVE, TaskStatus.WAITING, TaskStatus.CANCELED, TaskStatus.FAILED}
+    ),
     TaskStatus.WAITING: frozenset({TaskStatus.QUEUED, TaskStatus.CANCELED, TaskStatus.FAILED}),
     TaskStatus.ACTIVE: frozenset(
-        {TaskStatus.QUEUED, TaskStatus.COMPLETED, TaskStatus.FAILED, TaskStatus.CANCELED}
+        {
+            TaskStatus.QUEUED,
+            TaskStatus.WAITING,
+            TaskStatus.COMPLETED,
+            TaskStatus.FAILED,
+            TaskStatus.CANCELED,
+        }
     ),
-    TaskStatus.COMPLETED: frozenset({TaskStatus.QUEUED, TaskStatus.WAITING, TaskStatus.FAILED}),
+    TaskStatus.COMPLETED: frozenset(
+        {TaskStatus.QUEUED, TaskStatus.WAITING, TaskStatus.FAILED, TaskStatus.CANCELED}
+    ),
     TaskStatus.FAILED: frozenset({TaskStatus.QUEUED, TaskStatus.WAITING}),
     TaskStatus.CANCELED: frozenset({TaskStatus.QUEUED, TaskStatus.WAITING}),
 }
 """An ended task is queued again by a requeue; a completed one also when a frame of it can't be
-published, and when that happened as often as the job allows failures, it has failed."""
+published, and when that happened as often as the job allows failures, it has failed (or is
+canceled, if its job is). A command task whose frames are requeued waits again, whatever it was."""
 
 ATTEMPT_MOVES: Mapping[AttemptStatus, frozenset[AttemptStatus]] = {
     AttemptStatus.ACTIVE: frozenset(set(AttemptStatus) - {AttemptStatus.ACTIVE}),

@@ -9,9 +9,11 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
+from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal
 
-from burst.domain.jobs import settled_status
+from burst.domain.frames import is_frame
 from burst.domain.tasks import after_attempt
 from burst.domain.transitions import (
     JOB_MOVES,
@@ -24,7 +26,15 @@ from burst.domain.transitions import (
 from burst.manager.changes import Changes
 from burst.manager.database import statements
 from burst.manager.index import AttemptEntry, Index, JobEntry, PendingFrame, WorkerEntry
+from burst.manager.outcomes import (
+    frame_values,
+    give_up_job,
+    publish_frame,
+    reopened,
+    settle_job,
+)
 from burst.protocol.worker_messages import (
+    AskInputs,
     Assignment,
     AttemptEnded,
     FrameFinished,
@@ -35,6 +45,17 @@ from burst.protocol.worker_messages import (
 
 DROP = Verdict(answer="drop")
 DONE = Verdict(answer="done")
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How an attempt ended that has not finished all its frames."""
+
+    outcome: AttemptStatus
+    reason: str
+    peak_memory_bytes: int = 0
+    gives_up: Literal["task", "job"] | None = None
+    """What no other try can save."""
 
 
 def grant(
@@ -86,6 +107,7 @@ def grant(
         changes.write(statements.change_job(job.id, status=job.status, started_at=job.started_at))
         changes.jobs.add(job.id)
     changes.workers.add(worker.name)
+    command = job.plan.command_task(task_index)
     return Assignment(
         attempt_id=attempt_id,
         token=token,
@@ -96,6 +118,8 @@ def grant(
         scene=job.scene,
         settings=job.settings,
         requirements=job.requirements,
+        task_name=command.name if command else "",
+        commands=command.commands if command else (),
     )
 
 
@@ -114,131 +138,94 @@ def judge(index: Index, report: Report, now: datetime, changes: Changes) -> Verd
 
 
 def end(
-    index: Index,
-    attempt: AttemptEntry,
-    outcome: AttemptStatus,
-    reason: str,
-    now: datetime,
-    changes: Changes,
-    peak_memory_bytes: int = 0,
+    index: Index, attempt: AttemptEntry, ending: Ending, now: datetime, changes: Changes
 ) -> None:
     """End an attempt that has not finished all its frames, and decide on its task."""
     job = index.jobs[attempt.job_id]
     task = attempt.task_index
     failures = job.failures.get(task, 0)
-    aftermath = after_attempt(outcome, failures, job.retry_limit)
-    values: dict[str, object] = {"status": aftermath.status}
+    given_up = ending.gives_up is not None
+    aftermath = after_attempt(ending.outcome, failures, job.retry_limit, given_up=given_up)
+    status = aftermath.status if aftermath.status is not TaskStatus.QUEUED else reopened(job)
+    values: dict[str, object] = {"status": status}
     if aftermath.counts_as_failure:
         job.retries += 1
-        job.failures[task] = failures + 1
-        job.failed_on.setdefault(task, set()).add(attempt.worker)
-        job.times.peak_memory_bytes = max(job.times.peak_memory_bytes, peak_memory_bytes)
-        values |= {"failures": failures + 1, "failed_on": sorted(job.failed_on[task])}
-    elif outcome in (AttemptStatus.INTERRUPTED, AttemptStatus.LOST):
+        job.times.peak_memory_bytes = max(job.times.peak_memory_bytes, ending.peak_memory_bytes)
+        values |= _note_failure(index, job, attempt, ending.outcome)
+    elif ending.outcome in (AttemptStatus.INTERRUPTED, AttemptStatus.LOST):
         job.interruptions += 1
     if job.board.status(task) is TaskStatus.ACTIVE:
-        job.board.move(task, aftermath.status)
+        job.board.move(task, status)
         changes.write(statements.put_task(job.id, task, **values))
-    if aftermath.status is TaskStatus.QUEUED:
+    if status is TaskStatus.QUEUED:
         changes.ready_tasks += 1
+    level = "error" if aftermath.counts_as_failure else "warning"
+    text = _close(index, attempt, ending, level, now, changes)
+    if aftermath.status is TaskStatus.FAILED and (ending.gives_up == "job" or job.fail_fast):
+        give_up_job(job, text, changes)
+    settle_job(job, now, changes)
+
+
+def withdraw(
+    index: Index, attempt: AttemptEntry, reason: str, now: datetime, changes: Changes
+) -> None:
+    """Take a command task away from its worker: its turn is to come again."""
+    job = index.jobs[attempt.job_id]
+    job.board.move(attempt.task_index, TaskStatus.WAITING)
+    changes.write(
+        statements.put_task(job.id, attempt.task_index, status=TaskStatus.WAITING),
+    )
+    changes.wake_workers.add(attempt.worker)
+    _close(index, attempt, Ending(AttemptStatus.CANCELED, reason), "warning", now, changes)
+
+
+def _note_failure(
+    index: Index, job: JobEntry, attempt: AttemptEntry, outcome: AttemptStatus
+) -> dict[str, object]:
+    """Remember that a task failed where it did, and return the columns that say so."""
+    task = attempt.task_index
+    job.failures[task] = job.failures.get(task, 0) + 1
+    job.failed_on.setdefault(task, set()).add(attempt.worker)
+    values: dict[str, object] = {
+        "failures": job.failures[task],
+        "failed_on": sorted(job.failed_on[task]),
+    }
+    worker = index.workers.get(attempt.worker)
+    if outcome is AttemptStatus.OUT_OF_MEMORY and worker is not None:
+        memory_bytes = worker.capabilities.memory_bytes
+        job.outgrown[task] = max(job.outgrown.get(task, 0), memory_bytes)
+        values["outgrown_bytes"] = job.outgrown[task]
+    return values
+
+
+def _close(
+    index: Index,
+    attempt: AttemptEntry,
+    ending: Ending,
+    level: str,
+    now: datetime,
+    changes: Changes,
+) -> str:
+    """Write down how an attempt ended, and return it in a sentence."""
+    job = index.jobs[attempt.job_id]
     index.drop_attempt(attempt)
     changes.write(
         statements.end_attempt(
-            attempt.id, outcome, now, reason=reason, peak_memory_bytes=peak_memory_bytes
+            attempt.id,
+            ending.outcome,
+            now,
+            reason=ending.reason,
+            peak_memory_bytes=ending.peak_memory_bytes,
         )
     )
     changes.attempts_ended.append((job.id, attempt.id))
     changes.jobs.add(job.id)
     changes.workers.add(attempt.worker)
-    level = "error" if aftermath.counts_as_failure else "warning"
-    frames = _frames_text(attempt)
-    changes.notes.append((job.id, level, f"{frames} {outcome} on {attempt.worker}: {reason}"))
-    settle_job(index, job, now, changes)
-
-
-def settle_job(index: Index, job: JobEntry, now: datetime, changes: Changes) -> None:
-    """End the job if nothing of it is left to do, to publish or to wait for."""
-    if job.ended or any(True for _ in job.unpublished):
-        return
-    board = job.board
-    status = settled_status(
-        board.count(TaskStatus.COMPLETED),
-        board.count(TaskStatus.FAILED),
-        board.count(TaskStatus.CANCELED),
-        len(board),
-    )
-    if status is None:
-        return
-    job.status = check_move(JOB_MOVES, f"job {job.id}", job.status, status)
-    job.ended_at = now
-    failed = board.count(TaskStatus.FAILED)
-    job.status_reason = f"{failed} of {len(board)} tasks failed" if failed else ""
-    changes.write(
-        statements.change_job(job.id, status=status, status_reason=job.status_reason, ended_at=now)
-    )
-    changes.jobs.add(job.id)
-    changes.notes.append((job.id, "info", f"job {status}"))
-
-
-def publish_frame(job: JobEntry, frame: int, index: Index, now: datetime, changes: Changes) -> None:
-    """Note that a committed frame stands under its final name."""
-    pending = job.pending.pop(frame)
-    job.published_seq += 1
-    job.published += 1
-    changes.write(
-        statements.put_frame(
-            job.id,
-            frame,
-            status=FrameStatus.PUBLISHED,
-            published_seq=job.published_seq,
-            replaces={},
-            **_frame_values(pending),
-        )
-    )
-    changes.frames_published.append((job.id, frame))
-    changes.jobs.add(job.id)
-    settle_job(index, job, now, changes)
-
-
-def lose_frame(
-    index: Index, job: JobEntry, frame: int, reason: str, now: datetime, changes: Changes
-) -> None:
-    """Note that a committed frame can't be published: it has no result.
-
-    If its task had ended well, that is open again, and it counts as a failure of it: what
-    stands in the way may stand there for ever.
-    """
-    _take_back(job, frame, changes)
-    changes.notes.append((job.id, "error", f"frame {frame} is lost: {reason}"))
-    changes.jobs.add(job.id)
-    task = job.plan.task_of(frame)
-    if job.board.status(task) is not TaskStatus.COMPLETED:
-        job.finished.get(task, set()).discard(frame)
-        settle_job(index, job, now, changes)
-        return
-    if others := set(job.plan.frames_of(task)) - {frame}:
-        job.finished[task] = others
-    failures = job.failures[task] = job.failures.get(task, 0) + 1
-    job.failed_on.setdefault(task, set())
-    status = TaskStatus.FAILED if failures >= job.retry_limit else TaskStatus.QUEUED
-    job.board.move(task, status)
-    if job.status is JobStatus.CANCELED and status is TaskStatus.QUEUED:
-        status = TaskStatus.CANCELED
-        job.board.move(task, status)
-    changes.write(statements.put_task(job.id, task, status=status, failures=failures))
-    changes.ready_tasks += status is TaskStatus.QUEUED
-    settle_job(index, job, now, changes)
-
-
-def _take_back(job: JobEntry, frame: int, changes: Changes) -> None:
-    """Undo the commit of a frame; what it was to replace is still to be replaced."""
-    pending = job.pending[frame]
-    if pending.replaces:
-        pending.status = FrameStatus.REQUEUED
-        changes.write(statements.put_frame_status(job.id, frame, pending.status, pending.replaces))
-        return
-    del job.pending[frame]
-    changes.write(statements.delete_frame(job.id, frame))
+    label = job.task_label(attempt.task_index, attempt.missing)
+    outcome = ending.outcome.replace("_", " ")
+    text = f"{label} {outcome} on {attempt.worker}: {ending.reason}"
+    changes.notes.append((job.id, level, text))
+    return text
 
 
 def digest(token: str) -> str:
@@ -246,7 +233,7 @@ def digest(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
 
 
-def token_matches(token_sha256: str, report: Report) -> bool:
+def token_matches(token_sha256: str, report: Report | AskInputs) -> bool:
     """Say whether a report shows the token that its attempt was handed out with."""
     return hmac.compare_digest(token_sha256, digest(report.token))
 
@@ -286,7 +273,10 @@ def _commit_frame(
         warnings=report.warnings,
     )
     job.pending[report.frame] = pending
-    job.times.add(report.frame, report.render_seconds, report.peak_memory_bytes)
+    if is_frame(report.frame):
+        job.times.add(report.frame, report.render_seconds, report.peak_memory_bytes)
+        if worker := index.workers.get(attempt.worker):
+            worker.frames_finished += 1
     attempt.missing.discard(report.frame)
     changes.write(
         statements.put_frame(
@@ -294,13 +284,11 @@ def _commit_frame(
             report.frame,
             status=FrameStatus.COMMITTED,
             replaces=replaces,
-            **_frame_values(pending),
+            **frame_values(pending),
         )
     )
-    if worker := index.workers.get(attempt.worker):
-        worker.frames_finished += 1
     for warning in report.warnings:
-        changes.notes.append((job.id, "warning", f"frame {report.frame}: {warning}"))
+        changes.notes.append((job.id, "warning", f"{job.result_label(report.frame)}: {warning}"))
     job.finished.setdefault(attempt.task_index, set()).add(report.frame)
     if not attempt.missing:
         _complete(index, job, attempt, report.peak_memory_bytes, now, changes)
@@ -317,12 +305,11 @@ def _complete(
 ) -> None:
     task = attempt.task_index
     # A frame of an earlier attempt may have been lost while this one went on without it.
-    status = TaskStatus.QUEUED if job.missing_frames(task) else TaskStatus.COMPLETED
+    status = reopened(job) if job.missing_frames(task) else TaskStatus.COMPLETED
     job.board.move(task, status)
     if status is TaskStatus.COMPLETED:
         job.finished.pop(task, None)
-    else:
-        changes.ready_tasks += 1
+    changes.ready_tasks += status is TaskStatus.QUEUED
     index.drop_attempt(attempt)
     changes.write(
         statements.put_task(job.id, task, status=status),
@@ -340,7 +327,7 @@ def _confirm_frame(
     waiting = _waiting(index, report)
     if waiting is None:
         return None
-    publish_frame(waiting[0], report.frame, index, now, changes)
+    publish_frame(waiting[0], report.frame, now, changes)
     return DONE
 
 
@@ -365,22 +352,8 @@ def _end_by_report(index: Index, report: AttemptEnded, now: datetime, changes: C
     attempt = index.attempts.get(report.attempt_id)
     if attempt is None or not token_matches(attempt.token_sha256, report):
         return DROP
-    outcome = AttemptStatus(report.outcome)
-    end(index, attempt, outcome, report.reason, now, changes, report.peak_memory_bytes)
+    outcome, reason = AttemptStatus(report.outcome), report.reason
+    gives_up = None if outcome is AttemptStatus.INTERRUPTED else report.gives_up
+    ending = Ending(outcome, reason, report.peak_memory_bytes, gives_up)
+    end(index, attempt, ending, now, changes)
     return DONE
-
-
-def _frame_values(pending: PendingFrame) -> dict[str, object]:
-    return {
-        "attempt_id": pending.attempt_id,
-        "worker": pending.worker,
-        "files": [file.model_dump() for file in pending.files],
-        "render_seconds": pending.render_seconds,
-        "peak_memory_bytes": pending.peak_memory_bytes,
-        "warnings": list(pending.warnings),
-    }
-
-
-def _frames_text(attempt: AttemptEntry) -> str:
-    first, *rest = sorted(attempt.missing) or [0]
-    return f"frames {first}-{rest[-1]}" if rest else f"frame {first}"

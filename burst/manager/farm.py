@@ -170,9 +170,11 @@ class Farm:
 
     def _tell_published(self, job_id: str, frame: int) -> None:
         self.chores.changed_renders.add(job_id)
+        job = self.index.jobs.get(job_id)
         rows = self.database.read(statements.frame_by_number(job_id, frame))
-        if rows:
-            self.hub.add("frame", job_id=job_id, frame=views.frame_view(rows[0]))
+        if rows and job is not None:
+            view = views.frame_view(job.plan, rows[0])
+            self.hub.add("frame", job_id=job_id, frame=view)
 
     def _tell_job(self, job_id: str) -> None:
         job: JobEntry | None = self.index.jobs.get(job_id)

@@ -7,11 +7,11 @@ committed. Nothing here does I/O or waits.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from burst.domain.frames import FrameRange, TaskPlan
+from burst.domain.frames import FrameRange, TaskPlan, is_frame
 from burst.domain.jobs import RenderSettings, SceneRef
 from burst.domain.tasks import TaskBoard
 from burst.domain.transitions import JOB_ENDED, FrameStatus, JobStatus, TaskStatus
@@ -76,6 +76,8 @@ class JobEntry:
     requirements: Requirements
     retry_limit: int
     fail_fast: bool
+    given_up: bool
+    """Tasks that were never touched have failed; those that end well or not are not tried again."""
     fps: float
     output: str
     work_key: str
@@ -87,6 +89,8 @@ class JobEntry:
     """Task → failed attempts, where there are any."""
     failed_on: dict[int, set[str]] = field(default_factory=dict)
     """Task → workers that failed at it."""
+    outgrown: dict[int, int] = field(default_factory=dict)
+    """Task → memory in bytes of the largest worker that it ran out of memory on."""
     finished: dict[int, set[int]] = field(default_factory=dict)
     """Open task of several frames → those that are committed."""
     pending: dict[int, PendingFrame] = field(default_factory=dict)
@@ -116,6 +120,30 @@ class JobEntry:
     def unpublished(self) -> Iterator[tuple[int, PendingFrame]]:
         """Frames that are committed and wait for their final names."""
         return ((f, p) for f, p in self.pending.items() if p.status is FrameStatus.COMMITTED)
+
+    def frame_tasks(self, status: TaskStatus) -> int:
+        """Return how many tasks that render frames have ``status``."""
+        first, last = self.plan.frame_task_count, len(self.board)
+        others = sum(self.board.status(task) is status for task in range(first, last))
+        return self.board.count(status) - others
+
+    def first_frame_task(self, status: TaskStatus) -> int:
+        """Return the first task that has ``status``; there must be one that renders frames."""
+        return next(self.board.with_status(status))
+
+    def task_label(self, task_index: int, frames: Iterable[int] = ()) -> str:
+        """Return what people call a task: by its name, or by its frames (or by some of them)."""
+        command = self.plan.command_task(task_index)
+        if command is not None:
+            return f"task {command.name}"
+        first, *rest = sorted(frames) or self.plan.frames_of(task_index)
+        return f"frames {first}-{rest[-1]}" if rest else f"frame {first}"
+
+    def result_label(self, number: int) -> str:
+        """Return what people call the result of that number."""
+        if is_frame(number):
+            return f"frame {number}"
+        return self.task_label(self.plan.task_of(number))
 
     def missing_frames(self, task_index: int) -> tuple[int, ...]:
         """Return the frames of a task that nobody has finished."""
@@ -223,7 +251,11 @@ class Index:
 
     def unfinished_job(self, work_key: str) -> JobEntry | None:
         """Return the newest unfinished job that does this work."""
-        jobs = [j for j in self.jobs.values() if j.work_key == work_key and not j.ended]
+        jobs = [
+            job
+            for job in self.jobs.values()
+            if job.work_key == work_key and not (job.ended or job.given_up)
+        ]
         return max(jobs, key=lambda job: job.seq, default=None)
 
     def next_counter(self, name: str) -> int:

@@ -1,18 +1,17 @@
-"""What artists do with jobs: submit, cancel, pause, resume, requeue, delete.
+"""What artists do with jobs: submit, cancel, pause, resume, delete.
 
 Each function decides on the index and returns what to write.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime
 
-from burst.domain.frames import FrameRange, TaskPlan
+from burst.domain.commands import CommandTask
+from burst.domain.frames import FrameRange, TaskPlan, is_frame
 from burst.domain.jobs import new_job_id, work_key
 from burst.domain.tasks import TaskBoard
 from burst.domain.transitions import (
-    FRAME_MOVES,
     JOB_MOVES,
     AttemptStatus,
     FrameStatus,
@@ -20,11 +19,13 @@ from burst.domain.transitions import (
     TaskStatus,
     check_move,
 )
-from burst.errors import InvalidRequest, NotAllowed
+from burst.domain.turns import check_commands
+from burst.errors import InvalidRequest, NotAllowed, UsageError
 from burst.manager import attempts
 from burst.manager.changes import Changes
 from burst.manager.database import statements
-from burst.manager.index import Index, JobEntry, PendingFrame
+from burst.manager.index import Index, JobEntry
+from burst.manager.turns import first_status
 from burst.protocol.artist_messages import SubmitJob
 
 
@@ -33,17 +34,26 @@ def submit(
 ) -> tuple[JobEntry, bool]:
     """Add a job, or find the unfinished one that does the same work.
 
+    What it asks for was checked by `check_submission`.
+
     Returns:
         The job, and whether it was found rather than made.
     """
-    frames = FrameRange.parse(message.frames)
-    key = work_key(message.scene, str(frames), message.settings, message.chunk, message.output)
+    frames = FrameRange.restore(message.frames)
+    key = work_key(
+        message.scene,
+        str(frames),
+        message.settings,
+        message.chunk,
+        message.output,
+        message.commands,
+    )
     found = None if message.new else index.unfinished_job(key)
     if found is not None:
         if found.status is JobStatus.PAUSED:
             resume(found, changes)
         return found, True
-    plan = TaskPlan(frames, message.chunk)
+    plan = TaskPlan(frames, message.chunk, message.commands)
     job = JobEntry(
         id=new_job_id(message.name),
         seq=index.next_counter("job"),
@@ -57,6 +67,7 @@ def submit(
         requirements=message.requirements,
         retry_limit=message.retry_limit,
         fail_fast=message.fail_fast,
+        given_up=False,
         fps=message.fps,
         output=message.output,
         work_key=key,
@@ -71,9 +82,36 @@ def submit(
         statements.add_job(_row(job)),
     )
     changes.jobs.add(job.id)
-    changes.ready_tasks += plan.task_count
-    changes.notes.append((job.id, "info", f"job submitted: {len(frames)} frames, {frames}"))
+    for number, task in enumerate(message.commands):
+        start_command(job, plan.frame_task_count + number, task, changes)
+    changes.ready_tasks += job.board.count(TaskStatus.QUEUED)
+    parts = [f"{len(frames)} frames, {frames}"] if len(frames) else []
+    parts += [f"task {task.name}" for task in message.commands]
+    changes.notes.append((job.id, "info", f"job submitted: {'; '.join(parts)}"))
     return job, False
+
+
+def check_submission(message: SubmitJob) -> None:
+    """Check that what a new job asks for makes sense. Takes a while with many frames.
+
+    Raises:
+        InvalidRequest: it does not.
+    """
+    if message.frames and message.scene is None:
+        raise InvalidRequest("frames without a scene", hint="name the scene to render them of")
+    if not message.frames and not message.commands:
+        raise InvalidRequest("a job needs frames of a scene, or commands")
+    try:
+        check_commands(message.commands, FrameRange.restore(message.frames))
+    except UsageError as error:
+        raise InvalidRequest(error.message, hint=error.hint) from error
+
+
+def start_command(job: JobEntry, index: int, task: CommandTask, changes: Changes) -> None:
+    """Set a new command task where it starts, and give it its row."""
+    status = first_status(task)
+    job.board.restore(index, status)
+    changes.write(statements.put_task(job.id, index, status=status))
 
 
 def cancel(index: Index, job: JobEntry, now: datetime, changes: Changes) -> None:
@@ -82,11 +120,10 @@ def cancel(index: Index, job: JobEntry, now: datetime, changes: Changes) -> None
     job.status_reason, job.ended_at = "canceled by hand", now
     for attempt in [a for a in index.attempts.values() if a.job_id == job.id]:
         changes.wake_workers.add(attempt.worker)
-        attempts.end(index, attempt, AttemptStatus.CANCELED, "job canceled", now, changes)
-    open_tasks = (TaskStatus.QUEUED, TaskStatus.ACTIVE)
-    for status in open_tasks:
-        for task in job.board.with_status(status):
-            job.board.move(task, TaskStatus.CANCELED)
+        ending = attempts.Ending(AttemptStatus.CANCELED, "job canceled")
+        attempts.end(index, attempt, ending, now, changes)
+    open_tasks = (TaskStatus.QUEUED, TaskStatus.WAITING)
+    job.board.move_all(open_tasks, TaskStatus.CANCELED)
     job.finished.clear()
     _keep_old_files(job)
     changes.write(
@@ -112,7 +149,7 @@ def resume(job: JobEntry, changes: Changes) -> None:
     """Hand out tasks of a paused job again."""
     if job.status is not JobStatus.PAUSED:
         raise NotAllowed(f"job {job.id} is {job.status}, only a paused job can be resumed")
-    _activate(job, changes)
+    activate(job, changes)
     changes.notes.append((job.id, "info", "job resumed"))
 
 
@@ -121,69 +158,6 @@ def set_priority(job: JobEntry, priority: int, changes: Changes) -> None:
     job.priority = priority
     changes.write(statements.change_job(job.id, priority=priority))
     changes.jobs.add(job.id)
-
-
-def requeue(
-    job: JobEntry,
-    frames: FrameRange | None,
-    published: Mapping[int, PendingFrame],
-    changes: Changes,
-) -> None:
-    """Render tasks of a job again.
-
-    Args:
-        job: the job.
-        frames: frames whose tasks are to be rendered again; None means every task that
-            failed or was canceled.
-        published: the published frames among those of the tasks, each with the storage
-            identities that the new files may replace.
-        changes: what to write.
-
-    Raises:
-        InvalidRequest: the job does not render one of the frames.
-        NotAllowed: there is nothing to requeue.
-    """
-    tasks = tasks_to_requeue(job, frames)
-    if not tasks:
-        raise NotAllowed(
-            f"job {job.id} has no failed or canceled tasks",
-            hint="name the frames to render again with --frames",
-        )
-    again = {task: _frames_again(job, task, published, named=frames is not None) for task in tasks}
-    # Nothing is refused from here on.
-    if job.status is JobStatus.CANCELED:
-        # Tasks that were never touched have no row; the job's status said what they are.
-        canceled = [*job.board.with_status(TaskStatus.CANCELED)]
-        changes.write(*statements.put_tasks(job.id, canceled, TaskStatus.CANCELED))
-    for task in tasks:
-        job.board.move(task, TaskStatus.QUEUED)
-        job.failures.pop(task, None)
-        job.failed_on.pop(task, None)
-        _requeue_frames(job, again[task], published, changes)
-        _keep_finished(job, task, again[task], published)
-    changes.write(*statements.put_tasks(job.id, tasks, TaskStatus.QUEUED))
-    changes.ready_tasks += len(tasks)
-    if job.status is not JobStatus.PAUSED:
-        _activate(job, changes)
-    changes.jobs.add(job.id)
-    changes.notes.append((job.id, "info", f"{len(tasks)} tasks requeued by hand"))
-
-
-def tasks_to_requeue(job: JobEntry, frames: FrameRange | None) -> list[int]:
-    """Return the ended tasks that a requeue means, ascending.
-
-    Raises:
-        InvalidRequest: the job does not render one of the frames.
-    """
-    if frames is None:
-        ended = (TaskStatus.FAILED, TaskStatus.CANCELED)
-        return sorted(task for status in ended for task in job.board.with_status(status))
-    for frame in frames:
-        if frame not in job.frames:
-            raise InvalidRequest(f"job {job.id} does not render frame {frame}")
-    tasks = {job.plan.task_of(frame) for frame in frames}
-    open_tasks = (TaskStatus.QUEUED, TaskStatus.ACTIVE)
-    return sorted(task for task in tasks if job.board.status(task) not in open_tasks)
 
 
 def delete(index: Index, job: JobEntry, changes: Changes) -> None:
@@ -212,7 +186,8 @@ def check_deletable(job: JobEntry) -> None:
         raise NotAllowed(f"frames of job {job.id} are still being published", hint="try again")
 
 
-def _activate(job: JobEntry, changes: Changes) -> None:
+def activate(job: JobEntry, changes: Changes) -> None:
+    """Let a job go on: one that was paused, or that had ended and has something to do again."""
     status = job.status
     if status is JobStatus.PAUSED:
         status = JobStatus.ACTIVE if job.started_at else JobStatus.QUEUED
@@ -220,63 +195,16 @@ def _activate(job: JobEntry, changes: Changes) -> None:
         status = JobStatus.ACTIVE
     if job.status is not status:
         job.status = check_move(JOB_MOVES, f"job {job.id}", job.status, status)
-    job.status_reason, job.ended_at = "", None
-    changes.write(statements.change_job(job.id, status=job.status, status_reason="", ended_at=None))
+    if not job.given_up:
+        job.status_reason = ""
+    job.ended_at = None
+    changes.write(
+        statements.change_job(
+            job.id, status=job.status, status_reason=job.status_reason, ended_at=None
+        )
+    )
     changes.jobs.add(job.id)
     changes.ready_tasks += job.board.count(TaskStatus.QUEUED)
-
-
-def _frames_again(
-    job: JobEntry, task: int, published: Mapping[int, PendingFrame], *, named: bool
-) -> tuple[int, ...]:
-    """Return the frames of an ended task that have a result and are rendered all the same.
-
-    A task that ended without all its frames keeps those that it has, unless it was named.
-    """
-    frames = job.plan.frames_of(task)
-    committed = {f for f in frames if f in job.pending and _is_committed(job.pending[f])}
-    done = committed | (published.keys() & set(frames))
-    whole = job.board.status(task) is TaskStatus.COMPLETED or len(done) == len(frames)
-    if not (whole or named):
-        return ()
-    if committed:
-        raise NotAllowed(
-            f"frame {min(committed)} of job {job.id} is just being published", hint="try again"
-        )
-    return tuple(sorted(done))
-
-
-def _requeue_frames(
-    job: JobEntry,
-    frames: tuple[int, ...],
-    published: Mapping[int, PendingFrame],
-    changes: Changes,
-) -> None:
-    for frame in frames:
-        pending = published[frame]
-        check_move(FRAME_MOVES, f"frame {frame}", FrameStatus.PUBLISHED, pending.status)
-        job.pending[frame] = pending
-        job.published -= 1
-        changes.write(statements.put_frame_status(job.id, frame, pending.status, pending.replaces))
-
-
-def _keep_finished(
-    job: JobEntry, task: int, again: tuple[int, ...], published: Mapping[int, PendingFrame]
-) -> None:
-    """Note which frames of a task that is queued again nobody needs to render."""
-    kept = {
-        frame
-        for frame in job.plan.frames_of(task)
-        if frame not in again
-        and (frame in published or (frame in job.pending and _is_committed(job.pending[frame])))
-    }
-    job.finished.pop(task, None)
-    if kept:
-        job.finished[task] = kept
-
-
-def _is_committed(pending: PendingFrame) -> bool:
-    return pending.status is FrameStatus.COMMITTED
 
 
 def _keep_old_files(job: JobEntry) -> None:
@@ -284,7 +212,7 @@ def _keep_old_files(job: JobEntry) -> None:
     for frame, pending in list(job.pending.items()):
         if pending.status is FrameStatus.REQUEUED:
             del job.pending[frame]
-            job.published += 1
+            job.published += is_frame(frame)
 
 
 def _row(job: JobEntry) -> dict[str, object]:
@@ -301,6 +229,7 @@ def _row(job: JobEntry) -> dict[str, object]:
         "settings": job.settings.model_dump(),
         "requirements": job.requirements.model_dump(),
         "retry_limit": job.retry_limit,
+        "commands": [task.model_dump(mode="json") for task in job.plan.commands],
         "fail_fast": job.fail_fast,
         "fps": job.fps,
         "output": job.output,

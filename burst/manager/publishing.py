@@ -11,9 +11,10 @@ import json
 import logging
 from collections.abc import Awaitable, Callable
 
+from burst.domain.frames import is_frame
 from burst.domain.transitions import FrameStatus
 from burst.errors import DatabaseUnavailable, StorageConflict, StorageError
-from burst.manager import attempts
+from burst.manager import outcomes
 from burst.manager.changes import Changes
 from burst.manager.database import statements
 from burst.manager.farm import Farm
@@ -150,8 +151,9 @@ class Publishing:
         farm, changes = self._farm, Changes()
         if not self._is_pending(job, frame, pending):
             return
-        attempts.publish_frame(job, frame, farm.index, farm.clock.now(), changes)
-        changes.notes.append((job.id, "info", f"frame {frame} published for {pending.worker}"))
+        outcomes.publish_frame(job, frame, farm.clock.now(), changes)
+        label = job.result_label(frame)
+        changes.notes.append((job.id, "info", f"{label} published for {pending.worker}"))
         await farm.save(changes)
 
     async def _render_again(
@@ -161,7 +163,7 @@ class Publishing:
         farm, changes = self._farm, Changes()
         if not self._is_pending(job, frame, pending):
             return
-        attempts.lose_frame(farm.index, job, frame, reason, farm.clock.now(), changes)
+        outcomes.lose_frame(job, frame, reason, farm.clock.now(), changes)
         await farm.save(changes)
 
     async def _clear_attempts(self) -> None:
@@ -179,7 +181,7 @@ class Publishing:
         chores = self._farm.chores
         for job_id in sorted(chores.changed_renders):
             job = self._farm.index.jobs.get(job_id)
-            if job is not None and job.published:
+            if job is not None and job.published_seq:
                 now = self._farm.clock.monotonic()
                 rest = INDEX_SECONDS_A_FRAME * job.published
                 if not job.ended and now - self._index_written.get(job_id, -rest) < rest:
@@ -206,6 +208,16 @@ class Publishing:
             "published": [
                 {"frame": row["frame"], "attempt": row["attempt_id"], "files": row["files"]}
                 for row in rows
+                if is_frame(row["frame"])
+            ],
+            "results": [
+                {
+                    "task": job.plan.result_name(row["frame"]),
+                    "attempt": row["attempt_id"],
+                    "files": row["files"],
+                }
+                for row in rows
+                if not is_frame(row["frame"])
             ],
         }
         text = json.dumps(content, indent=1) + "\n"

@@ -6,19 +6,20 @@ The calls of the artists' API that change something end here, one method each.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from typing import Literal
 
 from burst.domain.frames import FrameRange
 from burst.domain.transitions import FrameStatus
 from burst.errors import InvalidRequest, NotAllowed, UsageError
-from burst.manager import jobs, views
+from burst.manager import jobs, requeue, videos, views
 from burst.manager.changes import Changes
 from burst.manager.database import statements
 from burst.manager.farm import Farm
 from burst.manager.index import JobEntry, PendingFrame
 from burst.manager.publishing import Publishing
 from burst.manager.rebuild import pending_frame
-from burst.protocol.artist_messages import JobView, SubmitJob, Submitted, TaskView
+from burst.protocol.artist_messages import JobView, MakeVideo, SubmitJob, Submitted, TaskView
 from burst.storage import layout
 
 
@@ -34,10 +35,13 @@ class Queue:
         """Add a job, or find the unfinished one that does the same work.
 
         Raises:
-            InvalidRequest: the frames are no range, or the scene was not uploaded.
+            InvalidRequest: the frames are no range, the commands make no sense, or the scene
+                was not uploaded.
         """
         farm = self._farm
-        _parse_frames(message.frames)
+        if message.frames:
+            _parse_frames(message.frames)
+        await asyncio.to_thread(jobs.check_submission, message)
         if scene := message.scene:
             name = layout.manifest(scene.name, scene.version)
             if await asyncio.to_thread(farm.storage.missing, [name]):
@@ -70,19 +74,47 @@ class Queue:
 
     async def requeue(self, job_id: str, frames: str | None) -> JobView:
         """Render frames of a job again, or what failed or was canceled."""
-        job, changes = self._farm.index.job(job_id), Changes()
         wanted = _parse_frames(frames) if frames is not None else None
-        tasks = jobs.tasks_to_requeue(job, wanted)
-        seq = -1
+        job = self._farm.index.job(job_id)
         published: dict[int, PendingFrame] = {}
-        while seq != job.published_seq:
-            # Again if a frame was published while we looked at what is.
-            seq = job.published_seq
+        async for _ in self._looks(job):
+            again = requeue.tasks_to_requeue(job, wanted)
+            tasks = [*again.tasks, *again.behind]
             published = await asyncio.to_thread(self._published_frames, job, tasks)
-        if self._farm.index.jobs.get(job.id) is not job:
-            raise NotAllowed(f"job {job.id} has changed meanwhile", hint="try again")
-        jobs.requeue(job, wanted, published, changes)
+        farm, changes = self._farm, Changes()
+        requeue.requeue(farm.index, job, wanted, published, farm.clock.now(), changes)
         return await self._saved(job, changes)
+
+    async def make_video(self, job_id: str, message: MakeVideo) -> JobView:
+        """Add a task to a job that makes a video of its frames.
+
+        Raises:
+            InvalidRequest: the job does not render these frames, or the name is no file name.
+            NotAllowed: the job is canceled, or lacks frames.
+        """
+        farm, changes = self._farm, Changes()
+        job = farm.index.job(job_id)
+        published: set[int] = set()
+        async for _ in self._looks(job):
+            rows = await asyncio.to_thread(farm.database.read, statements.published_numbers(job.id))
+            published = {row["frame"] for row in rows}
+        videos.add_video(job, message, published, farm.clock.now(), changes)
+        return await self._saved(job, changes)
+
+    async def _looks(self, job: JobEntry) -> AsyncIterator[None]:
+        """Let the caller look at a job's rows until they are what the index knows.
+
+        Raises:
+            NotAllowed: the job was deleted, or the index built anew.
+        """
+        seen = None
+        while seen != (now := (job.published_seq, job.published)):
+            seen = now
+            # What the index knows may still be on its way to the disk.
+            await self._farm.save(Changes())
+            yield
+            if self._farm.index.jobs.get(job.id) is not job:
+                raise NotAllowed(f"job {job.id} has changed meanwhile", hint="try again")
 
     async def delete(self, job_id: str) -> None:
         """Forget an ended job, with everything that the storage holds of it.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from burst.domain.commands import CommandTask
 from burst.domain.frames import FrameRange, TaskPlan
 from burst.domain.jobs import RenderSettings, SceneRef
 from burst.domain.tasks import TaskBoard
@@ -61,7 +62,8 @@ def pending_frame(row: Row) -> PendingFrame:
 
 
 def _job(row: Row) -> JobEntry:
-    plan = TaskPlan(FrameRange.parse(row["frames"]), row["chunk"])
+    commands = tuple(CommandTask.model_validate(task) for task in row["commands"])
+    plan = TaskPlan(FrameRange.restore(row["frames"]), row["chunk"], commands)
     board = TaskBoard(plan.task_count)
     status = JobStatus(row["status"])
     return JobEntry(
@@ -77,6 +79,7 @@ def _job(row: Row) -> JobEntry:
         requirements=Requirements.model_validate(row["requirements"]),
         retry_limit=row["retry_limit"],
         fail_fast=row["fail_fast"],
+        given_up=row["given_up"],
         fps=row["fps"],
         output=row["output"],
         work_key=row["work_key"],
@@ -94,23 +97,28 @@ def _add_tasks(index: Index, read: Read) -> None:
         if row["failures"]:
             job.failures[task] = row["failures"]
             job.failed_on[task] = set(row["failed_on"])
+        if row["outgrown_bytes"]:
+            job.outgrown[task] = row["outgrown_bytes"]
     for job in index.jobs.values():
-        if job.status is JobStatus.CANCELED:
-            # Untouched tasks of a canceled job have no row that says so.
-            for task in job.board.with_status(TaskStatus.QUEUED):
-                job.board.restore(task, TaskStatus.CANCELED)
+        # Untouched tasks of a job that was given up or canceled have no row that says so.
+        # One that was given up and then canceled has failed tasks and not canceled ones.
+        if job.given_up:
+            job.board.move_all((TaskStatus.QUEUED,), TaskStatus.FAILED)
+        elif job.status is JobStatus.CANCELED:
+            job.board.move_all((TaskStatus.QUEUED,), TaskStatus.CANCELED)
 
 
 def _add_frames(index: Index, read: Read) -> None:
     for row in read(statements.frame_sums()):
         job = index.jobs[row["job_id"]]
         job.published = row["published"]
-        job.published_seq = row["published_seq"] or 0
         job.times = FrameTimes(
             count=row["count"],
             seconds=row["render_seconds"],
             peak_memory_bytes=row["peak_memory_bytes"],
         )
+    for row in read(statements.last_published()):
+        index.jobs[row["job_id"]].published_seq = row["published_seq"]
     for row in read(statements.slowest_frames()):
         times = index.jobs[row["job_id"]].times
         times.slowest_frame, times.slowest_seconds = row["frame"], row["render_seconds"]

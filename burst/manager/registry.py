@@ -100,7 +100,8 @@ def heard(
         attempt = index.attempts[attempt_id]
         if attempt.claim <= message.claims:
             reason = "the worker never received it"
-            attempts.end(index, attempt, AttemptStatus.INTERRUPTED, reason, now, changes)
+            ending = attempts.Ending(AttemptStatus.INTERRUPTED, reason)
+            attempts.end(index, attempt, ending, now, changes)
 
 
 def stale_attempts(worker: WorkerEntry, holding: Collection[str]) -> tuple[str, ...]:
@@ -137,7 +138,8 @@ def remove(
     """Forget a worker; what it held becomes ``outcome``, which is interrupted or lost."""
     worker = index.workers[name]
     for attempt_id in sorted(worker.attempts):
-        attempts.end(index, index.attempts[attempt_id], outcome, reason, now, changes)
+        ending = attempts.Ending(outcome, reason)
+        attempts.end(index, index.attempts[attempt_id], ending, now, changes)
     del index.workers[name]
     changes.write(statements.delete_worker(name))
     changes.workers.add(name)

@@ -6,24 +6,28 @@ with the functions of `registry` and `attempts`, and saves once.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
 from burst.domain.transitions import AttemptStatus, FrameStatus
-from burst.domain.workers import check_fit
-from burst.errors import BurstError
+from burst.errors import NotAllowed
 from burst.manager import attempts, registry
 from burst.manager.changes import Changes
 from burst.manager.database import statements
 from burst.manager.farm import Farm
-from burst.manager.index import JobEntry, WorkerEntry
-from burst.protocol.messages import LogLine
+from burst.manager.index import WorkerEntry
+from burst.manager.matching import can_render, may_take
+from burst.protocol.messages import LogLine, OutputFile
 from burst.protocol.worker_messages import (
+    AskInputs,
     Assignment,
     AttemptEnded,
     Beat,
     BeatAnswer,
     Claim,
     ClaimAnswer,
+    InputFrame,
+    Inputs,
     Registered,
     RegisterWorker,
     Report,
@@ -101,6 +105,38 @@ class Scheduler:
         verdicts = self._judge(message.reports, changes)
         await self._farm.save(changes)
         return BeatAnswer(verdicts=verdicts, beat_seconds=self._farm.beat_seconds)
+
+    async def inputs(self, message: AskInputs) -> bytes:
+        """Return the published frames of the job of an attempt, as the JSON of `Inputs`.
+
+        Made in a thread, all of it: there may be many thousands.
+
+        Raises:
+            NotAllowed: the attempt is not current.
+        """
+        farm = self._farm
+        attempt = farm.index.attempts.get(message.attempt_id)
+        is_current = (
+            attempt is not None
+            and attempt.job_id == message.job_id
+            and attempts.token_matches(attempt.token_sha256, message)
+        )
+        if not is_current:
+            raise NotAllowed(f"attempt {message.attempt_id} is not current any more")
+        # What the index knows may still be on its way to the disk.
+        await farm.save(Changes())
+        return await asyncio.to_thread(self._inputs_of, message.job_id)
+
+    def _inputs_of(self, job_id: str) -> bytes:
+        rows = self._farm.database.read(statements.published_frames(job_id))
+        frames = tuple(
+            InputFrame(
+                frame=row["frame"],
+                files=tuple(OutputFile.model_validate(file) for file in row["files"]),
+            )
+            for row in rows
+        )
+        return Inputs(frames=frames).model_dump_json().encode()
 
     async def sign_off(self, name: str, message: SignOff) -> BeatAnswer:
         """Let a worker go; what it still holds is interrupted."""
@@ -181,22 +217,16 @@ class Scheduler:
         if worker.draining:
             return None
         farm = self._farm
+        workers = farm.index.workers.values()
         for job in farm.index.claimable_jobs():
-            if not _fits(job, worker):
-                continue
-            task = job.board.next_queued(lambda index: self._may_take(job, index, worker))  # noqa: B023
+            task = job.board.next_queued(
+                lambda index: may_take(job, index, worker, workers),  # noqa: B023
+                untouched=can_render(job, worker),
+            )
             if task is not None:
                 now = farm.clock.now()
                 return attempts.grant(farm.index, job, task, worker, claim, now, changes)
         return None
-
-    def _may_take(self, job: JobEntry, task: int, worker: WorkerEntry) -> bool:
-        """A task that failed goes to a worker that has not failed at it, if there is one."""
-        failed_on = job.failed_on.get(task, set())
-        if worker.name not in failed_on:
-            return True
-        others = (w for w in self._farm.index.workers.values() if not w.draining)
-        return all(w.name in failed_on or not _fits(job, w) for w in others)
 
     def _judge(self, reports: Sequence[Report], changes: Changes) -> tuple[Verdict, ...]:
         farm = self._farm
@@ -229,11 +259,3 @@ class Scheduler:
                 by_job.setdefault(str(line.job_id), []).append(line)
         for job_id, of_job in by_job.items():
             self._farm.add_log(job_id, of_job)
-
-
-def _fits(job: JobEntry, worker: WorkerEntry) -> bool:
-    try:
-        check_fit(job.requirements, worker.capabilities)
-    except BurstError:
-        return False
-    return True

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from burst.domain.frames import FrameRange
+from burst.domain.frames import FrameRange, TaskPlan
 from burst.domain.transitions import AttemptStatus, FrameStatus, TaskStatus
 from burst.manager import registry
 from burst.manager.index import Index, JobEntry, WorkerEntry
@@ -81,10 +81,11 @@ def worker_view(worker: WorkerEntry, monotonic: float) -> WorkerView:
     )
 
 
-def frame_view(row: Mapping[str, Any]) -> FrameView:
-    """Return a frame as the database has it."""
+def frame_view(plan: TaskPlan, row: Mapping[str, Any]) -> FrameView:
+    """Return a frame, or another result, as the database has it."""
     return FrameView(
         frame=row["frame"],
+        task=plan.result_name(row["frame"]),
         status=FrameStatus(row["status"]),
         files=tuple(OutputFile.model_validate(file) for file in row["files"]),
         attempt_id=row["attempt_id"],
@@ -117,15 +118,19 @@ def task_views(
     by_task: dict[int, list[AttemptView]] = {}
     for row in attempts:
         by_task.setdefault(row["task_index"], []).append(attempt_view(row))
-    return tuple(
-        TaskView(
-            index=row["task_index"],
-            frames=str(FrameRange.of(job.plan.frames_of(row["task_index"]))),
-            status=TaskStatus(row["status"]),
-            failures=row["failures"],
-            attempts=tuple(by_task.get(row["task_index"], ())),
-        )
-        for row in tasks
+    return tuple(_task_view(job.plan, row, by_task.get(row["task_index"], ())) for row in tasks)
+
+
+def _task_view(plan: TaskPlan, row: Mapping[str, Any], attempts: Iterable[AttemptView]) -> TaskView:
+    index = row["task_index"]
+    command = plan.command_task(index)
+    return TaskView(
+        index=index,
+        name=command.name if command else "",
+        frames="" if command else str(FrameRange.of(plan.frames_of(index))),
+        status=TaskStatus(row["status"]),
+        failures=row["failures"],
+        attempts=tuple(attempts),
     )
 
 

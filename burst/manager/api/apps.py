@@ -54,7 +54,7 @@ def create_artists_app(parts: Parts) -> FastAPI:
     )
     errors.install(app)
     app.include_router(job_routes(parts.farm, parts.queue))
-    app.include_router(result_routes(parts.farm, parts.queue))
+    app.include_router(result_routes(parts.farm, parts.queue, parts.autoscaler))
     app.include_router(farm_routes(parts.farm, parts.scheduler, parts.autoscaler, parts.provider))
     app.include_router(health_routes(parts.farm, parts.metrics))
     return app

@@ -17,15 +17,18 @@ from burst.manager.api.streams import follow_file, follow_job_log
 from burst.manager.autoscaler.loop import Autoscaler
 from burst.manager.autoscaler.provider import WorkerProvider
 from burst.manager.database import statements
+from burst.manager.explanation import explain
 from burst.manager.farm import Farm
 from burst.manager.queue import Queue
 from burst.manager.scheduler import Scheduler
 from burst.protocol.artist_messages import (
     ChangePriority,
+    Explanation,
     FarmStatus,
     Frames,
     Jobs,
     JobView,
+    MakeVideo,
     Requeue,
     SubmitJob,
     Submitted,
@@ -58,6 +61,10 @@ def job_routes(farm: Farm, queue: Queue) -> APIRouter:
     async def requeue_job(job_id: str, message: Requeue) -> JobView:
         return await queue.requeue(job_id, message.frames)
 
+    @router.post("/{job_id}/video")
+    async def make_video(job_id: str, message: MakeVideo) -> JobView:
+        return await queue.make_video(job_id, message)
+
     @router.post("/{job_id}/priority")
     async def set_priority(job_id: str, message: ChangePriority) -> JobView:
         return await queue.set_priority(job_id, message.priority)
@@ -73,15 +80,20 @@ def job_routes(farm: Farm, queue: Queue) -> APIRouter:
     return router
 
 
-def result_routes(farm: Farm, queue: Queue) -> APIRouter:
-    """Return the routes about what came of a job: frames, tasks, logs."""
+def result_routes(farm: Farm, queue: Queue, autoscaler: Autoscaler) -> APIRouter:
+    """Return the routes about what came of a job: frames, tasks, logs, and why no more."""
     router = APIRouter(prefix=f"{API}/jobs", tags=["jobs"])
+
+    @router.get("/{job_id}/explain")
+    async def explain_job(job_id: str) -> Explanation:
+        return explain(farm.index, farm.index.job(job_id), (autoscaler.view,))
 
     @router.get("/{job_id}/frames")
     async def list_frames(job_id: str, after: Annotated[int, Query(ge=0)] = 0) -> Frames:
-        select = statements.frames_published_after(farm.index.job(job_id).id, after)
+        job = farm.index.job(job_id)
+        select = statements.frames_published_after(job.id, after)
         rows = await asyncio.to_thread(farm.database.read, select)
-        return Frames(frames=tuple(views.frame_view(row) for row in rows))
+        return Frames(frames=tuple(views.frame_view(job.plan, row) for row in rows))
 
     @router.get("/{job_id}/frames/{frame}/preview", response_class=Response)
     async def show_preview(job_id: str, frame: int) -> Response:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from fastapi import APIRouter, Request
+from fastapi.responses import Response
 
 from burst.manager.scheduler import Scheduler
 from burst.protocol.messages import API
 from burst.protocol.worker_messages import (
+    AskInputs,
     Beat,
     BeatAnswer,
     Claim,
@@ -29,6 +31,10 @@ def worker_routes(scheduler: Scheduler) -> APIRouter:
     @router.post("/reports")
     async def report(message: Reports) -> BeatAnswer:
         return await scheduler.report(message)
+
+    @router.post("/inputs")
+    async def inputs(message: AskInputs) -> Response:
+        return Response(await scheduler.inputs(message), media_type="application/json")
 
     @router.post("/{name}/beat")
     async def beat(name: str, message: Beat) -> BeatAnswer:

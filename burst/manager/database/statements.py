@@ -9,6 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
 
+from burst.domain.frames import RESULT_MIN
 from burst.domain.transitions import AttemptStatus, FrameStatus, JobStatus, TaskStatus
 from burst.manager.database.tables import (
     attempts,
@@ -25,6 +26,9 @@ Statement = sa.Executable
 Select = sa.Select[Any]
 
 _TASK_KEY = ("job_id", "task_index")
+_IS_FRAME = frames.c.frame < RESULT_MIN
+"""And not the result of a command task."""
+
 _ROWS_A_STATEMENT = 1000
 """SQLite takes 32766 values in one statement."""
 
@@ -53,13 +57,24 @@ def put_task(job_id: str, task_index: int, **values: Any) -> Statement:
 
 def put_tasks(job_id: str, task_indexes: Sequence[int], status: TaskStatus) -> list[Statement]:
     """Insert or change the rows of many tasks, and forget their failures."""
-    values = {"status": status, "failures": 0, "failed_on": []}
+    values = {"status": status, "failures": 0, "failed_on": [], "outgrown_bytes": 0}
     found: list[Statement] = []
     for first in range(0, len(task_indexes), _ROWS_A_STATEMENT):
         some = task_indexes[first : first + _ROWS_A_STATEMENT]
         rows = [{"job_id": job_id, "task_index": task, **values} for task in some]
         insert = sqlite.insert(tasks).values(rows)
         found.append(insert.on_conflict_do_update(index_elements=_TASK_KEY, set_=values))
+    return found
+
+
+def add_tasks(job_id: str, task_indexes: Sequence[int], status: TaskStatus) -> list[Statement]:
+    """Insert rows of those tasks that have none."""
+    values = {"status": status, "failures": 0, "failed_on": [], "outgrown_bytes": 0}
+    found: list[Statement] = []
+    for first in range(0, len(task_indexes), _ROWS_A_STATEMENT):
+        some = task_indexes[first : first + _ROWS_A_STATEMENT]
+        rows = [{"job_id": job_id, "task_index": task, **values} for task in some]
+        found.append(sqlite.insert(tasks).values(rows).on_conflict_do_nothing())
     return found
 
 
@@ -190,28 +205,45 @@ def tasks_of_job(job_id: str) -> Select:
 
 def frame_sums() -> Select:
     """Return per job how many frames have a result, and what they took."""
-    return sa.select(
-        frames.c.job_id,
-        sa.func.count().label("count"),
-        sa.func.sum(sa.case((frames.c.status == FrameStatus.PUBLISHED, 1), else_=0)).label(
-            "published"
-        ),
-        sa.func.sum(frames.c.render_seconds).label("render_seconds"),
-        sa.func.max(frames.c.peak_memory_bytes).label("peak_memory_bytes"),
-        sa.func.max(frames.c.published_seq).label("published_seq"),
-    ).group_by(frames.c.job_id)
+    published = sa.case((frames.c.status == FrameStatus.PUBLISHED, 1), else_=0)
+    return (
+        sa.select(
+            frames.c.job_id,
+            sa.func.count().label("count"),
+            sa.func.sum(published).label("published"),
+            sa.func.sum(frames.c.render_seconds).label("render_seconds"),
+            sa.func.max(frames.c.peak_memory_bytes).label("peak_memory_bytes"),
+        )
+        .where(_IS_FRAME)
+        .group_by(frames.c.job_id)
+    )
+
+
+def last_published() -> Select:
+    """Return per job the last number that a published frame, or another result, was given."""
+    last = sa.func.max(frames.c.published_seq).label("published_seq")
+    return (
+        sa.select(frames.c.job_id, last)
+        .where(frames.c.published_seq.is_not(None))
+        .group_by(frames.c.job_id)
+    )
 
 
 def slowest_frames() -> Select:
     """Return each job's slowest frames."""
     worst = (
         sa.select(frames.c.job_id, sa.func.max(frames.c.render_seconds).label("seconds"))
+        .where(_IS_FRAME)
         .group_by(frames.c.job_id)
         .subquery()
     )
-    return sa.select(frames.c.job_id, frames.c.frame, frames.c.render_seconds).join(
-        worst,
-        (frames.c.job_id == worst.c.job_id) & (frames.c.render_seconds == worst.c.seconds),
+    return (
+        sa.select(frames.c.job_id, frames.c.frame, frames.c.render_seconds)
+        .join(
+            worst,
+            (frames.c.job_id == worst.c.job_id) & (frames.c.render_seconds == worst.c.seconds),
+        )
+        .where(_IS_FRAME)
     )
 
 
@@ -248,6 +280,22 @@ def frames_published_after(job_id: str, seq: int) -> Select:
             frames.c.status != FrameStatus.COMMITTED,
         )
         .order_by(frames.c.published_seq)
+    )
+
+
+def published_frames(job_id: str) -> Select:
+    """Return number and files of the frames of a job that are published, ascending."""
+    return (
+        sa.select(frames.c.frame, frames.c.files)
+        .where(frames.c.job_id == job_id, frames.c.status == FrameStatus.PUBLISHED, _IS_FRAME)
+        .order_by(frames.c.frame)
+    )
+
+
+def published_numbers(job_id: str) -> Select:
+    """Return the numbers of the frames of a job that are published."""
+    return sa.select(frames.c.frame).where(
+        frames.c.job_id == job_id, frames.c.status == FrameStatus.PUBLISHED, _IS_FRAME
     )
 
 

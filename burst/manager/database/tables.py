@@ -1,7 +1,8 @@
 """The tables. ``docs/contributing/state.md`` says what each row means and when it appears.
 
-A task and an attempt have a row from the first claim on, a frame from its commit on; what was
-never touched is arithmetic over the job's row.
+A frame task and an attempt have a row from the first claim on, a command task from its submission
+on, a frame from its commit on; what was never touched is arithmetic over the job's row. The
+result of a command task is a row among the frames, numbered from `RESULT_MIN` on.
 """
 
 from __future__ import annotations
@@ -76,6 +77,7 @@ tasks = sa.Table(
     sa.Column("status", sa.Text, nullable=False),
     sa.Column("failures", sa.Integer, nullable=False, default=0),
     sa.Column("failed_on", sa.JSON, nullable=False, default=list),
+    sa.Column("outgrown_bytes", sa.BigInteger, nullable=False, default=0),
 )
 
 attempts = sa.Table(

@@ -63,7 +63,7 @@ def test_job_ids_say_what_they_are_and_differ() -> None:
         (10, 0, 0, JobStatus.COMPLETED),
         (9, 1, 0, JobStatus.FAILED),
         (0, 10, 0, JobStatus.FAILED),
-        (8, 1, 1, JobStatus.CANCELED),
+        (8, 1, 1, JobStatus.FAILED),
         (0, 0, 10, JobStatus.CANCELED),
     ],
 )

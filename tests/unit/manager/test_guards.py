@@ -206,11 +206,11 @@ def test_other_errors_are_translated(
 
 
 def test_malformed_requests_say_where(console: Caller) -> None:
-    answer = console.post(f"{API}/jobs", json={"name": "x", "typo": 1})
+    answer = console.post(f"{API}/jobs", json={"name": "x", "typo": 1, "fps": 0})
     assert answer.status_code == 400
     message = answer.json()["message"]
     assert "typo" in message
-    assert "frames" in message
+    assert "fps" in message
     assert console.post(f"{API}/jobs", content=b"{").status_code == 400
     assert console.get(f"{API}/jobs/x/frames?after=-1").status_code == 400
     assert console.get(f"{API}/nothing").json()["code"] == "not_found"

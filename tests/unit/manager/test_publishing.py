@@ -118,6 +118,7 @@ async def test_the_index_lists_what_is_published_with_sizes_and_hashes(manager: 
                 "files": [{"name": "shot_0001.png", "size": 6, "sha256": file.sha256}],
             }
         ],
+        "results": [],
     }
 
 

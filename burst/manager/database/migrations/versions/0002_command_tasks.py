@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -18,5 +20,20 @@ def upgrade() -> None:
         op.add_column(
             "jobs", sa.Column(name, sa.Boolean(), nullable=False, server_default=sa.false())
         )
-    # Their facts have another form now; workers that are still there register anew.
+    outgrown = sa.Column("outgrown_bytes", sa.BigInteger(), nullable=False, server_default="0")
+    op.add_column("tasks", outgrown)
+    # Facts of workers have another form now: those that are still there register anew, and
+    # what they held is handed out again.
+    attempts = sa.table(
+        "attempts",
+        sa.column("status", sa.Text()),
+        sa.column("reason", sa.Text()),
+        sa.column("ended_at", sa.DateTime(timezone=True)),
+    )
+    op.execute(
+        sa.update(attempts)
+        .where(attempts.c.status == "active")
+        .values(status="lost", reason="burst was upgraded", ended_at=datetime.now(UTC))
+    )
+    op.execute(sa.text("UPDATE tasks SET status = 'queued' WHERE status = 'active'"))
     op.execute(sa.text("DELETE FROM workers"))

@@ -1,0 +1,58 @@
+"""Which worker may do which task: what it can do at all, and whether another should."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from burst.domain.turns import encodes
+from burst.domain.workers import check_fit
+from burst.errors import BurstError, ToolMissing
+from burst.manager.index import JobEntry, WorkerEntry
+
+
+def check_task(job: JobEntry, task: int, worker: WorkerEntry) -> None:
+    """Check that a worker can do a task.
+
+    To render it must have a Blender that fits; a command task needs no more than its
+    commands do.
+
+    Raises:
+        BurstError: it can't; the message says why.
+    """
+    command = job.plan.command_task(task)
+    if command is None:
+        check_fit(job.requirements, worker.capabilities)
+    elif encodes(command) and not worker.capabilities.ffmpeg:
+        raise ToolMissing(f"task {command.name} makes a video, and the worker has no ffmpeg")
+
+
+def can_do(job: JobEntry, task: int, worker: WorkerEntry) -> bool:
+    """Say whether a worker can do a task."""
+    try:
+        check_task(job, task, worker)
+    except BurstError:
+        return False
+    return True
+
+
+def can_render(job: JobEntry, worker: WorkerEntry) -> bool:
+    """Say whether a worker can render frames of a job."""
+    return job.plan.frame_task_count > 0 and can_do(job, 0, worker)
+
+
+def may_take(job: JobEntry, task: int, worker: WorkerEntry, workers: Iterable[WorkerEntry]) -> bool:
+    """Say whether a worker should be given a task that was touched before.
+
+    One that failed goes to a worker that has not failed at it, if there is one that can do
+    it; and after it ran out of memory, to one with more, if there is one.
+    """
+    if not can_do(job, task, worker):
+        return False
+    failed_on = job.failed_on.get(task)
+    if not failed_on:
+        return True
+    able = [w for w in workers if not w.draining and can_do(job, task, w)]
+    others = [w for w in able if w.name not in failed_on]
+    outgrown = job.outgrown.get(task, 0)
+    larger = [w for w in others if w.capabilities.memory_bytes > outgrown] if outgrown else []
+    return worker.name in {w.name for w in larger or others or able}
