@@ -98,13 +98,12 @@ class LiveView:
         for name, (progress, at) in heard[:_WORKER_LINES]:
             if progress is None:
                 continue
-            done = f"sample {progress.sample}/{progress.samples}" if progress.samples else ""
             elapsed = progress.elapsed_seconds + time.monotonic() - at
             lines.add_row(
                 f"  {name}",
-                f"frame {progress.frame}",
-                done or escape(progress.step[:_STEP_WIDTH]),
-                words.size(progress.memory_bytes),
+                "" if progress.frame is None else f"frame {progress.frame}",
+                words.done(progress) or escape(progress.step[:_STEP_WIDTH]),
+                words.size(progress.memory_bytes) if progress.memory_bytes else "",
                 words.duration(elapsed),
             )
         if len(heard) > _WORKER_LINES:

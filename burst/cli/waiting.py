@@ -59,7 +59,9 @@ def wait_for(wait: Wait, *, json: bool) -> None:
             left = summarize(job, (), wait.output).as_json()
             console.emit({**left, **wait.extra, "detached": True})
         return
-    finish(summarize(state.job, state.attempted or (), wait.output), wait.extra, json=json)
+    results = state.results.values()
+    summary = summarize(state.job, state.attempted or (), wait.output, results)
+    finish(summary, wait.extra, json=json)
 
 
 def finish(summary: Summary, extra: Mapping[str, Any], *, json: bool) -> None:
@@ -95,6 +97,10 @@ def summary_lines(summary: Summary) -> list[str]:
         troubles.append(words.count(job.interruptions, "interruption"))
     if troubles:
         lines.append(", ".join(troubles))
-    if summary.output is not None and job.frames_published:
+    if summary.output is None:
+        return lines
+    if job.frames_published:
         lines.append(f"frames are in {summary.output}")
+    for result in summary.results:
+        lines += [f"{result.task}: {summary.output / file.name}" for file in result.files]
     return lines

@@ -39,14 +39,17 @@ def download(
         return
     from burst.operations.frames import FrameFolder, output_of
     from burst.operations.jobs import find_job, local_farm
+    from burst.operations.summary import results_as_json
     from burst.storage.storage import open_storage
 
     with local_farm(farm_settings(state_dir), console.tell) as (_, client):
         found = find_job(client, job)
-        frames = client.frames(found.id)
+        published = client.frames(found.id)
         storage = open_storage(client.status().storage_url)
     folder = FrameFolder(output_of(found.output, found.name, output), storage, found.id)
-    folder.bring(frames)
+    folder.bring(published)
+    frames = [frame for frame in published if not frame.task]
+    results = [frame for frame in published if frame.task]
     if json:
         console.emit(
             {
@@ -56,6 +59,7 @@ def download(
                 "frames_published": len(frames),
                 "files_brought": folder.brought,
                 "files_kept": folder.kept,
+                "results": results_as_json(results),
                 "output": str(folder.folder),
             }
         )
@@ -63,5 +67,5 @@ def download(
     kept = f", {folder.kept} were there" if folder.kept else ""
     brought = f"{words.count(folder.brought, 'file')} brought to {folder.folder}{kept}"
     console.tell(f"{len(frames)} of {words.count(found.frame_count, 'frame')} are done: {brought}")
-    if not frames:
+    if not published:
         console.tell(f"  wait for them: burst watch {found.id}")

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from burst.protocol.messages import RenderProgress
+
 _UNITS = ("B", "kB", "MB", "GB", "TB")
 
 
@@ -28,3 +33,12 @@ def size(count_bytes: float) -> str:
 def count(number: int, thing: str) -> str:
     """Return e.g. ``1 frame`` or ``3 frames``."""
     return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
+
+
+def done(progress: RenderProgress) -> str:
+    """Return e.g. ``sample 12/64``, or for a command ``encoding 48 %``; nothing if unknown."""
+    if progress.samples:
+        return f"sample {progress.sample}/{progress.samples}"
+    if progress.percent is not None:
+        return f"{progress.step} {progress.percent:.0f} %".strip()
+    return ""

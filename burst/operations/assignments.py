@@ -11,10 +11,12 @@ from typing import Any, NoReturn
 from burst.domain.jobs import PropertyValue
 from burst.errors import UsageError
 
-_NAME = r"[A-Za-z_][A-Za-z0-9_]*"
-_INDEX = r"""\[(?:\d+|"[^"\\]+"|'[^'\\]+')\]"""
+ROOTS = ("scene", "view_layer", "data", "world", "camera")
+"""Where a property may begin; as `burst.worker.inside.overrides` has them, inside Blender."""
+
+_STEP = r"""(?:\.[A-Za-z][A-Za-z0-9_]*|\["[^"]+"\]|\['[^']+'\]|\[-?\d{1,9}\])"""
 _ASSIGNMENT = re.compile(
-    rf"\s*(?P<path>{_NAME}(?:{_INDEX}|\.{_NAME})+)\s*=(?P<value>.*)\Z", re.ASCII | re.DOTALL
+    rf"\s*(?P<path>(?P<root>[A-Za-z_]+){_STEP}+)\s*=(?P<value>.*)\Z", re.ASCII | re.DOTALL
 )
 _EXAMPLE = "write it as scene.cycles.max_bounces=4"
 
@@ -59,6 +61,12 @@ def _parse(text: str) -> tuple[str, PropertyValue]:
     if match is None:
         why = "names no property" if "=" in text else "has no ="
         raise UsageError(f"--set {text!r} {why}", hint=_EXAMPLE)
+    if match["root"] not in ROOTS:
+        *others, last = ROOTS
+        raise UsageError(
+            f"--set {text!r} begins with {match['root']}",
+            hint=f"a property begins with {', '.join(others)} or {last}",
+        )
     return match["path"], _value(match["value"].strip(), text)
 
 

@@ -91,7 +91,7 @@ def check_render(request: RenderRequest, settings: FarmSettings) -> CheckedRende
         trace=traced,
         programs=tuple(one.program for one in installed),
         blender=blender,
-        plan=plan.with_engine(requirements.engine) if request.engine else plan,
+        plan=plan,
         requirements=requirements,
         output=output,
         notes=(*plan.notes, *version_notes(facts, blender), *simulations, *missing),

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from burst.domain.workers import BlenderFacts, Capabilities, Requirements, check_fit
-from burst.errors import EngineUnavailable, NoSuchDevice, SceneError, ToolError
+from burst.domain.workers import FEATURE_NAMES, BlenderFacts, Capabilities, Requirements, check_fit
+from burst.errors import EngineUnavailable, NoSuchDevice, SceneError
 from burst.operations.request import RenderRequest, choose_engine, choose_memory
 from burst.protocol.artist_messages import SceneFacts
 from burst.scene.needs import SceneNeeds
@@ -25,22 +25,17 @@ def match_worker(
 
     Raises:
         UsageError: what was typed makes no sense.
-        ToolError: nothing here can render it; one with a hint, where an option would help.
+        SceneTooNew: it was saved by a newer Blender than those here.
+        ToolError: none of these can render it.
     """
-    # EEVEE has two names: each Blender is asked by the one that it knows.
-    ages = sorted(machine.blenders, key=lambda blender: blender.version)
-    engines = [choose_engine(request.engine, facts, blender.engines) for blender in ages]
-    fits: list[tuple[Requirements, BlenderFacts]] = []
-    first: ToolError | SceneError | None = None
-    for engine in dict.fromkeys(engines):
-        wanted = _requirements(request, facts, needs, engine)
-        try:
-            fits.append((wanted, check_fit(wanted, machine)))
-        except (ToolError, SceneError) as error:
-            first = first or _with_hint(error, wanted)
-    if not fits:
-        raise first or ToolError("there is no Blender on this machine")
-    requirements, blender = min(fits, key=lambda fit: fit[1].version)
+    requirements = _requirements(request, facts, needs)
+    try:
+        blender = check_fit(requirements, machine)
+    except EngineUnavailable as error:
+        if FEATURE_NAMES["oidn"] not in error.message:
+            raise
+        hint = "render without it: --denoiser off"
+        raise EngineUnavailable(error.message, hint=hint) from error
     if request.denoiser == "optix" and not blender.devices.get("optix"):
         raise NoSuchDevice(
             f"the OptiX denoiser needs an NVIDIA GPU, Blender {blender.label} finds none",
@@ -87,9 +82,8 @@ def _listed(names: tuple[str, ...]) -> str:
     return f"{', '.join(named[:-1])} and {named[-1]}" if len(named) > 1 else named[0]
 
 
-def _requirements(
-    request: RenderRequest, facts: SceneFacts, needs: SceneNeeds, engine: str
-) -> Requirements:
+def _requirements(request: RenderRequest, facts: SceneFacts, needs: SceneNeeds) -> Requirements:
+    engine = choose_engine(request.engine, facts)
     features = set(needs.features)
     if request.denoiser == "oidn":
         features.add("oidn")
@@ -102,11 +96,3 @@ def _requirements(
         device=request.device,
         memory_bytes=choose_memory(request.memory),
     )
-
-
-def _with_hint(error: ToolError | SceneError, wanted: Requirements) -> ToolError | SceneError:
-    """Return the error with the option that helps, where only the denoiser is lacking."""
-    if isinstance(error, EngineUnavailable) and "OpenImageDenoise" in error.message:
-        hint = "render without it: --denoiser off"
-        return EngineUnavailable(error.message, hint=hint)
-    return error

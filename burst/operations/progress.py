@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from burst.domain.frames import FrameRange, TaskPlan
 from burst.domain.transitions import JOB_ENDED, AttemptStatus, JobStatus
 from burst.protocol.artist_messages import (
     AttemptView,
@@ -34,8 +35,9 @@ class Note:
     """Something that happened, in words."""
 
     text: str
-    kind: Literal["frame", "change", "trouble"]
-    """A frame is done, the job's status changed, or something went wrong."""
+    kind: Literal["frame", "result", "change", "trouble"]
+    """A frame is done, or the result of a command task; the job's status changed; or something
+    went wrong."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,8 @@ class WatchState:
     """Number of the last event that was seen; the manager answers an unknown one by `reset`."""
     workers: Mapping[str, WorkerView] = field(default_factory=dict)
     """Those that render this job at this moment."""
+    results: Mapping[str, FrameView] = field(default_factory=dict)
+    """What command tasks made, by their names."""
     frames_behind: bool = True
     """There may be published frames that were not asked for yet."""
     attempted: tuple[TaskView, ...] | None = None
@@ -82,7 +86,7 @@ def after_event(state: WatchState, event: Event) -> tuple[WatchState, tuple[Note
     if event.kind == "job" and event.job is not None:
         return _after_job(state, event.job)
     if event.kind == "attempt" and event.attempt is not None:
-        return state, _attempt_notes(event.attempt)
+        return state, _attempt_notes(state.job, event.attempt)
     return state, ()
 
 
@@ -102,15 +106,22 @@ def after_frames(
     newest = max((frame.published_seq or 0 for frame in frames), default=0)
     notes: list[Note] = []
     for frame in frames:
-        notes.append(
-            Note(
-                f"frame {frame.frame} done in {frame.render_seconds:.1f} s on {frame.worker}",
-                "frame",
-            )
-        )
-        notes += [Note(f"frame {frame.frame}: {text}", "trouble") for text in frame.warnings]
+        notes += _frame_notes(frame)
+    results = {frame.task: frame for frame in frames if frame.task}
     seq = max(newest, state.frames_seq)
-    return replace(state, frames_seq=seq, frames_behind=False), tuple(notes)
+    state = replace(state, frames_seq=seq, results={**state.results, **results})
+    return replace(state, frames_behind=False), tuple(notes)
+
+
+def _frame_notes(frame: FrameView) -> list[Note]:
+    if frame.task:
+        subject = frame.task
+        files = ", ".join(file.name for file in frame.files)
+        done = Note(f"{subject}: {files} done" if files else f"{subject} done", "result")
+    else:
+        subject = f"frame {frame.frame}"
+        done = Note(f"{subject} done in {frame.render_seconds:.1f} s on {frame.worker}", "frame")
+    return [done, *(Note(f"{subject}: {text}", "trouble") for text in frame.warnings)]
 
 
 def after_losing_touch(state: WatchState) -> WatchState:
@@ -144,9 +155,21 @@ def _renders(worker: WorkerView, job_id: str) -> bool:
     return worker.progress is not None and worker.progress.job_id == job_id
 
 
-def _attempt_notes(attempt: AttemptView) -> tuple[Note, ...]:
+def _attempt_notes(job: JobView, attempt: AttemptView) -> tuple[Note, ...]:
     words = _TROUBLES.get(attempt.status)
     if words is None:
         return ()
     reason = f": {attempt.reason}" if attempt.reason else ""
-    return (Note(f"task {attempt.task_index + 1} {words} on {attempt.worker}{reason}", "trouble"),)
+    subject = _task_label(job, attempt.task_index)
+    return (Note(f"{subject} {words} on {attempt.worker}{reason}", "trouble"),)
+
+
+def _task_label(job: JobView, task_index: int) -> str:
+    """Return what a task is called for people: its frames, or its name."""
+    frames = FrameRange.parse(job.frames) if job.frames else FrameRange(())
+    plan = TaskPlan(frames, job.chunk, job.commands)
+    command = plan.command_task(task_index)
+    if command is not None:
+        return command.name
+    first, *others = plan.frames_of(task_index)
+    return f"frames {first}-{others[-1]}" if others else f"frame {first}"

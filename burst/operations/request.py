@@ -6,8 +6,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -51,9 +51,6 @@ _FORMAT_NICKNAMES = {
     "TGA": "TARGA",
     "JP2": "JPEG2000",
 }
-
-_EEVEE = ("BLENDER_EEVEE", "BLENDER_EEVEE_NEXT")
-"""EEVEE's two names: Blender 4.2 to 4.4 has the second, the others the first."""
 
 _ENGINE_NICKNAMES = {"EEVEE": "BLENDER_EEVEE", "WORKBENCH": "BLENDER_WORKBENCH"}
 
@@ -165,19 +162,15 @@ def choose_resolution(typed: str | None) -> dict[str, int]:
     return fields if match[1] else {**fields, "resolution_percentage": 100}
 
 
-def choose_engine(typed: str | None, facts: SceneFacts, engines: Mapping[str, str]) -> str:
-    """Return the engine by the name that the Blender at hand has for it.
+def choose_engine(typed: str | None, facts: SceneFacts) -> str:
+    """Return the engine to render with, as Blender spells it.
 
-    Args:
-        typed: what was asked for.
-        facts: what the .blend says.
-        engines: the engines of the Blender at hand.
+    EEVEE keeps whichever of its two names it was given by: a worker knows that of its Blender.
     """
-    wanted = typed.strip().upper() if typed is not None else facts.engine
-    wanted = _ENGINE_NICKNAMES.get(wanted, wanted)
-    if wanted in _EEVEE:
-        return next((name for name in _EEVEE if name in engines), wanted)
-    return wanted
+    if typed is None:
+        return facts.engine
+    wanted = typed.strip().upper()
+    return _ENGINE_NICKNAMES.get(wanted, wanted)
 
 
 def choose_memory(typed: str | None) -> int:
@@ -253,14 +246,9 @@ class JobPlan:
     notes: tuple[str, ...]
     """For people."""
 
-    def with_engine(self, engine: str) -> JobPlan:
-        """Return the same with an engine that is not the scene's own."""
-        settings = self.settings.model_copy(update={"engine": engine})
-        return replace(self, settings=settings)
-
 
 def plan_job(request: RenderRequest, facts: SceneFacts, name: str) -> JobPlan:
-    """Return what the job does; its engine is chosen later, by the Blenders at hand.
+    """Return what the job does.
 
     Raises:
         UsageError: a value makes no sense.
@@ -271,6 +259,7 @@ def plan_job(request: RenderRequest, facts: SceneFacts, name: str) -> JobPlan:
     settings = RenderSettings(
         blender_scene=request.blender_scene,
         camera=request.camera,
+        engine=choose_engine(request.engine, facts) if request.engine else None,
         file_format=file_format,
         samples=request.samples,
         denoiser=request.denoiser,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,18 +10,10 @@ from typing import Any
 
 from burst.domain.transitions import JobStatus, TaskStatus
 from burst.errors import BurstError, JobCanceled, JobFailed
-from burst.protocol.artist_messages import JobView, TaskView
+from burst.operations.reasons import last_reason, troubles
+from burst.protocol.artist_messages import FrameView, JobView, TaskView
 
 _REASONS_SHOWN = 5
-
-
-@dataclass(frozen=True, slots=True)
-class FailedTask:
-    """A task that was given up."""
-
-    frames: str
-    reason: str
-    """Of its last failed attempt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +23,10 @@ class Summary:
     job: JobView
     output: Path | None
     seconds: float | None
-    failed: tuple[FailedTask, ...] = ()
+    failed: tuple[TaskView, ...] = ()
+    """Tasks that were given up."""
+    results: tuple[FrameView, ...] = ()
+    """What its command tasks made."""
 
     def as_json(self) -> dict[str, Any]:
         """Return what ``--json`` prints."""
@@ -48,28 +44,41 @@ class Summary:
             "slowest_frame_seconds": job.slowest_frame_seconds,
             "retries": job.retries,
             "interruptions": job.interruptions,
-            "failed": [{"frames": task.frames, "reason": task.reason} for task in self.failed],
+            "failed": [
+                {"task": task.name, "frames": task.frames, "reason": last_reason(task)}
+                for task in self.failed
+            ],
+            "results": results_as_json(self.results),
             "output": str(self.output) if self.output is not None else None,
         }
 
 
-def summarize(job: JobView, tasks: tuple[TaskView, ...], output: Path | None) -> Summary:
+def results_as_json(results: Iterable[FrameView]) -> list[dict[str, Any]]:
+    """Return what command tasks made, for ``--json``."""
+    return [
+        {"task": result.task, "files": [file.name for file in result.files]} for result in results
+    ]
+
+
+def summarize(
+    job: JobView,
+    tasks: Iterable[TaskView],
+    output: Path | None,
+    results: Iterable[FrameView] = (),
+) -> Summary:
     """Put together what there is to say of a job.
 
     Args:
         job: as it is now.
         tasks: its tasks that were attempted, for what failed.
         output: where its frames were brought.
+        results: what its command tasks made.
     """
     seconds = None
     if job.started_at is not None:
         seconds = ((job.ended_at or datetime.now(UTC)) - job.started_at).total_seconds()
-    failed = tuple(
-        FailedTask(task.frames, _last_reason(task))
-        for task in tasks
-        if task.status is TaskStatus.FAILED
-    )
-    return Summary(job, output, seconds, failed)
+    failed = tuple(task for task in tasks if task.status is TaskStatus.FAILED)
+    return Summary(job, output, seconds, failed, tuple(results))
 
 
 def error_of(summary: Summary) -> BurstError | None:
@@ -85,18 +94,15 @@ def error_of(summary: Summary) -> BurstError | None:
         return None
     lacking = job.frame_count - job.frames_published
     lines = [f"job {job.id} failed: {lacking} of {job.frame_count} frames are lacking"]
-    lines += [f"  frame {task.frames}: {task.reason}" for task in summary.failed[:_REASONS_SHOWN]]
-    if len(summary.failed) > _REASONS_SHOWN:
-        lines.append(f"  and {len(summary.failed) - _REASONS_SHOWN} more")
-    if not summary.failed and job.status_reason:
+    if not lacking:
+        lines = [f"job {job.id} failed, with all {job.frame_count} frames done"]
+    reasons = troubles((task, last_reason(task)) for task in summary.failed)
+    lines += [f"  {trouble}" for trouble in reasons[:_REASONS_SHOWN]]
+    if len(reasons) > _REASONS_SHOWN:
+        lines.append(f"  and {len(reasons) - _REASONS_SHOWN} more reasons")
+    if not reasons and job.status_reason:
         lines.append(f"  {job.status_reason}")
     return JobFailed(
         "\n".join(lines),
-        hint=f"see what Blender said: burst logs {job.id}; render them again: "
-        f"burst jobs requeue {job.id}",
+        hint=f"see what Blender said: burst logs {job.id}; try again: burst jobs requeue {job.id}",
     )
-
-
-def _last_reason(task: TaskView) -> str:
-    reasons = [attempt.reason for attempt in task.attempts if attempt.reason]
-    return reasons[-1] if reasons else "no reason was given"

@@ -13,13 +13,14 @@ from rich.console import Console
 
 from burst.cli import live, words
 from burst.cli.waiting import summary_lines
+from burst.domain.frames import RESULT_MIN
 from burst.domain.transitions import JobStatus, WorkerStatus
 from burst.domain.workers import BlenderFacts, Capabilities
 from burst.operations.progress import Note, WatchState
 from burst.operations.summary import summarize
 from burst.protocol.artist_messages import JobView, WorkerView
-from burst.protocol.messages import RenderProgress
-from tests.fakes.manager import NOW, job_view
+from burst.protocol.messages import OutputFile, RenderProgress
+from tests.fakes.manager import NOW, frame_view, job_view
 
 
 def job(**changes: Any) -> JobView:
@@ -37,7 +38,7 @@ def job(**changes: Any) -> JobView:
     return job_view(**(values | changes))
 
 
-def worker(name: str, **progress: Any) -> WorkerView:
+def worker(name: str, frame: int | None = 13, **progress: Any) -> WorkerView:
     return WorkerView(
         name=name,
         pool="local",
@@ -49,7 +50,7 @@ def worker(name: str, **progress: Any) -> WorkerView:
         registered_at=NOW,
         silent_seconds=0,
         frames_finished=0,
-        progress=RenderProgress(attempt_id="a", job_id="shot-abc234", frame=13, **progress),
+        progress=RenderProgress(attempt_id="a", job_id="shot-abc234", frame=frame, **progress),
         statistics=None,
     )
 
@@ -77,6 +78,14 @@ def test_without_samples_the_step_is_shown_as_it_is() -> None:
     assert "Sync [red] Cube" in text
 
 
+def test_a_command_shows_what_it_does_and_how_far_it_is() -> None:
+    busy = worker("w", frame=None, step="encoding [1]", percent=48.2)
+    text = drawn(WatchState(job(), workers={"w": busy}))
+    assert "encoding [1] 48 %" in text
+    assert "frame 13" not in text
+    assert "None" not in text
+
+
 def test_many_workers_are_counted_not_listed() -> None:
     many = {f"w{n:02}": worker(f"w{n:02}") for n in range(20)}
     text = drawn(WatchState(job(), workers=many))
@@ -89,8 +98,9 @@ def test_trouble_is_written_above_the_bar_and_finished_frames_are_not() -> None:
     view = live.LiveView(screen)
     with screen.capture() as capture:
         view.note(Note("frame 1 done in 1.0 s on w", "frame"))
-        view.note(Note("task 2 failed: [oops]", "trouble"))
-    assert capture.get() == "task 2 failed: [oops]\n"
+        view.note(Note("frame 2 failed: [oops]", "trouble"))
+        view.note(Note("video: shot.mp4 done", "result"))
+    assert capture.get() == "frame 2 failed: [oops]\nvideo: shot.mp4 done\n"
 
 
 def test_the_plain_view_writes_every_event_as_a_line(capsys: pytest.CaptureFixture[str]) -> None:
@@ -132,6 +142,14 @@ def test_the_last_lines_tell_what_it_took() -> None:
         "1 retry, 2 interruptions",
         "frames are in /out",
     ]
+
+
+def test_the_last_lines_name_the_videos() -> None:
+    file = OutputFile(name="shot.mp4", size=1, sha256="0" * 64)
+    video = frame_view(RESULT_MIN, 9, file).model_copy(update={"task": "video"})
+    done = job(frames_published=48, status=JobStatus.COMPLETED)
+    lines = summary_lines(summarize(done, (), Path("/out"), [video]))
+    assert lines[-2:] == ["frames are in /out", "video: /out/shot.mp4"]
 
 
 def test_a_job_without_frames_has_no_place_for_them() -> None:

@@ -8,7 +8,8 @@ import pytest
 
 from burst.domain.jobs import RenderSettings
 from burst.errors import UsageError
-from burst.operations.assignments import parse_assignments
+from burst.operations.assignments import ROOTS, parse_assignments
+from burst.worker.inside import overrides
 
 
 @pytest.mark.parametrize(
@@ -20,6 +21,7 @@ from burst.operations.assignments import parse_assignments
         ("scene.view_settings.look=High Contrast", "scene.view_settings.look", "High Contrast"),
         ('scene["shot"]="12"', 'scene["shot"]', "12"),
         ("scene['a=b']=1", "scene['a=b']", 1),
+        ('data.objects["Cube"].location[-1]=2', 'data.objects["Cube"].location[-1]', 2),
         ("scene.world=null", "scene.world", None),
         ("world.color=[1, 0.5, 0]", "world.color", (1, 0.5, 0)),
         ("scene.name=a=b", "scene.name", "a=b"),
@@ -33,6 +35,11 @@ def test_a_value_is_json_or_else_the_text_itself(text: str, path: str, value: An
     assert type(parsed[path]) is type(value)
     kept = RenderSettings(properties=parsed).model_dump_json()
     assert RenderSettings.model_validate_json(kept).properties == parsed
+    assert overrides.parse(path)[0] in ROOTS
+
+
+def test_where_a_property_may_begin_is_what_the_driver_knows() -> None:
+    assert ROOTS == overrides.ROOTS
 
 
 def test_the_order_is_kept() -> None:
@@ -51,6 +58,7 @@ def test_the_order_is_kept() -> None:
         ("scene.x()=4", "names no property"),
         ("scene.x[a]=4", "names no property"),
         ("__import__('os').x=4", "names no property"),
+        ("bpy.context.scene.x=4", "begins with bpy"),
         ("scene.x=[1, 2", "looks like JSON"),
         ('scene.x="half', "looks like JSON"),
         ('scene.x={"a": 1}', "an object"),

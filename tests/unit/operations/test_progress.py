@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from burst.domain.commands import CommandTask, Encode
+from burst.domain.frames import RESULT_MIN
 from burst.domain.transitions import AttemptStatus, JobStatus, WorkerStatus
 from burst.domain.workers import BlenderFacts, Capabilities
 from burst.operations.progress import (
@@ -17,7 +19,7 @@ from burst.operations.progress import (
     after_losing_touch,
 )
 from burst.protocol.artist_messages import AttemptView, WorkerView
-from burst.protocol.messages import RenderProgress
+from burst.protocol.messages import OutputFile, RenderProgress
 from tests.fakes.manager import NOW, event, frame_view, job_view
 
 
@@ -163,3 +165,35 @@ def test_warnings_of_a_frame_are_told() -> None:
     _, notes = after_frames(settled(), (frame,))
     assert notes[-1].text == "frame 3: a texture is pink"
     assert notes[-1].kind == "trouble"
+
+
+def test_the_result_of_a_command_task_is_told_by_its_name_and_files() -> None:
+    video = OutputFile(name="shot_0001-0048.mp4", size=1, sha256="0" * 64)
+    encoded = frame_view(RESULT_MIN, 3, video).model_copy(
+        update={"task": "video", "warnings": ("no sound",)}
+    )
+    slept = frame_view(RESULT_MIN + 1, 4).model_copy(update={"task": "wait"})
+    state, notes = after_frames(settled(), (frame_view(2, 2), encoded, slept))
+    assert [(note.kind, note.text) for note in notes] == [
+        ("frame", "frame 2 done in 1.5 s on local-1"),
+        ("result", "video: shot_0001-0048.mp4 done"),
+        ("trouble", "video: no sound"),
+        ("result", "wait done"),
+    ]
+    assert set(state.results) == {"video", "wait"}
+    later, _ = after_frames(state, (frame_view(1, 5),))
+    assert later.results == state.results
+
+
+def test_a_task_is_called_by_its_frames_or_its_name() -> None:
+    encode = Encode(name="a.mp4", fps=24, frames="1-5")
+    job = job_view(frames="1-5", chunk=2, commands=(CommandTask(name="video", commands=(encode,)),))
+    state, _ = after_asking(WatchState(job), job, ())
+
+    def told(task_index: int) -> str:
+        failed = attempt(AttemptStatus.FAILED, "why").model_copy(update={"task_index": task_index})
+        return after_event(state, event("attempt", job_id=job.id, attempt=failed))[1][0].text
+
+    assert told(0).startswith("frames 1-2 failed on ")
+    assert told(2).startswith("frame 5 failed on ")
+    assert told(3).startswith("video failed on ")

@@ -108,17 +108,10 @@ def test_a_resolution_that_blender_has_not_is_refused(typed: str) -> None:
         choose_resolution(typed)
 
 
-def test_eevee_is_called_as_the_blender_at_hand_calls_it() -> None:
-    new = {"CYCLES": "", "BLENDER_EEVEE_NEXT": ""}
-    assert choose_engine("eevee", facts(), new) == "BLENDER_EEVEE_NEXT"
-    assert choose_engine(None, facts(engine="BLENDER_EEVEE"), new) == "BLENDER_EEVEE_NEXT"
-    old = {"BLENDER_EEVEE": ""}
-    assert choose_engine(None, facts(engine="BLENDER_EEVEE_NEXT"), old) == "BLENDER_EEVEE"
-
-
-def test_other_engines_keep_their_names() -> None:
-    assert choose_engine("cycles", facts(), {}) == "CYCLES"
-    assert choose_engine(None, facts(engine="LUXCORE"), {}) == "LUXCORE"
+def test_engines_go_by_the_names_that_people_use() -> None:
+    assert choose_engine("eevee", facts()) == "BLENDER_EEVEE"
+    assert choose_engine("cycles", facts()) == "CYCLES"
+    assert choose_engine(None, facts(engine="LUXCORE")) == "LUXCORE"
 
 
 def test_nothing_typed_changes_nothing_in_the_scene() -> None:
@@ -131,6 +124,7 @@ def test_what_was_typed_is_recorded_with_the_job() -> None:
     request = RenderRequest(
         Path("a.blend"),
         camera="Close",
+        engine="workbench",
         samples=8,
         device="cuda",
         denoiser="off",
@@ -142,6 +136,7 @@ def test_what_was_typed_is_recorded_with_the_job() -> None:
     )
     assert plan_job(request, facts(), "a").settings == RenderSettings(
         camera="Close",
+        engine="BLENDER_WORKBENCH",
         samples=8,
         device="cuda",
         denoiser="off",
@@ -151,11 +146,6 @@ def test_what_was_typed_is_recorded_with_the_job() -> None:
         missing="warn",
         unbaked="render",
     )
-
-
-def test_an_engine_is_changed_only_where_one_was_chosen() -> None:
-    plan = plan_job(RenderRequest(Path("a.blend")), facts(), "a")
-    assert plan.with_engine("CYCLES").settings == RenderSettings(engine="CYCLES")
 
 
 def test_by_force_the_whole_range_is_one_task() -> None:

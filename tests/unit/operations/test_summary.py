@@ -5,14 +5,16 @@ from __future__ import annotations
 from datetime import timedelta
 from pathlib import Path
 
+from burst.domain.frames import RESULT_MIN
 from burst.domain.transitions import AttemptStatus, JobStatus, TaskStatus
 from burst.errors import EXIT_JOB_CANCELED, EXIT_JOB_FAILED
 from burst.operations.summary import error_of, summarize
 from burst.protocol.artist_messages import AttemptView, TaskView
-from tests.fakes.manager import NOW, job_view
+from burst.protocol.messages import OutputFile
+from tests.fakes.manager import NOW, frame_view, job_view
 
 
-def failed_task(index: int) -> TaskView:
+def failed_task(index: int, last: str = "last reason") -> TaskView:
     attempts = tuple(
         AttemptView(
             id=f"a{number}",
@@ -24,7 +26,7 @@ def failed_task(index: int) -> TaskView:
             ended_at=NOW,
             peak_memory_bytes=0,
         )
-        for number, reason in enumerate(("first reason", "last reason"))
+        for number, reason in enumerate(("first reason", last))
     )
     return TaskView(
         index=index,
@@ -56,11 +58,31 @@ def test_a_failed_job_names_its_frames_their_last_reasons_and_the_log() -> None:
     assert f"burst logs {job.id}" in (error.hint or "")
 
 
-def test_a_job_with_many_failures_names_a_few_and_counts_the_rest() -> None:
-    tasks = tuple(failed_task(index) for index in range(9))
+def test_each_reason_is_told_once_with_the_frames_it_hit() -> None:
+    tasks = tuple(failed_task(index) for index in range(300))
     error = error_of(summarize(job_view(status=JobStatus.FAILED), tasks, None))
     assert error is not None
-    assert "and 4 more" in error.message
+    assert error.message.splitlines()[1:] == ["  frames 1-300: last reason"]
+
+
+def test_a_job_with_many_reasons_tells_a_few_and_counts_the_rest() -> None:
+    tasks = tuple(failed_task(index, f"reason {index}") for index in range(9))
+    error = error_of(summarize(job_view(status=JobStatus.FAILED), tasks, None))
+    assert error is not None
+    assert "frame 5: reason 4" in error.message
+    assert "frame 6" not in error.message
+    assert "and 4 more reasons" in error.message
+
+
+def test_a_job_that_lacks_only_its_video_does_not_speak_of_lacking_frames() -> None:
+    job = job_view(status=JobStatus.FAILED, frames_published=2)
+    video = failed_task(2).model_copy(update={"name": "video", "frames": ""})
+    error = error_of(summarize(job, (video,), None))
+    assert error is not None
+    assert error.message.splitlines() == [
+        "job shot-abc234 failed, with all 2 frames done",
+        "  video: last reason",
+    ]
 
 
 def test_a_canceled_job_has_an_exit_status_of_its_own() -> None:
@@ -71,7 +93,9 @@ def test_a_canceled_job_has_an_exit_status_of_its_own() -> None:
 
 def test_what_programs_read_has_these_keys() -> None:
     job = job_view(status=JobStatus.FAILED, frames_published=1, ended_at=NOW)
-    assert summarize(job, (failed_task(1),), Path("/out")).as_json() == {
+    file = OutputFile(name="shot.mp4", size=1, sha256="0" * 64)
+    video = frame_view(RESULT_MIN, 2, file).model_copy(update={"task": "video"})
+    assert summarize(job, (failed_task(1),), Path("/out"), [video]).as_json() == {
         "job": "shot-abc234",
         "name": "shot",
         "status": "failed",
@@ -84,6 +108,7 @@ def test_what_programs_read_has_these_keys() -> None:
         "slowest_frame_seconds": None,
         "retries": 0,
         "interruptions": 0,
-        "failed": [{"frames": "2", "reason": "last reason"}],
+        "failed": [{"task": "", "frames": "2", "reason": "last reason"}],
+        "results": [{"task": "video", "files": ["shot.mp4"]}],
         "output": "/out",
     }
