@@ -9,7 +9,7 @@ from __future__ import annotations
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -19,15 +19,19 @@ from PIL import Image
 from scripted_manager import ScriptedManager, assignment
 
 from burst.domain.workers import BlenderFacts
-from burst.errors import StateError
+from burst.errors import ConfigError, EngineUnavailable, NoSuchDevice, StateError
 from burst.protocol.client import ManagerClient
 from burst.protocol.worker_messages import Assignment, Registered
 from burst.storage.directory import DirectoryStorage
 from burst.worker import agent
-from burst.worker.blender import LoadedScene, RenderedFrame
+from burst.worker.blender import BlenderFailed, LoadedScene, RenderedFrame
+from burst.worker.blenders import Use
+from burst.worker.discovery import Installed
 from burst.worker.finisher import Rendered
 from burst.worker.held import Held
 from burst.worker.settings import WorkerSettings
+
+FACTS = BlenderFacts(version=(5, 0, 1), kind="binary", engines={"CYCLES": ""})
 
 
 class Worker:
@@ -36,9 +40,9 @@ class Worker:
     def __init__(self, manager: ScriptedManager, folder: Path) -> None:
         self.client = ManagerClient(manager.url)
         settings = WorkerSettings(worker_name="w", work_dir=folder / "w")
-        facts = BlenderFacts.model_validate({"version": [5, 0, 1], "kind": "binary"})
         self.storage = DirectoryStorage(folder / "storage")
-        self.agent = agent._Agent(settings, self.storage, self.client, Path("blender"), facts)
+        installed = (Installed(folder / "blender", FACTS),)
+        self.agent = agent._Agent(settings, self.storage, self.client, installed)
         self.agent._finisher.start(self.agent._courier)
 
     def register(self) -> Registered:
@@ -138,6 +142,96 @@ def test_leaving_ends_attempts_at_once_but_for_those_with_rendered_frames(
     sent = [(r["kind"], r["attempt_id"]) for _, b in manager.asked for r in b.get("reports", ())]
     assert sent == [("ended", "rendering"), ("finished", "begun"), ("ended", "begun")]
     assert manager.asked[-1][0] == "sign-off"
+
+
+def test_a_worker_that_lacks_its_device_does_not_even_ask_for_the_manager(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caches: list[Path | None] = []
+
+    def probe(programs: Sequence[Path], cache: Path | None) -> tuple[Installed, ...]:
+        caches.append(cache)
+        return (Installed(tmp_path, FACTS),)
+
+    monkeypatch.setattr(agent, "probe_blenders", probe)
+    monkeypatch.setattr(agent, "find_blenders", lambda wanted: (tmp_path,))
+    told = {"storage_url": str(tmp_path), "manager_url": "http://127.0.0.1:9"}
+    with pytest.raises(NoSuchDevice, match=r"to compute on cuda, which is not there: Blender 5"):
+        agent.run_worker(WorkerSettings.model_validate({**told, "device": "cuda"}))
+    with pytest.raises(ConfigError, match="BURST_STORAGE_URL"):
+        agent.run_worker(WorkerSettings(device="auto"))
+    # A GPU is looked for each time, the rest is remembered.
+    assert [cache is None for cache in caches] == [True, False]
+
+
+def test_the_manager_hears_what_the_worker_can_do(worker: Worker) -> None:
+    said = worker.agent._introduction().capabilities
+    assert said.blenders == (FACTS,)
+    assert said.device == "auto"
+    assert said.memory_bytes > 0
+
+
+def test_a_worker_that_cannot_render_any_more_signs_off_with_the_reason_and_fails(
+    manager: ScriptedManager, worker: Worker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forgotten: list[Path] = []
+    monkeypatch.setattr(agent, "forget_blender", lambda program, cache: forgotten.append(program))
+    monkeypatch.setattr(worker.agent._checkup, "find_fault", lambda use: "no kernels")
+    jobs = _fail_at(worker, monkeypatch, "abcd")
+    manager.script["claim"] = [_handed_out(job) for job in "abcd"]
+    # It has no main thread here, and is half started by the fixture.
+    monkeypatch.setattr(signal, "signal", lambda number, handler: None)
+    monkeypatch.setattr(worker.agent._finisher, "start", lambda courier: None)
+    with pytest.raises(EngineUnavailable) as caught:
+        worker.agent.run()
+    reason = "this worker can't render any more: Blender 5.0.1 on cpu: no kernels"
+    assert caught.value.message == reason
+    assert jobs == ["a", "b", "c"]
+    assert forgotten == [tmp_path / "blender"]
+    (left,) = [body for call, body in manager.asked if call == "sign-off"]
+    assert left["reason"] == reason
+
+
+def test_a_worker_that_still_renders_goes_on(
+    manager: ScriptedManager, worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checks: list[Use] = []
+
+    def find_fault(use: Use) -> str:
+        checks.append(use)
+        return ""
+
+    monkeypatch.setattr(worker.agent._checkup, "find_fault", find_fault)
+    jobs = _fail_at(worker, monkeypatch, "abcdefg")
+    terms = worker.register()
+    manager.script["claim"] = [_handed_out(job) for job in "abcdefg"]
+    assert worker.agent._work(terms) == "nothing to do"
+    assert jobs == [*"abcdefg"]
+    # After three failures, and again after three more.
+    assert len(checks) == 2
+
+
+def _handed_out(job: str) -> dict[str, Any]:
+    return {"assignment": {**assignment(f"attempt-{job}"), "job_id": job}}
+
+
+def _fail_at(worker: Worker, monkeypatch: pytest.MonkeyPatch, jobs: str) -> list[str]:
+    """Have every render fail as a broken Blender would; return the jobs as they come."""
+    tried: list[str] = []
+    failure = Use(
+        Installed(worker.agent._settings.home.parent / "blender", FACTS),
+        "CYCLES",
+        "cpu",
+        BlenderFailed("Blender left with exit status 11"),
+    )
+
+    def render(held: Held) -> None:
+        tried.append(held.assignment.job_id)
+        worker.agent._held.drop(held.assignment.attempt_id)
+
+    monkeypatch.setattr(worker.agent._session, "render", render)
+    monkeypatch.setattr(worker.agent._blenders, "take_last_use", lambda: failure)
+    return tried
 
 
 def _rendered(held: Held, folder: Path) -> Rendered:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from pydantic import ValidationError
 
+from burst.config.machine import available_cores
+from burst.domain.workers import DeviceChoice
 from burst.worker.settings import WorkerSettings
 
 
@@ -30,10 +33,23 @@ def test_work_is_kept_in_the_named_folder_or_below_the_state(
     assert home == tmp_path / "burst" / "own-workers" / "w1"
 
 
+def test_a_worker_renders_on_the_cores_that_it_may_use() -> None:
+    assert WorkerSettings().threads == available_cores()
+    assert WorkerSettings(threads=3).threads == 3
+
+
+@pytest.mark.parametrize("device", get_args(DeviceChoice))
+def test_every_device_can_be_told(device: DeviceChoice) -> None:
+    assert WorkerSettings(device=device).device == device
+    assert WorkerSettings().device == "auto"
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
         {"threads": 0},
+        {"device": "CUDA"},
+        {"device": "tpu"},
         {"manager_away_seconds": 0},
         {"progress_seconds": -1},
         {"verify": "never"},
