@@ -18,7 +18,7 @@ import pytest
 
 from burst.domain.jobs import SceneRef
 from burst.domain.transitions import JobStatus
-from burst.domain.workers import BlenderFacts
+from burst.domain.workers import BlenderFacts, Capabilities
 from burst.errors import Forbidden, NotAllowed, NotFound, Unauthorized, WorkerGone
 from burst.manager import state_dir
 from burst.protocol.artist_messages import SubmitJob
@@ -116,9 +116,8 @@ def manager(tmp_path: Path) -> Iterator[RealManager]:
 
 def _register(manager: RealManager) -> str:
     facts = BlenderFacts(version=(5, 0, 1), kind="binary", engines={"CYCLES": ""})
-    message = RegisterWorker(
-        name="w", pool="p", host="h", pid=1, blender=facts, threads=1, memory_bytes=1
-    )
+    able = Capabilities(blenders=(facts,), memory_bytes=1, ffmpeg="5.1")
+    message = RegisterWorker(name="w", pool="p", host="h", pid=1, capabilities=able, threads=1)
     return manager.worker.register(message).session
 
 

@@ -48,6 +48,6 @@ class FakeProvider:
         for name in list(self.workers):
             self.end(name)
 
-    def end(self, name: str, failure: str = "") -> None:
+    def end(self, name: str, failure: str = "", *, gave_up: bool = False) -> None:
         """Let a worker's process end."""
-        self.workers[name] = StartedWorker(name, running=False, failure=failure)
+        self.workers[name] = StartedWorker(name, False, failure, gave_up)

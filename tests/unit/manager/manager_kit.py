@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from burst.domain.commands import CommandTask, Echo, Encode
 from burst.domain.jobs import SceneRef
 from burst.domain.workers import BlenderFacts, Capabilities
 from burst.manager.database.database import Database
@@ -100,6 +101,10 @@ class Manager:
         await worker.register(**values)
         return worker
 
+    async def submit_commands(self, *tasks: CommandTask, **values: Any) -> JobView:
+        """Submit a job that renders nothing."""
+        return (await self.queue.submit(SubmitJob(name="chores", commands=tasks, **values))).job
+
     def view(self, job_id: str) -> JobView:
         from burst.manager.views import job_view
 
@@ -135,6 +140,13 @@ class Worker:
         if answer.assignment is not None and not lost:
             self.held[answer.assignment.attempt_id] = answer.assignment
         return answer
+
+    async def take_all(self) -> list[Assignment]:
+        """Claim whatever there is."""
+        found = []
+        while (assignment := (await self.claim()).assignment) is not None:
+            found.append(assignment)
+        return found
 
     async def take(self) -> Assignment:
         """Claim a task that must be there."""
@@ -216,10 +228,15 @@ def finished(assignment: Assignment, frame: int, content: bytes = b"x") -> Frame
         attempt_id=assignment.attempt_id,
         token=assignment.token,
         frame=frame,
-        files=(OutputFile(name=f"shot_{frame:04}.png", size=len(content), sha256=sha256),),
+        files=(OutputFile(name=file_name(assignment, frame), size=len(content), sha256=sha256),),
         render_seconds=1.5,
         peak_memory_bytes=1000,
     )
+
+
+def file_name(assignment: Assignment, number: int) -> str:
+    """Return what the one file of a frame, or of a command task, is called."""
+    return f"{assignment.task_name}.out" if assignment.commands else f"shot_{number:04}.png"
 
 
 def published(assignment: Assignment, frame: int) -> FramePublished:
@@ -231,7 +248,7 @@ def published(assignment: Assignment, frame: int) -> FramePublished:
     )
 
 
-def ended(assignment: Assignment, outcome: str = "failed") -> AttemptEnded:
+def ended(assignment: Assignment, outcome: str = "failed", **values: Any) -> AttemptEnded:
     return AttemptEnded.model_validate(
         {
             "job_id": assignment.job_id,
@@ -239,5 +256,14 @@ def ended(assignment: Assignment, outcome: str = "failed") -> AttemptEnded:
             "token": assignment.token,
             "outcome": outcome,
             "reason": "for the test",
+            **values,
         }
     )
+
+
+def command(name: str, *after: str, **encode: Any) -> CommandTask:
+    """Return a command task; one that makes a video if its frames are named."""
+    if not encode:
+        return CommandTask(name=name, commands=(Echo(text=name),), after=after)
+    video = Encode(**{"name": f"{name}.mp4", "fps": 24, **encode})
+    return CommandTask(name=name, commands=(video,), after=after)

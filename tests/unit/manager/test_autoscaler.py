@@ -204,6 +204,47 @@ async def test_a_healthy_worker_does_not_end_the_waiting_for_retries(pool: Pool)
 
 
 @asynchronous
+async def test_workers_that_come_and_give_up_are_replaced_later_and_later(pool: Pool) -> None:
+    await pool.manager.submit("1-9")
+    pool.maximum = 1
+    pool.restart()
+    await pool.round()
+    for count, wait in ((1, 2.0), (2, 4.0), (3, 8.0)):
+        worker = await pool.manager.worker(f"local-{count}")
+        await pool.round()
+        await worker.sign_off()
+        pool.provider.end(worker.name, "this worker can't render any more", gave_up=True)
+        await pool.round()
+        await pool.round(wait - 0.1)
+        assert len(pool.provider.started) == count
+        assert pool.autoscaler.view.failure == "this worker can't render any more"
+        assert "could not work" in pool.autoscaler.view.reason
+        await pool.round(0.1)
+        assert len(pool.provider.started) == count + 1
+    # A frame shows that it works again.
+    worker = await pool.manager.worker("local-4")
+    await worker.claim(finished(await worker.take(), 1))
+    await pool.round()
+    assert pool.autoscaler.view.failure == ""
+    await worker.sign_off()
+    pool.provider.end(worker.name, "this worker can't render any more", gave_up=True)
+    await pool.round()
+    await pool.round(2.0)
+    assert len(pool.provider.started) == 5
+
+
+@asynchronous
+async def test_a_worker_that_was_killed_is_replaced_at_once(pool: Pool) -> None:
+    await pool.manager.submit("1")
+    await pool.round()
+    await pool.manager.worker("local-1")
+    await pool.round()
+    pool.provider.end("local-1", "killed by SIGKILL")
+    await pool.round()
+    assert pool.provider.started == ["local-1", "local-2"]
+
+
+@asynchronous
 async def test_a_started_worker_that_comes_ends_the_waiting_for_retries(pool: Pool) -> None:
     await pool.manager.submit("1-2")
     await pool.round()

@@ -15,20 +15,25 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from manager_kit import Manager, Worker, asynchronous, ended, finished, published
+from manager_kit import Manager, Worker, asynchronous, command, ended, finished, published
 
+from burst.domain.commands import CommandTask
+from burst.domain.frames import is_frame
 from burst.domain.transitions import FrameStatus, TaskStatus
 from burst.errors import InvalidRequest, NotAllowed
 from burst.manager.index import Index, JobEntry
 from burst.manager.rebuild import build_index
+from burst.manager.turns import what_it_awaits
+from burst.protocol.artist_messages import MakeVideo
 from burst.protocol.worker_messages import Assignment, FrameFinished
 
 
 def _job(job: JobEntry) -> dict[str, Any]:
     statuses = [job.board.status(i) for i in range(len(job.board))]
-    open_tasks = (TaskStatus.QUEUED, TaskStatus.ACTIVE)
+    open_tasks = (TaskStatus.QUEUED, TaskStatus.WAITING, TaskStatus.ACTIVE)
     return {
         "status": (job.status, job.status_reason, job.priority, job.seq, job.work_key),
+        "plan": (job.plan, job.fail_fast, job.given_up),
         "times": (job.created_at, job.started_at, job.ended_at),
         "tasks": statuses,
         "missing": {i: job.missing_frames(i) for i, s in enumerate(statuses) if s in open_tasks}
@@ -36,6 +41,7 @@ def _job(job: JobEntry) -> dict[str, Any]:
         else {},
         "failures": dict(job.failures),
         "failed_on": {task: names for task, names in job.failed_on.items() if names},
+        "outgrown": dict(job.outgrown),
         "pending": dict(job.pending),
         "published": (job.published, job.published_seq),
         "attempts": (job.retries, job.interruptions),
@@ -58,6 +64,22 @@ def comparable(index: Index) -> dict[str, Any]:
     }
 
 
+def check_turns(job: JobEntry) -> None:
+    """Check that a command task runs only when what it waits for is there, and not never."""
+    for number, task in enumerate(job.plan.commands):
+        status = job.board.status(job.plan.frame_task_count + number)
+        states = {awaited.state for awaited in what_it_awaits(job, task)}
+        if status in (TaskStatus.QUEUED, TaskStatus.ACTIVE):
+            assert states <= {"done"}, (task.name, job.status)
+        if status is TaskStatus.WAITING and not job.ended:
+            assert states == {"open"} or states == {"open", "done"}, task.name
+        assert not (status is TaskStatus.WAITING and job.ended)
+    if not job.ended:
+        over = (TaskStatus.COMPLETED, TaskStatus.FAILED, TaskStatus.CANCELED)
+        is_open = sum(job.board.count(status) for status in over) < len(job.board)
+        assert is_open or any(True for _ in job.unpublished)
+
+
 class _History:
     """Does random things to a farm."""
 
@@ -72,14 +94,32 @@ class _History:
     async def step(self) -> None:
         actions = [self.submit, self.register, self.render, self.publish, self.fail, self.steer]
         actions += [self.claim, self.claim, self.render, self.publish, self.sweep, self.leave]
+        actions += [self.claim, self.render, self.publish, self.video]
         self.manager.clock.advance(self.random.random())
         await self.random.choice(actions)()
 
     async def submit(self) -> None:
-        frames = f"1-{self.random.randint(1, 6)}"
-        chunk, limit = self.random.choice([1, 1, 2, 3]), self.random.choice([1, 2, 3])
-        priority = self.random.choice([20, 50])
-        await self.manager.submit(frames, chunk=chunk, retry_limit=limit, priority=priority)
+        last = self.random.randint(1, 6)
+        values = {
+            "chunk": self.random.choice([1, 1, 2, 3]),
+            "retry_limit": self.random.choice([1, 2, 3]),
+            "priority": self.random.choice([20, 50]),
+            "fail_fast": self.random.random() < 0.3,
+        }
+        if self.random.random() < 0.1:
+            await self.manager.submit_commands(command("a"), command("b", "a"), **values)
+            return
+        await self.manager.submit(f"1-{last}", commands=self.commands(last), **values)
+
+    def commands(self, last: int) -> tuple[CommandTask, ...]:
+        gaps = self.random.random() < 0.3
+        some = (
+            command("tell", "video", "frames"),
+            command("first"),
+            command("video", "frames", "first", frames=f"1-{last}", allow_gaps=gaps),
+            command("last", "tell"),
+        )
+        return self.random.choice([(), some, some[1:3], (command("video", "frames"),)])
 
     async def register(self) -> None:
         worker = await self.manager.worker(self.random.choice(["a", "b", "c"]))
@@ -119,7 +159,9 @@ class _History:
         for worker in self.workers[:1]:
             for task in list(worker.held.values())[:1]:
                 del worker.held[task.attempt_id]
-                await worker.beat(ended(task, self.random.choice(["failed", "interrupted"])))
+                outcome = self.random.choice(["failed", "interrupted", "out_of_memory"])
+                gives_up = self.random.choice([None, None, None, None, "task", "job"])
+                await worker.beat(ended(task, outcome, gives_up=gives_up))
 
     async def steer(self) -> None:
         jobs = list(self.manager.farm.index.jobs)
@@ -136,6 +178,17 @@ class _History:
                 await queue.delete(job_id)
             else:
                 await queue.act(job_id, action)  # type: ignore[arg-type]
+        except (NotAllowed, InvalidRequest):
+            return
+
+    async def video(self) -> None:
+        jobs = [job for job in self.manager.farm.index.jobs.values() if len(job.board) < 10]
+        if not jobs:
+            return
+        frames = self.random.choice([None, None, "1", "1-3"])
+        message = MakeVideo(frames=frames, allow_gaps=self.random.random() < 0.5)
+        try:
+            await self.manager.queue.make_video(self.random.choice(jobs).id, message)
         except (NotAllowed, InvalidRequest):
             return
 
@@ -162,6 +215,8 @@ def test_the_rebuilt_index_equals_the_one_that_lived(tmp_path: Path, seed: int) 
             live = comparable(manager.farm.index)
             rebuilt = build_index(manager.database.read, manager.clock.monotonic())
             assert comparable(rebuilt) == live
+            for job in manager.farm.index.jobs.values():
+                check_turns(job)
             for attempt in manager.farm.index.attempts.values():
                 # More only where a frame of its task was lost after it was handed out.
                 assert rebuilt.attempts[attempt.id].missing >= attempt.missing
@@ -185,9 +240,11 @@ def test_a_history_with_restarts_keeps_every_count(tmp_path: Path, seed: int) ->
             for job in manager.farm.index.jobs.values():
                 counts = [job.board.count(status) for status in TaskStatus]
                 assert sum(counts) == len(job.board)
-                requeued = [p for p in job.pending.values() if p.status is FrameStatus.REQUEUED]
+                pending = {n: p for n, p in job.pending.items() if is_frame(n)}
+                requeued = [p for p in pending.values() if p.status is FrameStatus.REQUEUED]
                 assert 0 <= job.published <= len(job.frames) - len(requeued)
-                assert len(job.pending) + job.published <= len(job.frames)
+                assert len(pending) + job.published <= len(job.frames)
+                check_turns(job)
 
     try:
         asyncio.run(play())
