@@ -46,6 +46,10 @@ class Autoscaler:
         self._last_failure_at = 0.0
         self._failure = ""
         self._registered: set[str] = set()
+        self._gave_up = 0
+        """Workers in a row that came, and then found that they can't render."""
+        self._rendered: set[str] = set()
+        """Those that have finished a frame."""
         self._absent_since: dict[str, float] = {}
         self._view = self._pool_view(0, 0, "")
 
@@ -82,7 +86,7 @@ class Autoscaler:
             cores=capacity.cores,
             memory_bytes=capacity.memory_bytes,
             boot_seconds=capacity.boot_seconds,
-            failed_starts=self._failed_starts,
+            failed_starts=max(self._failed_starts, self._gave_up),
             last_failure_at=self._last_failure_at,
         )
         (resize,) = policy.decide(self._demand(), [pool], now)
@@ -129,6 +133,8 @@ class Autoscaler:
         for worker in ended:
             if worker.failure and worker.name not in self._registered:
                 self._note_failure(worker.failure)
+            elif worker.gave_up:
+                self._note_gave_up(worker.failure)
             await self._scheduler.give_up(worker.name, worker.failure or "its process has ended")
             await asyncio.to_thread(self._provider.remove, worker.name)
         for name in self._overdue({worker.name for worker in workers if worker.running}):
@@ -140,6 +146,7 @@ class Autoscaler:
             del starts[name]
             changes.write(statements.delete_worker_start(name))
             self._registered.discard(name)
+            self._rendered.discard(name)
             await self._farm.save(changes)
 
     def _overdue(self, running: set[str]) -> list[str]:
@@ -162,17 +169,33 @@ class Autoscaler:
         return sorted(overdue)
 
     def _note_registered(self) -> None:
-        """Remember who has come; that another worker could start ends the waiting for retries."""
-        here = {worker.name for worker in self._farm.index.workers.values() if worker.pool == POOL}
+        """Remember who has come; that another worker could start ends the waiting for retries.
+
+        Where workers come and then find that they can't render, only a frame ends it.
+        """
+        workers = [w for w in self._farm.index.workers.values() if w.pool == POOL]
+        here = {worker.name for worker in workers}
+        rendered = {worker.name for worker in workers if worker.frames_finished}
+        if rendered - self._rendered:
+            self._gave_up = 0
         if here - self._registered:
-            self._failed_starts, self._failure = 0, ""
+            self._failed_starts = 0
+        if not self._failed_starts and not self._gave_up:
+            self._failure = ""
         self._registered |= here
+        self._rendered |= rendered
 
     def _note_failure(self, reason: str) -> None:
         self._failed_starts += 1
         self._last_failure_at = self._farm.clock.monotonic()
         self._failure = reason
         log.warning("a worker could not start: %s", reason)
+
+    def _note_gave_up(self, reason: str) -> None:
+        self._gave_up += 1
+        self._last_failure_at = self._farm.clock.monotonic()
+        self._failure = reason
+        log.warning("a worker gave up: %s", reason)
 
     def _pool_view(
         self, running: int, starting: int, reason: str, resize: policy.Resize | None = None

@@ -19,7 +19,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from burst.config.machine import available_cores, memory_limit_bytes
-from burst.errors import ToolError
+from burst.errors import EXIT_FAILURE, ToolError
 from burst.manager.autoscaler.provider import Capacity, StartedWorker
 from burst.manager.state_dir import is_locked
 
@@ -81,7 +81,8 @@ class ProcessProvider:
             if is_locked(home / "lock"):
                 found.append(StartedWorker(home.name, running=True))
             else:
-                found.append(StartedWorker(home.name, False, self._failure(home.name, status)))
+                failure, gave_up = self._failure(home.name, status), status == EXIT_FAILURE
+                found.append(StartedWorker(home.name, False, failure, gave_up))
         return found
 
     def remove(self, name: str) -> None:

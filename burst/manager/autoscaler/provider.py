@@ -16,6 +16,8 @@ class StartedWorker:
     running: bool
     failure: str = ""
     """Why it could not do its work; empty if it runs or left by itself."""
+    gave_up: bool = False
+    """It found that itself; nobody killed it, and another one may fare no better."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -186,7 +186,8 @@ def test_a_failure_is_told_in_the_workers_own_words(real: RealWorld) -> None:
     real.provider.start("fails", 1)
     _wait(lambda: not _find(real.provider, "fails").running)
     _wait(lambda: bool(_find(real.provider, "fails").failure))
-    assert _find(real.provider, "fails").failure == "no Blender"
+    found = _find(real.provider, "fails")
+    assert (found.failure, found.gave_up) == ("no Blender", True)
 
 
 def test_a_worker_that_left_did_not_fail(real: RealWorld) -> None:
