@@ -29,14 +29,19 @@ from burst.protocol.worker_messages import AttemptEnded, Registered, RegisterWor
 from burst.storage.storage import Storage, open_storage
 from burst.worker.blender import Blender
 from burst.worker.blenders import Blenders
+from burst.worker.commands import Allowed
 from burst.worker.courier import Courier
 from burst.worker.discovery import Installed, find_blenders, forget_blender, probe_blenders
+from burst.worker.encode import Encoder, ffmpeg_version
+from burst.worker.ffmpeg import ffmpeg_version
 from burst.worker.finisher import Finisher
 from burst.worker.health import Checkup, Health
 from burst.worker.held import Held, HeldAttempts
 from burst.worker.outbox import Outbox
+from burst.worker.process import adopt_orphans
 from burst.worker.session import Session
 from burst.worker.settings import WorkerSettings
+from burst.worker.trust import Cage, open_cage
 
 log = logging.getLogger(__name__)
 
@@ -71,7 +76,26 @@ def run_worker(settings: WorkerSettings) -> int:
     storage = open_storage(settings.storage_url)
     token = settings.worker_token.get_secret_value() if settings.worker_token else None
     with _held_home(settings.home), ManagerClient(settings.manager_url, token) as client:
-        return _Agent(settings, storage, client, installed).run()
+        cage = _open_cage(settings, storage, installed)
+        return _Agent(settings, storage, client, installed, cage).run()
+
+
+def _open_cage(
+    settings: WorkerSettings, storage: Storage, installed: tuple[Installed, ...]
+) -> Cage | None:
+    """Make the cage of every Blender, and say once what it does not hold."""
+    if settings.cage == "off":
+        log.warning("Blender runs without a cage: BURST_CAGE is off")
+        return None
+    blob = storage.blob_path("0" * 64)
+    cage, lacks = open_cage(
+        settings.home / "scenes",
+        blob.parents[1] if blob else None,
+        [(one.program, one.facts) for one in installed],
+    )
+    if lacks:
+        log.warning("Blender runs without a cage: %s", lacks)
+    return cage
 
 
 class _Agent:
@@ -83,6 +107,7 @@ class _Agent:
         storage: Storage,
         client: ManagerClient,
         installed: tuple[Installed, ...],
+        cage: Cage | None,
     ) -> None:
         self._settings = settings
         self._memory_bytes = settings.memory_limit_bytes or memory_limit_bytes()
@@ -90,6 +115,7 @@ class _Agent:
             blenders=tuple(one.facts for one in installed),
             device=settings.device,
             memory_bytes=self._memory_bytes,
+            ffmpeg=ffmpeg_version(),
         )
         self._held = HeldAttempts()
         scratch = settings.home / "scratch"
@@ -103,11 +129,21 @@ class _Agent:
             self._finisher.on_verdict,
             self._on_cancel,
         )
+        self._cage = cage
         self._blenders = Blenders(
             installed, self._capabilities, self._blender, lambda text: self._session.hear(text)
         )
         self._session = Session(
-            self._blenders, storage, self._courier, self._finisher, settings.home
+            self._blenders,
+            storage,
+            self._courier,
+            self._finisher,
+            settings.home,
+            Allowed(
+                Encoder(storage, client.inputs, self._blenders).encode,
+                self._memory_bytes,
+                settings.threads,
+            ),
         )
         self._health = Health()
         self._checkup = Checkup(scratch / "checkup")
@@ -129,10 +165,12 @@ class _Agent:
             first_progress_seconds=settings.first_progress_seconds,
             progress_seconds=settings.progress_seconds,
             on_line=lambda text: self._session.hear(text),
+            cage=self._cage,
         )
 
     def run(self) -> int:
         """Work until it is time to leave."""
+        adopt_orphans()
         threading.Thread(target=self._evacuate, name="preemption", daemon=True).start()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
