@@ -33,7 +33,6 @@ from burst.worker.commands import Allowed
 from burst.worker.courier import Courier
 from burst.worker.discovery import Installed, find_blenders, forget_blender, probe_blenders
 from burst.worker.encode import Encoder, ffmpeg_version
-from burst.worker.ffmpeg import ffmpeg_version
 from burst.worker.finisher import Finisher
 from burst.worker.health import Checkup, Health
 from burst.worker.held import Held, HeldAttempts

@@ -65,7 +65,8 @@ class Rendered:
     """A frame that Blender has written to scratch."""
 
     held: Held
-    scene: LoadedScene
+    scene: LoadedScene | None
+    """None for what commands left: each file is proven by its name's suffix alone."""
     frame: RenderedFrame
     folder: Path
     """Scratch folder of this frame alone."""
@@ -198,8 +199,8 @@ class Finisher:
         try:
             self._report(self._prove_and_upload(rendered))
         except NotWhole as error:
-            frame = rendered.frame.frame
-            self._fail(rendered, f"frame {frame} is not whole: {error}")
+            what = f"frame {rendered.frame.frame}" if rendered.scene else "what the task left"
+            self._fail(rendered, f"{what} is not whole: {error}")
         except (OSError, StorageError) as error:
             if is_disk_full(error):
                 assert self._courier is not None  # noqa: S101 - `start` comes first
@@ -236,11 +237,14 @@ class Finisher:
             warnings=frame.warnings,
         )
 
-    def _prove(self, path: Path, scene: LoadedScene, *, is_main: bool) -> None:
-        if is_main:
+    def _prove(self, path: Path, scene: LoadedScene | None, *, is_main: bool) -> None:
+        if is_main and scene is not None:
             prove(path, scene.file_format, scene.width, scene.height)
         else:
-            prove(path, None, None, None)
+            try:
+                prove(path, None, None, None)
+            except NotWhole as error:
+                raise NotWhole(f"{path.name} {error}") from error
         if self._verify == "deep":
             deep(path)
 
@@ -259,7 +263,7 @@ class Finisher:
         """Make a preview, to be stored with the frame. It is a courtesy: none is good too."""
         target = self._scratch / f"preview-{frame.frame}.jpg"
         try:
-            if make_preview(frame.files[0], target):
+            if frame.files and make_preview(frame.files[0], target):
                 self._previews[attempt_id, frame.frame] = target.read_bytes()
         except OSError as error:
             log.warning("no preview of frame %s: %s", frame.frame, error)

@@ -9,12 +9,15 @@ and when it has to die is decided in `burst.worker.blender`.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import json
 import os
 import queue
 import signal
 import subprocess
+import sys
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +29,9 @@ LINE_BYTES = 8192
 """A longer line is cut in pieces: a child that prints no newline must not fill memory."""
 _DRAIN_SECONDS = 2.0
 """How long the last lines of a dead child are waited for."""
+_PR_SET_CHILD_SUBREAPER = 36
+_ORPHANS_SECONDS = 5.0
+_ORPHANS_PAUSE_SECONDS = 0.005
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +65,63 @@ class Usage:
 
     memory_bytes: int
     cpu_seconds: float
+
+
+_births = threading.Lock()
+"""Held while a child is started and written down."""
+_own_pids: set[int] = set()
+"""Children that somebody here waits for."""
+_adopts = threading.Event()
+
+
+def adopt_orphans() -> None:
+    """From now on become the parent of every descendant that loses its own, where Linux does.
+
+    So a process that left its group and session, and whose parent is dead, is still known to
+    have come from a task: `end_orphans` ends it.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+        _adopts.set()
+
+
+def end_orphans() -> int:
+    """Kill everything that was adopted, and return how many processes that were."""
+    if not _adopts.is_set():
+        return 0
+    killed: set[int] = set()
+    deadline = time.monotonic() + _ORPHANS_SECONDS
+    while time.monotonic() < deadline:
+        with _births:
+            children = psutil.Process().children()
+            orphans = [child for child in children if child.pid not in _own_pids]
+        if not orphans:
+            break
+        for orphan in orphans:
+            with contextlib.suppress(psutil.Error):
+                for process in (orphan, *orphan.children(recursive=True)):
+                    if process.status() != psutil.STATUS_ZOMBIE:
+                        killed.add(process.pid)
+                        process.kill()
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(orphan.pid, os.WNOHANG)
+        time.sleep(_ORPHANS_PAUSE_SECONDS)
+    return len(killed)
+
+
+def _start(argv: Sequence[str], **options: Any) -> subprocess.Popen[bytes]:
+    """Start a program in a session of its own, and write down that it is ours."""
+    with _births:
+        process = subprocess.Popen(
+            list(argv),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            **options,
+        )
+        _own_pids.add(process.pid)
+    return process
 
 
 class Child:
@@ -96,13 +159,9 @@ class Child:
         child_reads, self._commands = os.pipe()
         events, child_writes = os.pipe()
         try:
-            self._process = subprocess.Popen(
-                list(argv(child_reads, child_writes)),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
+            self._process = _start(
+                argv(child_reads, child_writes),
                 pass_fds=(child_reads, child_writes),
-                start_new_session=True,
                 env=dict(env),
                 cwd=folder,
             )
@@ -209,6 +268,7 @@ class Child:
             self.kill()
             with self._kill_lock:
                 self._reaped = True
+        _own_pids.discard(self.pid)
         for reader in self._readers:
             reader.join(_DRAIN_SECONDS)
         self._hang_up()
@@ -229,19 +289,14 @@ def ask(argv: Sequence[str], *, env: Mapping[str, str], timeout_seconds: float) 
         Its output, or an empty text if it can't be started or does not end in time.
     """
     try:
-        with subprocess.Popen(
-            list(argv),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-            env=dict(env),
-        ) as process:
+        with _start(argv, env=dict(env)) as process:
             try:
                 output, _ = process.communicate(timeout=timeout_seconds)
             except subprocess.TimeoutExpired:
                 os.killpg(process.pid, signal.SIGKILL)
                 return ""
+            finally:
+                _own_pids.discard(process.pid)
     except OSError:
         return ""
     return output.decode("utf-8", "replace")

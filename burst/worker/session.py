@@ -1,12 +1,16 @@
 """Renders the tasks of one scene after the other, with a Blender that stays open.
 
+Runs the commands of command tasks, too; nothing that was started for a task outlives it.
+
 On the agent's main thread: Blender lives no longer than the thread that started it.
 """
 
 from __future__ import annotations
 
 import logging
+import shutil
 import threading
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,12 +20,15 @@ from burst.protocol.messages import LogLine, RenderProgress
 from burst.protocol.worker_messages import AttemptEnded
 from burst.scene.checkout import CheckedOut, checkout, remove_checkout
 from burst.storage.storage import Storage
-from burst.worker.blender import BlenderFailed, LoadedScene, Progress
+from burst.worker.blender import BlenderFailed, LoadedScene, Progress, RenderedFrame
 from burst.worker.blenders import Blenders
+from burst.worker.commands import Allowed, CommandFailed, Interrupted, Place, run_commands
 from burst.worker.courier import Courier
 from burst.worker.finisher import Finisher, Rendered
 from burst.worker.held import Held
+from burst.worker.process import end_orphans
 from burst.worker.space import is_disk_full
+from burst.worker.talk import Talk
 
 log = logging.getLogger(__name__)
 
@@ -33,13 +40,20 @@ class Session:
     """One Blender, and the scene that it has open."""
 
     def __init__(
-        self, blender: Blenders, storage: Storage, courier: Courier, finisher: Finisher, home: Path
+        self,
+        blender: Blenders,
+        storage: Storage,
+        courier: Courier,
+        finisher: Finisher,
+        home: Path,
+        allowed: Allowed,
     ) -> None:
-        """Check scenes out and render below ``home``."""
+        """Check scenes out, render and run commands below ``home``."""
         self._blender = blender
         self._storage = storage
         self._courier = courier
         self._finisher = finisher
+        self._allowed = allowed
         self._scenes = home / "scenes"
         self._scratch = home / "scratch"
         self._lock = threading.Lock()
@@ -49,27 +63,24 @@ class Session:
         self._told: LoadedScene | None = None
 
     def render(self, held: Held) -> None:
-        """Render every frame of an attempt, or report why not. Never raises `BlenderFailed`."""
+        """Render every frame of an attempt, or run its commands, or report why not."""
         with self._lock:
             self._current = held
         try:
-            assert held.assignment.scene is not None  # noqa: S101 - frames are of a scene
-            scene = self._check_out(held.assignment.scene)
-            if held.over.is_set():
-                # There was no Blender to kill yet, and to load a scene may take long.
-                return
-            loaded = self._load(held, scene)
-            for frame in held.assignment.frames:
-                if held.over.is_set():
-                    return
-                self._render_frame(held, loaded, frame)
-        except (BlenderFailed, BurstError, OSError) as error:
+            if held.assignment.commands:
+                self._run_commands(held)
+            else:
+                self._render_frames(held)
+        except Interrupted:
+            log.info("attempt %s was stopped", held.assignment.attempt_id)
+        except (BlenderFailed, CommandFailed, BurstError, OSError) as error:
             self._report_failure(held, error)
         finally:
             with self._lock:
                 self._current = None
             self._frame = None
             self._courier.progress = None
+            end_orphans()
 
     def cancel(self, attempt_ids: tuple[str, ...]) -> None:
         """Stop rendering attempts that are not current; from any thread."""
@@ -91,6 +102,55 @@ class Session:
         """Bring a line that Blender printed to the job's log."""
         current = self._current
         self._log("info", text, current)
+
+    def _render_frames(self, held: Held) -> None:
+        assert held.assignment.scene is not None  # noqa: S101 - frames are of a scene
+        scene = self._check_out(held.assignment.scene)
+        if held.over.is_set():
+            # There was no Blender to kill yet, and to load a scene may take long.
+            return
+        loaded = self._load(held, scene)
+        for frame in held.assignment.frames:
+            if held.over.is_set():
+                return
+            self._render_frame(held, loaded, frame)
+
+    def _run_commands(self, held: Held) -> None:
+        """Run what the task has instead of frames, and hand in what that left."""
+        assignment = held.assignment
+        scene = self._check_out(assignment.scene) if assignment.scene else None
+        folder = self._scratch / assignment.attempt_id
+        started = time.monotonic()
+        talk = Talk(
+            lambda level, text: self._log(level, text, held),
+            lambda percent, step: self._tell(held, percent, step, time.monotonic() - started),
+        )
+        place = Place(
+            held=held,
+            talk=talk,
+            scene=scene,
+            output=folder / "output",
+            own=folder / "own",
+            memory_limit_bytes=self._allowed.memory_limit_bytes,
+            threads=self._allowed.threads,
+        )
+        try:
+            files = run_commands(place, self._allowed.encode)
+        except BaseException:
+            shutil.rmtree(place.output, ignore_errors=True)
+            raise
+        finally:
+            talk.finish()
+            shutil.rmtree(place.own, ignore_errors=True)
+        result = RenderedFrame(
+            frame=assignment.frames[0],
+            files=files,
+            main_count=0,
+            render_seconds=time.monotonic() - started,
+            peak_memory_bytes=place.peak_memory_bytes,
+            warnings=tuple(place.warnings),
+        )
+        self._finisher.hand_in(Rendered(held, None, result, place.output))
 
     def _load(self, held: Held, scene: CheckedOut) -> LoadedScene:
         assignment = held.assignment
@@ -142,6 +202,15 @@ class Session:
             step=progress.step[:200],
         )
 
+    def _tell(self, held: Held, percent: float | None, step: str, seconds: float) -> None:
+        self._courier.progress = RenderProgress(
+            attempt_id=held.assignment.attempt_id,
+            job_id=held.assignment.job_id,
+            elapsed_seconds=seconds,
+            step=step[:200],
+            percent=percent,
+        )
+
     def _report_failure(self, held: Held, error: Exception) -> None:
         if held.over.is_set():
             # The manager, or the finisher, has ended it already.
@@ -151,7 +220,7 @@ class Session:
         if is_disk_full(error):
             self._courier.rest.begin()
             outcome = "interrupted"
-        elif isinstance(error, BlenderFailed):
+        elif isinstance(error, (BlenderFailed, CommandFailed)):
             outcome, peak_memory_bytes = error.outcome, error.peak_memory_bytes
             gives_up = error.gives_up
             self._log_last_lines(held, error)
@@ -170,11 +239,12 @@ class Session:
             )
         )
 
-    def _log_last_lines(self, held: Held, error: BlenderFailed) -> None:
-        """Make findable, among all lines, those that may say why Blender failed."""
+    def _log_last_lines(self, held: Held, error: BlenderFailed | CommandFailed) -> None:
+        """Make findable, among all lines, those that may say why a program failed."""
         if error.outcome == "interrupted" or not error.log_tail:
             return
-        self._log("error", "Blender's last lines:", held)
+        who = "Blender" if isinstance(error, BlenderFailed) else "the program"
+        self._log("error", f"{who}'s last lines:", held)
         for text in error.log_tail[-LAST_LINES:]:
             self._log("error", text, held)
 
