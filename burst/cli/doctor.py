@@ -38,6 +38,7 @@ def doctor(
                 "findings": [
                     {
                         "subject": finding.subject,
+                        "blender": finding.blender,
                         "verdict": finding.verdict,
                         "text": finding.text,
                         "hint": finding.hint,
@@ -53,8 +54,9 @@ def doctor(
 
 
 def _print(findings: Sequence[Finding]) -> None:
-    width = max(len(finding.subject) for finding in findings)
-    for finding in findings:
-        console.say(f"{_MARKS[finding.verdict]:<5}{finding.subject:<{width}}  {finding.text}")
+    subjects = [f"  {one.subject}" if one.blender else one.subject for one in findings]
+    width = max(len(subject) for subject in subjects)
+    for subject, finding in zip(subjects, findings, strict=True):
+        console.say(f"{_MARKS[finding.verdict]:<5}{subject:<{width}}  {finding.text}")
         if finding.hint and finding.verdict != "good":
             console.say(f"{'':<{5 + width}}  hint: {finding.hint}")

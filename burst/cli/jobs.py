@@ -66,13 +66,30 @@ def show(job: options.Job, state_dir: options.StateDir = None, json: options.Jso
         shown = found.model_dump(mode="json")
         console.emit({**shown, "attempted": [task.model_dump(mode="json") for task in tasks]})
         return
-    _print_job(found)
-    for task in tasks:
-        for attempt in task.attempts:
-            if attempt.reason:
-                console.say(
-                    f"  frame {task.frames}: {attempt.status} on {attempt.worker}: {attempt.reason}"
-                )
+    from burst.cli.job_page import print_job
+
+    print_job(found, tasks)
+
+
+@app.command("tasks")
+def list_tasks(
+    job: options.Job, state_dir: options.StateDir = None, json: options.Json = False
+) -> None:
+    """List the tasks of a job that were begun, with what went wrong in them."""
+    from burst.operations.jobs import find_job, local_farm
+
+    with local_farm(farm_settings(state_dir), console.tell) as (_, client):
+        found = find_job(client, job)
+        tasks = client.tasks(found.id)
+    if json:
+        console.emit([task.model_dump(mode="json") for task in tasks])
+        return
+    from burst.cli.job_page import print_tasks
+
+    print_tasks(tasks)
+    waiting = found.tasks.queued + found.tasks.waiting
+    if waiting:
+        console.tell(f"{words.count(waiting, 'task')} waiting")
 
 
 @app.command("cancel")
@@ -181,31 +198,3 @@ def _print_change(job: JobView, *, json: bool) -> None:
         return
     done = f"{job.frames_published} of {words.count(job.frame_count, 'frame')} done"
     console.tell(f"job {job.id} is {job.status}, priority {job.priority}, {done}")
-
-
-def _print_job(job: JobView) -> None:
-    reason = f" ({job.status_reason})" if job.status_reason else ""
-    slowest = ""
-    if job.slowest_frame is not None:
-        slowest = f"{job.slowest_frame}, {words.duration(job.slowest_frame_seconds)}"
-    changes = {k: v for k, v in job.settings.model_dump().items() if v is not None}
-    rows = {
-        "job": job.id,
-        "name": job.name,
-        "status": f"{job.status}{reason}",
-        "frames": f"{job.frames}, {job.frames_published} of {job.frame_count} done",
-        "scene": f"{job.scene.name} {job.scene.version[:12]}" if job.scene else "",
-        "needs": f"{job.requirements.engine}, Blender "
-        + ".".join(map(str, job.requirements.blender)),
-        "changes": ", ".join(f"{key} {value}" for key, value in changes.items()),
-        "priority": str(job.priority),
-        "per frame": words.duration(job.mean_frame_seconds, unknown=""),
-        "slowest": slowest,
-        "eta": words.duration(job.eta_seconds, unknown=""),
-        "retries": str(job.retries),
-        "interruptions": str(job.interruptions),
-        "output": job.output,
-    }
-    for key, value in rows.items():
-        if value:
-            console.say(f"{key + ':':<15}{value}")

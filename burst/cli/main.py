@@ -11,7 +11,19 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from burst.cli import config, console, doctor, farm, jobs, logs, render, roles, watch, workers
+from burst.cli import (
+    config,
+    console,
+    doctor,
+    explain,
+    farm,
+    jobs,
+    logs,
+    render,
+    roles,
+    watch,
+    workers,
+)
 
 app = typer.Typer(
     name="burst",
@@ -51,6 +63,7 @@ app.command("watch")(watch.watch)
 app.command("download")(watch.download)
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(workers.app, name="workers")
+app.command("explain")(explain.explain)
 app.command("logs")(logs.logs)
 app.command("up")(farm.up)
 app.command("down")(farm.down)

@@ -30,6 +30,14 @@ def size(count_bytes: float) -> str:
     return f"{count_bytes:.{1 if power else 0}f} {_UNITS[power]}"
 
 
+def binary_size(count_bytes: int) -> str:
+    """Return e.g. ``8 GiB``, in powers of 1024, as ``--memory`` takes it."""
+    for unit, power in (("GiB", 2**30), ("MiB", 2**20)):
+        if count_bytes >= power:
+            return f"{count_bytes / power:.3g} {unit}"
+    return f"{count_bytes / 2**10:.3g} KiB"
+
+
 def count(number: int, thing: str) -> str:
     """Return e.g. ``1 frame`` or ``3 frames``."""
     return f"{number} {thing}" if number == 1 else f"{number} {thing}s"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -10,6 +11,7 @@ from burst.cli import console, options, words
 from burst.cli.settings import farm_settings
 
 if TYPE_CHECKING:
+    from burst.domain.workers import Capabilities
     from burst.protocol.artist_messages import WorkerView
 
 app = typer.Typer(help="List workers, and let one go.", rich_markup_mode=None)
@@ -40,7 +42,7 @@ def list_workers(state_dir: options.StateDir = None, json: options.Json = False)
         console.tell("there are no workers: they come when there is work")
     else:
         console.table(
-            ("WORKER", "STATUS", "BLENDER", "FRAME", "PROGRESS", "MEMORY", "DONE"),
+            ("WORKER", "STATUS", "BLENDER", "DEVICE", "DOES", "MEMORY", "DONE"),
             [_row(worker) for worker in workers],
         )
 
@@ -68,20 +70,30 @@ def drain(
 
 
 def _row(worker: WorkerView) -> tuple[str, ...]:
+    does, memory = "-", "-"
     progress = worker.progress
-    if progress is None:
-        frame, done, memory = "-", "-", "-"
-    else:
-        frame = str(progress.frame)
-        done = f"sample {progress.sample}/{progress.samples}" if progress.samples else "-"
-        memory = words.size(progress.memory_bytes)
-    finished = str(worker.frames_finished)
+    if progress is not None:
+        frame = "" if progress.frame is None else f"frame {progress.frame}"
+        does = " ".join(filter(None, (frame, words.done(progress)))) or progress.step or "-"
+        memory = words.size(progress.memory_bytes) if progress.memory_bytes else "-"
     return (
         worker.name,
         str(worker.status),
-        ", ".join(b.label for b in worker.capabilities.blenders),
-        frame,
-        done,
+        ", ".join(blender.label for blender in worker.capabilities.blenders) or "none",
+        _device(worker.capabilities),
+        does,
         memory,
-        finished,
+        str(worker.frames_finished),
     )
+
+
+def _device(capabilities: Capabilities) -> str:
+    """Return what the worker computes on, where a job does not say otherwise."""
+    from burst.domain.workers import choose_device
+    from burst.errors import NoSuchDevice
+
+    found = []
+    for blender in capabilities.blenders:
+        with contextlib.suppress(NoSuchDevice):
+            found.append(choose_device(None, capabilities.device, blender))
+    return ", ".join(dict.fromkeys(found)) or "-"

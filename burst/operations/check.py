@@ -11,7 +11,7 @@ from pathlib import Path
 from burst.config.farm import FarmSettings, default_cache_dir
 from burst.config.machine import memory_limit_bytes
 from burst.domain.workers import BlenderFacts, Capabilities, Requirements
-from burst.errors import SceneError, StorageError, UsageError
+from burst.errors import SceneError, StorageError, ToolMissing, UsageError
 from burst.manager.state_dir import check_version
 from burst.operations.matching import check_baked, match_worker, version_notes
 from burst.operations.request import JobPlan, RenderRequest, plan_job
@@ -21,6 +21,7 @@ from burst.scene.needs import read_needs
 from burst.scene.trace import SceneTrace, trace
 from burst.scene.upload import check_complete
 from burst.worker.discovery import find_blenders, probe_blenders
+from burst.worker.ffmpeg import ffmpeg_version
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,7 @@ def check_render(request: RenderRequest, settings: FarmSettings) -> CheckedRende
     Raises:
         UsageError: what was typed makes no sense.
         SceneError: the .blend can't be rendered as it is.
-        ToolError: there is no Blender that can.
+        ToolError: there is no Blender that can, or no ffmpeg for its video.
         StorageError: the output folder can't be written.
         StateError: the state directory is another version's, or can't be read.
     """
@@ -82,6 +83,11 @@ def check_render(request: RenderRequest, settings: FarmSettings) -> CheckedRende
     )
     requirements, blender = match_worker(request, facts, needs, machine)
     simulations = check_baked(request, needs)
+    if plan.commands and not ffmpeg_version():
+        raise ToolMissing(
+            "there is no ffmpeg, which the video is made with",
+            hint="install ffmpeg, or render without a video: --video none",
+        )
     check_version(settings.state_dir)
     prove_writable(output)
     return CheckedRender(

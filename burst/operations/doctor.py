@@ -8,19 +8,20 @@ import shutil
 import socket
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from burst import __version__
 from burst.config.farm import FarmSettings, default_cache_dir
-from burst.domain.workers import BlenderFacts
+from burst.domain.workers import FEATURE_NAMES, BlenderFacts
 from burst.errors import BurstError
 from burst.manager.state_dir import find_manager
 from burst.operations.check import prove_writable
 from burst.operations.connect import open_client
 from burst.operations.local_farm import storage_url
-from burst.worker.discovery import find_blender, probe_blender
+from burst.worker.discovery import find_blenders, probe_blender
+from burst.worker.ffmpeg import ffmpeg_version
 
 _DISK_FREE_BYTES = 2_000_000_000
 """Less than this is soon full: a scene, its copies in Blender's scratch, and its frames."""
@@ -38,6 +39,8 @@ class Finding:
     """``bad`` prevents rendering."""
     text: str
     hint: str | None = None
+    blender: str | None = None
+    """Which Blender it is about, where it is one of them."""
 
 
 def examine(settings: FarmSettings, environ: Mapping[str, str] = os.environ) -> list[Finding]:
@@ -46,7 +49,8 @@ def examine(settings: FarmSettings, environ: Mapping[str, str] = os.environ) -> 
         Finding("burst", "good", f"{__version__} in {Path(__file__).resolve().parents[1]}"),
         _python(),
         _machine(),
-        *_blender(settings),
+        *_blenders(settings),
+        _ffmpeg(),
         *_state_dir(settings),
         _disk(settings),
         _farm(settings),
@@ -54,14 +58,47 @@ def examine(settings: FarmSettings, environ: Mapping[str, str] = os.environ) -> 
     ]
 
 
-def engine_findings(blender: BlenderFacts) -> list[Finding]:
-    """Say which engines render here; one is enough."""
+def blender_findings(program: Path, blender: BlenderFacts, *, alone: bool) -> list[Finding]:
+    """Say what one Blender can do here.
+
+    Args:
+        program: it.
+        blender: what was found out about it.
+        alone: there is no other that renders something.
+    """
     usable = [engine for engine, reason in blender.engines.items() if not reason]
-    worst: Verdict = "warning" if usable else "bad"
-    return [
+    worst: Verdict = "bad" if alone and not usable else "warning"
+    engines = [
         Finding(engine, worst if reason else "good", reason or "renders here")
         for engine, reason in sorted(blender.engines.items())
     ]
+    about = [*engines, *_device_findings(blender), _features(blender)]
+    return [
+        Finding("blender", "good", f"{blender.label} ({program})"),
+        *(replace(finding, blender=blender.label) for finding in about),
+    ]
+
+
+def _device_findings(blender: BlenderFacts) -> list[Finding]:
+    found = [f"{kind} ({', '.join(names)})" for kind, names in blender.devices.items() if names]
+    text = ", ".join(found) or "no GPU, Cycles computes on the processor"
+    return [
+        Finding("devices", "good", text),
+        *(
+            Finding("devices", "warning", f"can't look for {kind}: {trouble}")
+            for kind, trouble in blender.device_troubles.items()
+        ),
+    ]
+
+
+def _features(blender: BlenderFacts) -> Finding:
+    """Say what this build has; what it lacks matters only to a scene that needs it."""
+    has = [name for key, name in FEATURE_NAMES.items() if blender.features.get(key) == ""]
+    lacks = [name for key, name in FEATURE_NAMES.items() if blender.features.get(key) != ""]
+    said = [
+        f"{word} {', '.join(names)}" for word, names in (("has", has), ("lacks", lacks)) if names
+    ]
+    return Finding("features", "good", "; ".join(said))
 
 
 def _python() -> Finding:
@@ -79,13 +116,31 @@ def _machine() -> Finding:
     return Finding("machine", "good", text)
 
 
-def _blender(settings: FarmSettings) -> list[Finding]:
+def _blenders(settings: FarmSettings) -> list[Finding]:
     try:
-        program = find_blender(settings.blender)
-        facts = probe_blender(program, cache=default_cache_dir())
+        programs = find_blenders(settings.blender)
     except BurstError as error:
         return [Finding("blender", "bad", error.message, error.hint)]
-    return [Finding("blender", "good", f"{facts.label} ({program})"), *engine_findings(facts)]
+    found: list[tuple[Path, BlenderFacts]] = []
+    errors: list[BurstError] = []
+    for program in programs:
+        try:
+            found.append((program, probe_blender(program, cache=default_cache_dir())))
+        except BurstError as error:
+            errors.append(error)
+    able = [any(not reason for reason in facts.engines.values()) for _, facts in found]
+    findings = []
+    for program, facts in found:
+        findings += blender_findings(program, facts, alone=not any(able))
+    worst: Verdict = "warning" if found else "bad"
+    return findings + [Finding("blender", worst, error.message, error.hint) for error in errors]
+
+
+def _ffmpeg() -> Finding:
+    version = ffmpeg_version()
+    if version:
+        return Finding("ffmpeg", "good", version)
+    return Finding("ffmpeg", "warning", "there is none, so no videos can be made", "install ffmpeg")
 
 
 def _state_dir(settings: FarmSettings) -> list[Finding]:

@@ -1,0 +1,23 @@
+"""``burst explain``: why a job is where it is."""
+
+from __future__ import annotations
+
+from burst.cli import console, options
+from burst.cli.settings import farm_settings
+
+
+def explain(
+    job: options.Job, state_dir: options.StateDir = None, json: options.Json = False
+) -> None:
+    """Say why a job waits, or who renders it, most important first."""
+    from burst.operations.jobs import find_job, local_farm
+
+    with local_farm(farm_settings(state_dir), console.tell) as (_, client):
+        found = find_job(client, job)
+        explanation = client.explain(found.id)
+    if json:
+        console.emit(explanation.model_dump(mode="json"))
+        return
+    width = max((len(reason.subject) for reason in explanation.reasons), default=0)
+    for reason in explanation.reasons:
+        console.say(f"{reason.subject:<{width}}  {reason.text}")
