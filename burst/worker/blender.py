@@ -21,7 +21,8 @@ from burst.domain.workers import BlenderFacts
 from burst.worker.dialogue import ANSWERED, BlenderFailed, Dialogue, Work, failed
 from burst.worker.faults import Fault
 from burst.worker.process import Child
-from burst.worker.surroundings import command_line, crash_reports, prepare
+from burst.worker.surroundings import crash_reports, forget, prepare
+from burst.worker.trust import Cage, Inmate, StrayFileError, lent, ordinary_files, start_line
 from burst.worker.words import is_progress, parse_progress
 
 __all__ = ["Blender", "BlenderFailed", "LoadedScene", "Progress", "RenderedFrame"]
@@ -98,6 +99,7 @@ class Blender:
         first_progress_seconds: float = 1800,
         progress_seconds: float = 600,
         on_line: Callable[[str], None],
+        cage: Cage | None = None,
     ) -> None:
         """Start nothing yet.
 
@@ -111,6 +113,7 @@ class Blender:
                 silent without computing.
             progress_seconds: the same for every later frame.
             on_line: hears what Blender prints, except progress, on another thread.
+            cage: what it may reach; None is all that this user may.
         """
         self._program = program
         self._facts = facts
@@ -120,11 +123,13 @@ class Blender:
         self._first_progress_seconds = first_progress_seconds
         self._progress_seconds = progress_seconds
         self._on_line = on_line
+        self._cage = cage
         self._lock = threading.Lock()
         self._interrupted = False
         self._dialogue: Dialogue | None = None
         self._loaded: tuple[object, LoadedScene] | None = None
         self._rendered_one = False
+        self._ran_scripts = False
 
     @property
     def pid(self) -> int | None:
@@ -139,6 +144,7 @@ class Blender:
         remap: Mapping[str, Path],
         device: str = "cpu",
         wanted: Callable[[], bool] = lambda: True,
+        graphics: bool = False,
     ) -> LoadedScene:
         """Have this very scene loaded with these settings; returns at once if it is already.
 
@@ -152,6 +158,7 @@ class Blender:
             device: ``cpu`` or a `GpuKind`, for Cycles.
             wanted: asked when a `kill` from before is forgotten and one from then on counts:
                 who says False before it calls `kill` is heard in any case.
+            graphics: let it talk to an X server, which its engine may need.
 
         Raises:
             BlenderFailed: it can't be loaded; the process is gone.
@@ -169,7 +176,7 @@ class Blender:
         )
         if not wanted():
             raise failed(Fault.STOPPED, doing=work.doing)
-        dialogue = self._start(work)
+        dialogue = self._start(work, blend, settings, graphics)
         dialogue.ask(work, None)
         request = {
             "do": "load",
@@ -226,7 +233,7 @@ class Blender:
         if dialogue is None or dialogue.pid is None or self._loaded is None:
             raise failed(Fault.STOPPED if self._interrupted else Fault.GONE, doing=work.doing)
         _make(folder)
-        body = dialogue.ask(work, {"do": "render", "frame": frame, "folder": str(folder)})
+        body, place = self._ask_for(frame, dialogue, work)
         if shutil.disk_usage(folder).free < _FULL_BYTES:
             # 5.0 cuts a PNG short on a full disk and says nothing but "Saved:".
             raise dialogue.failure(work, Fault.DISK_FULL)
@@ -243,11 +250,12 @@ class Blender:
             raise dialogue.failure(work, Fault.GARBLED) from None
         if not rendered.files:
             raise dialogue.failure(work, Fault.NO_FILE, frame=frame)
-        for path in rendered.files:
-            if ".." in path.parts or not path.is_relative_to(folder):
-                raise dialogue.failure(work, Fault.STRAY_FILE, path=path)
+        try:
+            files = ordinary_files(rendered.files, place, folder)
+        except StrayFileError as stray:
+            raise dialogue.failure(work, Fault.STRAY_FILE, path=stray.path) from None
         self._rendered_one = True
-        return rendered
+        return replace(rendered, files=files)
 
     def assist(
         self, doing: str, answer: str, ask: Callable[[Path], Mapping[str, Any]], folder: Path
@@ -299,20 +307,33 @@ class Blender:
             dialogue, self._dialogue = self._dialogue, None
         if dialogue:
             dialogue.close()
+        if self._ran_scripts:
+            forget(self._scratch)
 
-    def _start(self, work: Work) -> Dialogue:
+    def _ask_for(self, frame: int, dialogue: Dialogue, work: Work) -> tuple[dict[str, Any], Path]:
+        """Return the driver's answer, and where the frame's folder was in the meantime."""
         try:
-            env = prepare(self._scratch)
+            with lent(work.folder, self._scratch / "frame" if self._cage else None) as place:
+                request = {"do": "render", "frame": frame, "folder": str(place)}
+                return dialogue.ask(work, request), place
+        except OSError as error:
+            reason = error.strerror
+            raise dialogue.failure(work, Fault.NOT_WRITABLE, reason=reason) from error
+
+    def _start(self, work: Work, blend: Path, settings: RenderSettings, graphics: bool) -> Dialogue:
+        try:
+            env = prepare(self._scratch, graphics=graphics)
         except OSError as error:
             raise _not_written(self._scratch, error) from error
+        self._ran_scripts = settings.trust_scripts
+        simulates = settings.unbaked == "render"
+        inmate = Inmate(self._program, self._facts, blend, self._scratch, env, graphics, simulates)
         try:
             with self._lock:
                 if self._interrupted:
                     raise failed(Fault.STOPPED, doing=work.doing)
                 child = Child(
-                    lambda reads, writes: command_line(
-                        self._program, self._facts.kind, DRIVER, (reads, writes)
-                    ),
+                    lambda reads, writes: start_line(self._cage, inmate, DRIVER, (reads, writes)),
                     env=env,
                     folder=self._scratch,
                     on_line=self._hear,

@@ -98,7 +98,8 @@ class Blenders:
             on = f", computing on {device}" if engine == "CYCLES" else ""
             self._tell(f"loading the scene in Blender {facts.label}{on}")
         try:
-            return blender.load(blend, settings, remap, device, wanted)
+            graphics = engine != "CYCLES"
+            return blender.load(blend, settings, remap, device, wanted, graphics)
         except BlenderFailed as error:
             self._note_use(error)
             raise

@@ -76,6 +76,10 @@ class WorkerSettings(Settings):
     verify: Literal["structure", "deep"] = "structure"
     """How outputs are proven whole: by structure and checksums, or by decoding them too."""
 
+    cage: Literal["on", "off"] = "on"
+    """Keep Blender, and what a scene makes it do, from everything that it does not need; see
+    docs/security.md. Where the kernel can't, the worker says so in its log and renders on."""
+
     log_level: str = Field(default="info", pattern="^(debug|info|warning|error)$")
     """How much the worker logs."""
 

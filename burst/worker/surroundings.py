@@ -32,6 +32,9 @@ _PASSED_ON_PREFIXES = (
     "__EGL_",
     "__GLX_",
 )
+_OF_X = ("DISPLAY", "XAUTHORITY")
+"""Who has an X server can see and type what its user does."""
+_KEPT_AT_HOME = (".cache", ".nv")
 _OWN_FOLDERS = {
     "HOME": "home",
     "TMPDIR": "tmp",
@@ -72,24 +75,45 @@ def command_line(program: Path, kind: str, script: Path, pipes: tuple[int, int])
     ]
 
 
-def prepare(scratch: Path) -> dict[str, str]:
+def prepare(scratch: Path, *, graphics: bool = True) -> dict[str, str]:
     """Make a Blender's own folders below ``scratch`` and return its whole environment.
 
-    What an earlier Blender left in its temporary folder is deleted; its home is kept, for
-    the shaders that are compiled there.
+    What an earlier Blender left is deleted: it may have been another job's, and a script in
+    the home can be run at the next start. Only the shaders that were compiled are kept.
+
+    Args:
+        scratch: folder for all of it.
+        graphics: say where the X server is, if there is one.
 
     Raises:
         OSError: a folder can't be made.
     """
     shutil.rmtree(scratch / _OWN_FOLDERS["TMPDIR"], ignore_errors=True)
+    home = scratch / _OWN_FOLDERS["HOME"]
+    for former in home.iterdir() if home.is_dir() else ():
+        if former.name not in _KEPT_AT_HOME:
+            _remove(former)
     for name in _OWN_FOLDERS.values():
         (scratch / name).mkdir(parents=True, exist_ok=True)
-    return environment(os.environ, scratch)
+    env = environment(os.environ, scratch)
+    return {name: value for name, value in env.items() if graphics or name not in _OF_X}
+
+
+def forget(scratch: Path) -> None:
+    """Delete the home of a Blender, compiled shaders included: a script could plant some."""
+    shutil.rmtree(scratch / _OWN_FOLDERS["HOME"], ignore_errors=True)
 
 
 def crash_reports(scratch: Path) -> Path:
     """Return where a Blender with such surroundings leaves a report when it crashes."""
     return scratch / _OWN_FOLDERS["TMPDIR"]
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def environment(outer: Mapping[str, str], scratch: Path) -> dict[str, str]:

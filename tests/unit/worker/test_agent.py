@@ -42,7 +42,7 @@ class Worker:
         settings = WorkerSettings(worker_name="w", work_dir=folder / "w")
         self.storage = DirectoryStorage(folder / "storage")
         installed = (Installed(folder / "blender", FACTS),)
-        self.agent = agent._Agent(settings, self.storage, self.client, installed)
+        self.agent = agent._Agent(settings, self.storage, self.client, installed, None)
         self.agent._finisher.start(self.agent._courier)
 
     def register(self) -> Registered:

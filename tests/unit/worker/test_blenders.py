@@ -69,6 +69,7 @@ class OneBlender:
         remap: Mapping[str, Path],
         device: str,
         wanted: Callable[[], bool],
+        graphics: bool,
     ) -> LoadedScene:
         assert wanted()
         engine = f" {settings.engine}" if settings.engine else ""
