@@ -5,6 +5,7 @@ Blender is a stand-in with the same calls; a real one is in the integration test
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,17 +13,23 @@ from typing import Any
 import pytest
 from scripted_manager import assignment
 
+from burst.domain.frames import RESULT_MIN
 from burst.domain.jobs import SceneRef
 from burst.errors import SceneError
 from burst.protocol.worker_messages import Assignment, AttemptEnded, Report
 from burst.storage.directory import DirectoryStorage
 from burst.worker import session as module
 from burst.worker.blender import BlenderFailed, LoadedScene, Progress, RenderedFrame
+from burst.worker.commands import Allowed, CommandFailed, Place
 from burst.worker.held import Held
 from burst.worker.session import Session
 from burst.worker.space import Rest
 
 SCENE = LoadedScene("Scene", "CYCLES", 8, 4, "PNG", "RGB", 8, ("no camera",), 0.1)
+
+
+def no_video(command: Any, place: Place) -> None:
+    raise CommandFailed("no video", ("a line",), "out_of_memory", 7, "task")
 
 
 class FakeBlender:
@@ -64,6 +71,7 @@ class Recorder:
         self.errors: list[str] = []
         self.errors_at_end: list[str] = []
         self.frames: list[int] = []
+        self.handed_in: list[Any] = []
         self.progress: Any = None
         self.rest = Rest()
 
@@ -78,6 +86,7 @@ class Recorder:
 
     def hand_in(self, rendered: Any) -> None:
         self.frames.append(rendered.frame.frame)
+        self.handed_in.append(rendered)
 
 
 class Rig:
@@ -86,7 +95,14 @@ class Rig:
     def __init__(self, folder: Path) -> None:
         self.blender, self.there = FakeBlender(), Recorder()
         storage: Any = DirectoryStorage(folder / "storage")
-        parts: list[Any] = [self.blender, storage, self.there, self.there, folder]
+        parts: list[Any] = [
+            self.blender,
+            storage,
+            self.there,
+            self.there,
+            folder,
+            Allowed(no_video),
+        ]
         self.session = Session(*parts)
         self.held = Held(Assignment.model_validate(assignment("a1", (1, 2, 3))))
 
@@ -94,7 +110,7 @@ class Rig:
 @pytest.fixture
 def rig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Rig:
     class CheckedOut:
-        blend, remap = tmp_path / "x.blend", ()
+        blend, remap, folder = tmp_path / "x.blend", (), tmp_path
 
     monkeypatch.setattr(module, "checkout", lambda *arguments: CheckedOut)
     return Rig(tmp_path)
@@ -195,3 +211,68 @@ def test_a_scene_that_made_room_for_one_that_failed_is_checked_out_anew(
         rig.session.render(Held(Assignment.model_validate(task)))
     assert asked == ["v1", "v2", "v1"]
     assert rig.blender.rendered == [1, 1, 1]
+
+
+# ── Command tasks ────────────────────────────────────────────────────────────────────
+
+
+def commands(*commands: dict[str, Any]) -> Held:
+    number = RESULT_MIN + 2
+    task = assignment("a1", (number,)) | {"commands": commands, "task_name": "after"}
+    return Held(Assignment.model_validate(task))
+
+
+def test_what_commands_leave_is_handed_in_under_the_number_of_the_task(rig: Rig) -> None:
+    script = "echo hello; echo $BURST_JOB > $BURST_OUTPUT_DIR/job.txt"
+    held = commands({"kind": "exec", "argv": ["sh", "-c", script]}, {"kind": "echo", "text": "x"})
+    rig.session.render(held)
+    (handed_in,) = rig.there.handed_in
+    assert handed_in.frame.frame == RESULT_MIN + 2
+    assert handed_in.scene is None
+    assert [(path.name, path.read_text()) for path in handed_in.frame.files] == [
+        ("job.txt", "job\n")
+    ]
+    assert rig.there.lines == ["hello", "x"]
+    assert rig.there.progress is None
+    assert rig.there.reports == []
+    assert rig.blender.loaded == 0
+
+
+def test_a_task_of_commands_needs_no_scene(rig: Rig) -> None:
+    held = commands({"kind": "echo", "text": "x"})
+    task = held.assignment.model_copy(update={"scene": None})
+    rig.session.render(Held(task))
+    assert [one.frame.files for one in rig.there.handed_in] == [()]
+
+
+def test_a_command_that_fails_ends_the_attempt_and_leaves_nothing(rig: Rig, tmp_path: Path) -> None:
+    script = "echo bad; touch $BURST_OUTPUT_DIR/x; exit 3"
+    rig.session.render(commands({"kind": "exec", "argv": ["sh", "-c", script]}))
+    (report,) = rig.there.reports
+    assert isinstance(report, AttemptEnded)
+    assert (report.outcome, report.reason) == ("failed", "exec: sh left with exit status 3")
+    assert rig.there.errors == ["the program's last lines:", "bad"]
+    assert rig.there.handed_in == []
+    assert [path for path in (tmp_path / "scratch" / "a1").rglob("*") if path.is_file()] == []
+
+
+def test_what_no_other_try_can_save_is_reported_so(rig: Rig) -> None:
+    rig.session.render(commands({"kind": "encode", "name": "a.mp4", "fps": 24, "frames": "1"}))
+    (report,) = rig.there.reports
+    assert isinstance(report, AttemptEnded)
+    assert (report.outcome, report.gives_up) == ("out_of_memory", "task")
+    assert report.peak_memory_bytes == 7
+
+
+def test_a_canceled_command_stops_at_once_and_reports_nothing(rig: Rig) -> None:
+    held = commands({"kind": "sleep", "seconds": 600}, {"kind": "echo", "text": "never"})
+    running = threading.Thread(target=rig.session.render, args=(held,))
+    running.start()
+    while rig.there.progress is None and running.is_alive():
+        running.join(0.01)
+    rig.session.cancel(("a1",))
+    running.join(20)
+    assert not running.is_alive()
+    assert rig.there.reports == []
+    assert rig.there.handed_in == []
+    assert "never" not in rig.there.lines
