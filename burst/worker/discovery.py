@@ -111,11 +111,6 @@ def _leave_out(errors: Sequence[BlenderNotFound], others: bool) -> None:
         log.warning("a Blender is left out: %s", error)
 
 
-def find_blender(wanted: str | None) -> Path:
-    """Return the first of `find_blenders`."""
-    return find_blenders(wanted)[0]
-
-
 def probe_blender(program: Path, cache: Path | None = None) -> BlenderFacts:
     """Find out what a Blender is and what it can do here. Blocks for some seconds.
 

@@ -26,7 +26,7 @@ from benchmarks.render.sides import Bench
 from burst.config.machine import available_cores
 from burst.domain.workers import BlenderFacts
 from burst.errors import BurstError
-from burst.worker.discovery import find_blender, probe_blender
+from burst.worker.discovery import find_blenders, probe_blender
 
 FRAMES, PAIRS = 30, 5
 QUICK_FRAMES, QUICK_PAIRS = 4, 1
@@ -62,7 +62,7 @@ def main(arguments: list[str]) -> int:
     """Measure and print; the exit status says whether it could be measured, not how good it is."""
     options = _parse(arguments)
     try:
-        program = find_blender(options.blender)
+        program = find_blenders(options.blender)[0]
         with tempfile.TemporaryDirectory(prefix="burst-bench-") as folder:
             return _measure_all(options, program, Path(folder))
     except (NotMeasured, BurstError) as error:

@@ -29,7 +29,7 @@ from burst.manager.state_dir import find_manager
 from burst.operations.connect import open_client
 from burst.protocol.artist_messages import JobView, SubmitJob
 from burst.protocol.client import ManagerClient
-from burst.worker.discovery import find_blender, probe_blender
+from burst.worker.discovery import find_blenders, probe_blender
 
 FRAMES, SWITCHES = 500, 50
 QUICK_FRAMES, QUICK_SWITCHES = 20, 15
@@ -59,7 +59,7 @@ def main(arguments: list[str]) -> int:
     frames = options.frames or (QUICK_FRAMES if options.quick else FRAMES)
     count = options.switches or (QUICK_SWITCHES if options.quick else SWITCHES)
     try:
-        program = find_blender(options.blender)
+        program = find_blenders(options.blender)[0]
         with tempfile.TemporaryDirectory(prefix="burst-soak-") as folder:
             print(
                 json.dumps({"benchmark": "soak", **_measure(Path(folder), program, frames, count)})
