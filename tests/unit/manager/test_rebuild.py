@@ -94,7 +94,8 @@ class _History:
     async def step(self) -> None:
         actions = [self.submit, self.register, self.render, self.publish, self.fail, self.steer]
         actions += [self.claim, self.claim, self.render, self.publish, self.sweep, self.leave]
-        actions += [self.claim, self.render, self.publish, self.video]
+        actions += [self.claim, self.render, self.publish, self.video, self.work, self.work]
+        actions += [self.work, self.again]
         self.manager.clock.advance(self.random.random())
         await self.random.choice(actions)()
 
@@ -131,6 +132,14 @@ class _History:
             answer = await worker.claim(lost=self.random.random() < 0.2)
             if task := answer.assignment:
                 self.assignments[task.attempt_id] = task
+
+    async def work(self) -> None:
+        """Let a worker do a task from its claim to its end, so that jobs get somewhere."""
+        if self.workers:
+            worker = self.random.choice(self.workers)
+            task = (await worker.claim()).assignment
+            if task is not None:
+                await worker.finish(task)
 
     async def render(self) -> None:
         for worker in self.workers:
@@ -191,6 +200,14 @@ class _History:
             await self.manager.queue.make_video(self.random.choice(jobs).id, message)
         except (NotAllowed, InvalidRequest):
             return
+
+    async def again(self) -> None:
+        for job in list(self.manager.farm.index.jobs.values()):
+            frames = self.random.choice([None, "1", "1-2"])
+            try:
+                await self.manager.queue.requeue(job.id, frames)
+            except (NotAllowed, InvalidRequest):
+                continue
 
     async def sweep(self) -> None:
         await self.manager.publishing.round()
