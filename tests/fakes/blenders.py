@@ -19,13 +19,15 @@ from burst.worker.discovery import probe_blender
 from burst.worker.surroundings import command_line, prepare
 
 MAKE_SCENE = Path(__file__).with_name("make_scene.py")
+MAKE_OUTPUTS = Path(__file__).with_name("make_outputs.py")
 _ANIMATE = """
 import bpy, sys
 blend, target, first, last = sys.argv[-4:]
 bpy.ops.wm.open_mainfile(filepath=blend, use_scripts=False)
 scene = bpy.context.scene
 scene.frame_start, scene.frame_end = int(first), int(last)
-scene.render.filepath = target
+if target:
+    scene.render.filepath = target
 bpy.ops.render.render(animation=True)
 """
 
@@ -37,10 +39,10 @@ class RealBlender:
     program: Path
     facts: BlenderFacts
 
-    def make_scene(self, blend: Path, *options: str) -> Path:
-        """Save a scene; the options are those of ``make_scene.py``."""
+    def make_scene(self, blend: Path, *options: str, script: Path = MAKE_SCENE) -> Path:
+        """Save a scene; the options are those of ``make_scene.py``, or of another script."""
         # A descriptor pair is what command_line puts last, where options begin.
-        command = command_line(self.program, self.facts.kind, MAKE_SCENE, (0, 0))[:-2]
+        command = command_line(self.program, self.facts.kind, script, (0, 0))[:-2]
         if self.facts.kind == "bpy":
             command.append("--")
         self._run([*command, str(blend), *options], blend.parent)
@@ -48,13 +50,14 @@ class RealBlender:
         return blend
 
     def animate(self, blend: Path, target: str, first: int, last: int) -> None:
-        """Render a range in one plain run, as without burst."""
+        """Render a range in one plain run, as without burst; "" is the scene's own output."""
         frames = [str(first), str(last)]
         if self.facts.kind == "bpy":
             script = [str(self.program), "-c", _ANIMATE, str(blend), target, *frames]
             self._run(script, blend.parent)
             return
-        head = [str(self.program), "-b", "--factory-startup", str(blend), "-o", target]
+        head = [str(self.program), "-b", "--factory-startup", str(blend)]
+        head += ["-o", target] if target else []
         self._run([*head, "-s", frames[0], "-e", frames[1], "-a"], blend.parent)
 
     def _run(self, command: list[str], folder: Path) -> None:

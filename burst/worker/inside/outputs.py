@@ -40,6 +40,8 @@ class Output:
         for node, tree in found:
             count = len(node.files())
             node.aim(list(islice(chosen, count)), marked=tree in others or tree not in own)
+        for scene in bpy.data.scenes:
+            _keep_no_strips(scene.sequence_editor)
 
     def redirect(self, folder: Path) -> None:
         """Send the next frame's files below ``folder``, an absolute path."""
@@ -178,6 +180,13 @@ class _Slots:
 
     def redirect(self, folder: str) -> None:
         self._node.base_path = folder
+
+
+def _keep_no_strips(editor: Any) -> None:
+    """Have each frame render the scenes of its strips: else it may lack their files."""
+    for cache in ("raw", "preprocessed", "composite", "final"):
+        if hasattr(editor, f"use_cache_{cache}"):
+            setattr(editor, f"use_cache_{cache}", False)
 
 
 _FileOutput = _Items | _Layers | _Slots
