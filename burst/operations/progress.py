@@ -6,28 +6,18 @@ manager (`frames after N`), so a missed, doubled or late event can do no harm.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from burst.domain.frames import FrameRange, TaskPlan
-from burst.domain.transitions import JOB_ENDED, AttemptStatus, JobStatus
+from burst.domain.transitions import JOB_ENDED, JobStatus
 from burst.protocol.artist_messages import (
-    AttemptView,
     Event,
     FrameView,
     JobView,
     TaskView,
     WorkerView,
 )
-
-_TROUBLES = {
-    AttemptStatus.FAILED: "failed",
-    AttemptStatus.OUT_OF_MEMORY: "ran out of memory",
-    AttemptStatus.INTERRUPTED: "was interrupted",
-    AttemptStatus.LOST: "was lost",
-}
-"""Ends of an attempt that an artist wants to hear of, with their words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +43,8 @@ class WatchState:
     """Those that render this job at this moment."""
     results: Mapping[str, FrameView] = field(default_factory=dict)
     """What command tasks made, by their names."""
+    told: frozenset[str] = frozenset()
+    """Troubles that were told: a frame's come as events, and again with the frame."""
     frames_behind: bool = True
     """There may be published frames that were not asked for yet."""
     attempted: tuple[TaskView, ...] | None = None
@@ -85,8 +77,8 @@ def after_event(state: WatchState, event: Event) -> tuple[WatchState, tuple[Note
         return replace(state, frames_behind=True), ()
     if event.kind == "job" and event.job is not None:
         return _after_job(state, event.job)
-    if event.kind == "attempt" and event.attempt is not None:
-        return state, _attempt_notes(state.job, event.attempt)
+    if event.kind == "log" and event.log is not None and event.log.attempt_id is None:
+        return _with_troubles(state, [event.log.text])
     return state, ()
 
 
@@ -104,24 +96,35 @@ def after_frames(
 ) -> tuple[WatchState, tuple[Note, ...]]:
     """Return the state after published frames were taken in."""
     newest = max((frame.published_seq or 0 for frame in frames), default=0)
+    results = {frame.task: frame for frame in frames if frame.task}
+    state = replace(
+        state,
+        frames_seq=max(newest, state.frames_seq),
+        results={**state.results, **results},
+        frames_behind=False,
+    )
     notes: list[Note] = []
     for frame in frames:
-        notes += _frame_notes(frame)
-    results = {frame.task: frame for frame in frames if frame.task}
-    seq = max(newest, state.frames_seq)
-    state = replace(state, frames_seq=seq, results={**state.results, **results})
-    return replace(state, frames_behind=False), tuple(notes)
+        subject = frame.task or f"frame {frame.frame}"
+        notes.append(_done(subject, frame))
+        state, troubles = _with_troubles(state, [f"{subject}: {w}" for w in frame.warnings])
+        notes += troubles
+    return state, tuple(notes)
 
 
-def _frame_notes(frame: FrameView) -> list[Note]:
-    if frame.task:
-        subject = frame.task
-        files = ", ".join(file.name for file in frame.files)
-        done = Note(f"{subject}: {files} done" if files else f"{subject} done", "result")
-    else:
-        subject = f"frame {frame.frame}"
-        done = Note(f"{subject} done in {frame.render_seconds:.1f} s on {frame.worker}", "frame")
-    return [done, *(Note(f"{subject}: {text}", "trouble") for text in frame.warnings)]
+def _done(subject: str, frame: FrameView) -> Note:
+    if not frame.task:
+        took = f"{frame.render_seconds:.1f} s on {frame.worker}"
+        return Note(f"{subject} done in {took}", "frame")
+    files = ", ".join(file.name for file in frame.files)
+    return Note(f"{subject}: {files} done" if files else f"{subject} done", "result")
+
+
+def _with_troubles(state: WatchState, texts: Iterable[str]) -> tuple[WatchState, tuple[Note, ...]]:
+    """Return what went wrong, as far as it was not told."""
+    new = [text for text in dict.fromkeys(texts) if text not in state.told]
+    state = replace(state, told=state.told.union(new))
+    return state, tuple(Note(text, "trouble") for text in new)
 
 
 def after_losing_touch(state: WatchState) -> WatchState:
@@ -153,23 +156,3 @@ def _with_worker(state: WatchState, event: Event) -> dict[str, WorkerView]:
 
 def _renders(worker: WorkerView, job_id: str) -> bool:
     return worker.progress is not None and worker.progress.job_id == job_id
-
-
-def _attempt_notes(job: JobView, attempt: AttemptView) -> tuple[Note, ...]:
-    words = _TROUBLES.get(attempt.status)
-    if words is None:
-        return ()
-    reason = f": {attempt.reason}" if attempt.reason else ""
-    subject = _task_label(job, attempt.task_index)
-    return (Note(f"{subject} {words} on {attempt.worker}{reason}", "trouble"),)
-
-
-def _task_label(job: JobView, task_index: int) -> str:
-    """Return what a task is called for people: its frames, or its name."""
-    frames = FrameRange.parse(job.frames) if job.frames else FrameRange(())
-    plan = TaskPlan(frames, job.chunk, job.commands)
-    command = plan.command_task(task_index)
-    if command is not None:
-        return command.name
-    first, *others = plan.frames_of(task_index)
-    return f"frames {first}-{others[-1]}" if others else f"frame {first}"

@@ -289,18 +289,17 @@ class FarmStatus(Message):
 class Event(Message):
     """One thing that happened, on ``GET /events`` (server-sent events).
 
-    ``kind`` is ``job``, ``frame``, ``attempt``, ``worker``, ``log``, ``tick`` or ``reset``.
+    ``kind`` is ``job``, ``frame``, ``worker``, ``log``, ``tick`` or ``reset``.
     ``tick`` comes about once a second while nothing happens; ``reset`` says that events
     were missed and that everything should be asked for anew.
     """
 
     seq: int
-    kind: Literal["job", "frame", "attempt", "worker", "log", "tick", "reset"]
+    kind: Literal["job", "frame", "worker", "log", "tick", "reset"]
     at: datetime
     job_id: str | None = None
     job: JobView | None = None
     frame: FrameView | None = None
-    attempt: AttemptView | None = None
     worker: WorkerView | None = None
     worker_name: str | None = None
     log: LogLine | None = None

@@ -7,19 +7,19 @@ from typing import Any
 
 import pytest
 
-from burst.domain.commands import CommandTask, Encode
 from burst.domain.frames import RESULT_MIN
-from burst.domain.transitions import AttemptStatus, JobStatus, WorkerStatus
+from burst.domain.transitions import JobStatus, WorkerStatus
 from burst.domain.workers import BlenderFacts, Capabilities
 from burst.operations.progress import (
+    Note,
     WatchState,
     after_asking,
     after_event,
     after_frames,
     after_losing_touch,
 )
-from burst.protocol.artist_messages import AttemptView, WorkerView
-from burst.protocol.messages import OutputFile, RenderProgress
+from burst.protocol.artist_messages import Event, WorkerView
+from burst.protocol.messages import LogLine, OutputFile, RenderProgress
 from tests.fakes.manager import NOW, event, frame_view, job_view
 
 
@@ -44,19 +44,6 @@ def worker(name: str, job_id: str | None) -> WorkerView:
         frames_finished=0,
         progress=progress,
         statistics=None,
-    )
-
-
-def attempt(status: AttemptStatus, reason: str = "") -> AttemptView:
-    return AttemptView(
-        id="a",
-        task_index=0,
-        worker="local-1",
-        status=status,
-        reason=reason,
-        started_at=NOW,
-        ended_at=NOW,
-        peak_memory_bytes=0,
     )
 
 
@@ -125,27 +112,30 @@ def test_a_job_that_was_requeued_is_not_over_and_its_failures_are_forgotten() ->
     assert state.attempted is None
 
 
-@pytest.mark.parametrize(
-    ("status", "words"),
-    [
-        (AttemptStatus.FAILED, "failed"),
-        (AttemptStatus.OUT_OF_MEMORY, "memory"),
-        (AttemptStatus.LOST, "lost"),
-        (AttemptStatus.INTERRUPTED, "interrupted"),
-    ],
-)
-def test_trouble_is_told_with_its_reason(status: AttemptStatus, words: str) -> None:
-    happened = event("attempt", job_id="shot-abc234", attempt=attempt(status, "no camera"))
-    _, (note,) = after_event(settled(), happened)
-    assert words in note.text
-    assert "no camera" in note.text
-    assert note.kind == "trouble"
+def said(text: str, **changes: Any) -> Event:
+    line = LogLine(at=NOW, level="error", text=text, job_id="shot-abc234", **changes)
+    return event("log", job_id="shot-abc234", log=line)
 
 
-@pytest.mark.parametrize("status", [AttemptStatus.ACTIVE, AttemptStatus.COMPLETED], ids=str)
-def test_what_goes_well_is_not_told_as_trouble(status: AttemptStatus) -> None:
-    happened = event("attempt", job_id="shot-abc234", attempt=attempt(status))
-    assert after_event(settled(), happened)[1] == ()
+def test_trouble_is_told_in_the_managers_words() -> None:
+    _, notes = after_event(settled(), said("frame 1 failed on local-1: no camera"))
+    assert notes == (Note("frame 1 failed on local-1: no camera", "trouble"),)
+
+
+def test_what_blender_printed_is_left_to_the_log() -> None:
+    assert after_event(settled(), said("Traceback", attempt_id="a"))[1] == ()
+
+
+def test_a_frames_warning_is_told_once_whichever_comes_first() -> None:
+    frame = frame_view(3, 1).model_copy(update={"warnings": ("a texture is pink",)})
+    state, first = after_event(settled(), said("frame 3: a texture is pink"))
+    state, second = after_frames(state, (frame,))
+    assert len(first) == 1
+    assert [note.kind for note in second] == ["frame"]
+    state, first = after_frames(settled(), (frame,))
+    _, second = after_event(state, said("frame 3: a texture is pink"))
+    assert [note.kind for note in first] == ["frame", "trouble"]
+    assert second == ()
 
 
 def test_only_workers_that_render_this_job_are_shown() -> None:
@@ -183,17 +173,3 @@ def test_the_result_of_a_command_task_is_told_by_its_name_and_files() -> None:
     assert set(state.results) == {"video", "wait"}
     later, _ = after_frames(state, (frame_view(1, 5),))
     assert later.results == state.results
-
-
-def test_a_task_is_called_by_its_frames_or_its_name() -> None:
-    encode = Encode(name="a.mp4", fps=24, frames="1-5")
-    job = job_view(frames="1-5", chunk=2, commands=(CommandTask(name="video", commands=(encode,)),))
-    state, _ = after_asking(WatchState(job), job, ())
-
-    def told(task_index: int) -> str:
-        failed = attempt(AttemptStatus.FAILED, "why").model_copy(update={"task_index": task_index})
-        return after_event(state, event("attempt", job_id=job.id, attempt=failed))[1][0].text
-
-    assert told(0).startswith("frames 1-2 failed on ")
-    assert told(2).startswith("frame 5 failed on ")
-    assert told(3).startswith("video failed on ")
