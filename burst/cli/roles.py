@@ -53,6 +53,9 @@ def manager(
     ] = None,
 ) -> None:
     """Run a manager here until it is told to stop. Other settings: burst config."""
+    from burst.config.secrecy import forget_secrets, hide_memory
+
+    hide_memory()
     from burst.config.load import load
     from burst.logs import configure
     from burst.manager.app import run_manager
@@ -68,6 +71,7 @@ def manager(
         "log_level": log_level,
     }
     settings = load(ManagerSettings, given).settings
+    forget_secrets()
     configure("manager", settings.log_level)
     run_manager(settings)
 
@@ -85,6 +89,9 @@ def worker(
     blender: options.Blender = None,
 ) -> None:
     """Run a worker here until there is no work. Other settings: burst config."""
+    from burst.config.secrecy import forget_secrets, hide_memory
+
+    hide_memory()
     from burst.config.load import load
     from burst.logs import configure
     from burst.worker.agent import run_worker
@@ -92,5 +99,6 @@ def worker(
 
     given = {"manager_url": manager_url, "blender": blender_typed(blender)}
     settings = load(WorkerSettings, given).settings
+    forget_secrets()
     configure("worker", settings.log_level)
     raise typer.Exit(run_worker(settings))
