@@ -191,8 +191,8 @@ def judge(command: TaskCommand, name: str, ended: Ended, place: Place) -> None:
     place.peak_memory_bytes = max(place.peak_memory_bytes, ended.peak_memory_bytes)
     place.check()
     if ended.left:
-        what = "process" if ended.left == 1 else "processes"
-        place.talk.say("info", f"{name} left {ended.left} {what} running; they were ended")
+        what = "1 process" if ended.left == 1 else f"{ended.left} processes"
+        place.talk.say("info", f"{name} left {what} running, which burst ended")
     if ended.how == "exited" and ended.code == 0:
         return
     outcome: Outcome = "failed"
