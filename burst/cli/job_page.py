@@ -36,8 +36,7 @@ def print_job(job: JobView, tasks: Iterable[TaskView]) -> None:
         "per frame": [words.duration(job.mean_frame_seconds, unknown="")],
         "slowest": [slowest],
         "eta": [words.duration(job.eta_seconds, unknown="")],
-        "retries": [str(job.retries or "")],
-        "interruptions": [str(job.interruptions or "")],
+        "attempts": [", ".join(words.troubles(job))],
         "output": [job.output],
         "went wrong": [f"{status}: {one}" for status, one in attempt_troubles(tasks)],
     }

@@ -90,11 +90,7 @@ def summary_lines(summary: Summary) -> list[str]:
     if job.slowest_frame is not None and job.frame_count > 1:
         slowest = words.duration(job.slowest_frame_seconds)
         lines[0] += f", slowest frame {job.slowest_frame} with {slowest}"
-    troubles = []
-    if job.retries:
-        troubles.append("1 retry" if job.retries == 1 else f"{job.retries} retries")
-    if job.interruptions:
-        troubles.append(words.count(job.interruptions, "interruption"))
+    troubles = words.troubles(job)
     if troubles:
         lines.append(", ".join(troubles))
     if summary.output is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from burst.protocol.artist_messages import JobView
     from burst.protocol.messages import RenderProgress
 
 _UNITS = ("B", "kB", "MB", "GB", "TB")
@@ -41,6 +42,12 @@ def binary_size(count_bytes: int) -> str:
 def count(number: int, thing: str) -> str:
     """Return e.g. ``1 frame`` or ``3 frames``."""
     return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
+
+
+def troubles(job: JobView) -> list[str]:
+    """Return how many attempts went wrong, e.g. ``1 failed attempt``; nothing if none did."""
+    counted = ((job.retries, "failed attempt"), (job.interruptions, "interruption"))
+    return [count(number, thing) for number, thing in counted if number]
 
 
 def done(progress: RenderProgress) -> str:

@@ -121,8 +121,8 @@ def _done(subject: str, frame: FrameView) -> Note:
 
 
 def _with_troubles(state: WatchState, texts: Iterable[str]) -> tuple[WatchState, tuple[Note, ...]]:
-    """Return what went wrong, as far as it was not told."""
-    new = [text for text in dict.fromkeys(texts) if text not in state.told]
+    """Return what went wrong, as far as it was not told; a job repeats why it was given up."""
+    new = [text for text in dict.fromkeys(texts) if not any(old in text for old in state.told)]
     state = replace(state, told=state.told.union(new))
     return state, tuple(Note(text, "trouble") for text in new)
 
@@ -135,8 +135,11 @@ def after_losing_touch(state: WatchState) -> WatchState:
 def _after_job(state: WatchState, job: JobView) -> tuple[WatchState, tuple[Note, ...]]:
     notes: tuple[Note, ...] = ()
     if job.status != state.job.status and job.status in (JobStatus.PAUSED, *JOB_ENDED):
-        reason = f": {job.status_reason}" if job.status_reason else ""
-        notes = (Note(f"job {job.id} is {job.status}{reason}", "change"),)
+        reason = job.status_reason
+        for text in state.told:
+            reason = reason.replace(text, "").rstrip(": ")
+        said = f"job {job.id} is {job.status}"
+        notes = (Note(f"{said}: {reason}" if reason else said, "change"),)
     ended_now = job.status in JOB_ENDED and state.job.status not in JOB_ENDED
     moved = job.frames_published != state.job.frames_published
     behind = state.frames_behind or ended_now or moved

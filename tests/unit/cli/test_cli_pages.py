@@ -102,7 +102,9 @@ def test_why_a_job_was_given_up_and_what_went_wrong_is_told_once(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     tasks = [task(index, TaskStatus.FAILED, "no camera", "no camera") for index in range(3)]
-    lines = page(capsys, *tasks, status_reason="frame 1 can't be rendered by any worker")
+    reason = "frame 1 can't be rendered by any worker"
+    lines = page(capsys, *tasks, status_reason=reason, retries=6, interruptions=1)
+    assert "attempts:      6 failed attempts, 1 interruption" in lines
     assert "status:        active (frame 1 can't be rendered by any worker)" in lines
     assert lines[-1] == "went wrong:    failed: frames 1-3: no camera"
 

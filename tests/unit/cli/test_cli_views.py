@@ -139,7 +139,7 @@ def test_the_last_lines_tell_what_it_took() -> None:
     done = job(frames_published=48, retries=1, interruptions=2, status=JobStatus.COMPLETED)
     assert summary_lines(summarize(done, (), Path("/out"))) == [
         "48 of 48 frames in 1:40, 2.5 s a frame, slowest frame 7 with 9.2 s",
-        "1 retry, 2 interruptions",
+        "1 failed attempt, 2 interruptions",
         "frames are in /out",
     ]
 

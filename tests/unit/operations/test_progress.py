@@ -122,6 +122,16 @@ def test_trouble_is_told_in_the_managers_words() -> None:
     assert notes == (Note("frame 1 failed on local-1: no camera", "trouble"),)
 
 
+def test_a_job_that_is_given_up_does_not_repeat_why() -> None:
+    state, _ = after_event(settled(), said("frame 1 failed on local-1: no camera"))
+    given_up = "given up: frame 1 failed on local-1: no camera"
+    state, notes = after_event(state, said(f"job {given_up}"))
+    assert notes == ()
+    failed = job_view(status=JobStatus.FAILED, status_reason=given_up)
+    _, notes = after_event(state, event("job", job_id=failed.id, job=failed))
+    assert notes == (Note("job shot-abc234 is failed: given up", "change"),)
+
+
 def test_what_blender_printed_is_left_to_the_log() -> None:
     assert after_event(settled(), said("Traceback", attempt_id="a"))[1] == ()
 
