@@ -35,7 +35,9 @@ class FrameTimes:
         self.count += 1
         self.seconds += seconds
         self.peak_memory_bytes = max(self.peak_memory_bytes, peak_memory_bytes)
-        if self.slowest_frame is None or seconds > self.slowest_seconds:
+        slowest = self.slowest_frame
+        if slowest is None or (seconds, -frame) > (self.slowest_seconds, -slowest):
+            # Of equals the first by number, so that it is the same after a restart.
             self.slowest_frame, self.slowest_seconds = frame, seconds
 
     @property

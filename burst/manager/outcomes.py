@@ -70,7 +70,8 @@ def lose_frame(job: JobEntry, frame: int, reason: str, now: datetime, changes: C
     changes.write(statements.put_task(job.id, task, status=status, failures=failures))
     changes.ready_tasks += status is TaskStatus.QUEUED
     if spent and job.fail_fast:
-        give_up_job(job, f"{what} was lost {failures} times: {reason}", changes)
+        times = "once" if failures == 1 else f"{failures} times"
+        give_up_job(job, f"{what} was lost {times}: {reason}", changes)
     settle_job(job, now, changes)
 
 

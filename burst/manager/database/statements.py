@@ -230,7 +230,7 @@ def last_published() -> Select:
 
 
 def slowest_frames() -> Select:
-    """Return each job's slowest frames."""
+    """Return each job's slowest frames, the first by number last."""
     worst = (
         sa.select(frames.c.job_id, sa.func.max(frames.c.render_seconds).label("seconds"))
         .where(_IS_FRAME)
@@ -244,6 +244,7 @@ def slowest_frames() -> Select:
             (frames.c.job_id == worst.c.job_id) & (frames.c.render_seconds == worst.c.seconds),
         )
         .where(_IS_FRAME)
+        .order_by(frames.c.frame.desc())
     )
 
 
