@@ -26,8 +26,19 @@ from typing import Any
 sys.path.append(str(Path(__file__).parents[2]))
 # Last in the path and only for this import: what else is installed beside burst belongs to
 # another Python.
-from burst.worker.inside import files, movie, outputs, scene
+from burst.worker.inside import (
+    files,
+    metadata,
+    missing,
+    movie,
+    outputs,
+    overrides,
+    scene,
+    scripts,
+    simulations,
+)
 from burst.worker.inside.channel import Channel
+from burst.worker.inside.refusals import FrameRefused, Refused
 
 sys.path.pop()
 
@@ -47,6 +58,7 @@ class Driver:
         self._bpy = bpy
         self._channel = channel
         self._stats_at = 0.0
+        self._scripts = scripts.Scripts(bpy)
 
     def answer(self, event: str, **facts: Any) -> None:
         """Send the answer to a request, after everything that was printed before it."""
@@ -58,16 +70,22 @@ class Driver:
 
     def load(self, request: dict[str, Any]) -> None:
         """Open the .blend, change what the job asks for, and say what it is."""
-        bpy = self._bpy
+        bpy, settings = self._bpy, request["settings"]
         started = time.monotonic()
-        trusted = request["settings"].get("trust_scripts", False)
-        bpy.ops.wm.open_mainfile(filepath=request["blend"], load_ui=False, use_scripts=trusted)
+        _open(bpy, Path(request["blend"]), settings["trust_scripts"])
         # Only now: opening a file forgets handlers.
+        history = bool(simulations.handlers(bpy))
         bpy.app.handlers.render_stats.append(self._on_stats)
-        self._scene = scene.choose_scene(bpy, request["settings"].get("blender_scene"))
+        self._scene = scene.choose_scene(bpy, settings["blender_scene"])
         files.remap_paths(bpy, request["remap"])
-        scene.apply_settings(bpy, self._scene, request["settings"], request["threads"])
+        scene.apply_settings(bpy, self._scene, settings, request["threads"], request["device"])
+        overrides.apply_overrides(bpy, self._scene, settings["properties"])
+        warnings = self._check_files(settings["missing"]) + self._keep_data(settings, history)
+        self._keeps_metadata = settings["keep_metadata"]
+        if not self._keeps_metadata:
+            warnings += metadata.strip(bpy)
         self._output = outputs.Output(bpy, self._scene)
+        self._scripts.loaded()
         width, height = scene.final_size(self._scene.render)
         image = self._scene.render.image_settings
         self.answer(
@@ -79,22 +97,24 @@ class Driver:
             file_format=image.file_format,
             color_mode=image.color_mode,
             color_depth=int(image.color_depth),
-            warnings=files.missing_files(bpy) + self._doubts(),
+            warnings=warnings + self._scripts.warnings(),
             load_seconds=time.monotonic() - started,
         )
 
     def render(self, request: dict[str, Any]) -> None:
         """Render one frame below a folder, and say which files appeared there."""
         frame, folder = request["frame"], Path(request["folder"])
+        warnings = self._check_frame(frame)
         before = _written(folder)
         self._output.redirect(folder)
-        self._scene.frame_start = self._scene.frame_end = frame
         started = time.monotonic()
         # Only an animation fills in the #### of the file name.
-        self._bpy.ops.render.render(animation=True, scene=self._scene.name)
+        self._bpy.ops.render.render(animation=True, scene=self._scene.name, **self._span(frame))
         seconds = time.monotonic() - started
         new = [path for path, state in _written(folder).items() if before.get(path) != state]
         paths, main_count = self._output.settle(frame, new)
+        if not self._keeps_metadata:
+            metadata.blank_names(paths)
         self.answer(
             "rendered",
             frame=frame,
@@ -102,7 +122,7 @@ class Driver:
             main_count=main_count,
             render_seconds=seconds,
             peak_memory_bytes=_peak_memory_bytes(),
-            warnings=self._script_warnings(),
+            warnings=warnings + self._scripts.warnings(),
         )
 
     def mix_down(self, request: dict[str, Any]) -> None:
@@ -121,21 +141,51 @@ class Driver:
         """Say which view layers are rendered."""
         self.answer("layers", names=movie.view_layers(self._scene))
 
-    def _doubts(self) -> list[str]:
-        doubts = self._script_warnings()
-        names = scene.unbaked(self._bpy)
-        if names:
-            doubts.append(
-                f"a simulation is not baked ({', '.join(names)}): "
-                "a frame may depend on the frames that were rendered before it"
-            )
-        return doubts
+    def _check_files(self, policy: str) -> list[str]:
+        """Look for every file that the scene needs; what one frame needs is looked for then."""
+        self._sequences = missing.Sequences(self._bpy, self._scene)
+        self._may_lack = policy == "warn"
+        names = missing.missing_files(self._bpy, self._scene)
+        if names and not self._may_lack:
+            raise Refused(f"{missing.sentence(names)} (--allow-missing renders without)")
+        return [f"{name} is missing" for name in names]
 
-    def _script_warnings(self) -> list[str]:
-        if not self._bpy.app.autoexec_fail:
+    def _check_frame(self, frame: int) -> list[str]:
+        names = self._sequences.missing(frame)
+        if not names:
             return []
-        what = self._bpy.app.autoexec_fail_message
-        return [f"Python in the scene was not run: {what}"]
+        what = missing.sentence(names, f"frame {frame}")
+        if not self._may_lack:
+            raise FrameRefused(f"{what} (--allow-missing renders without)")
+        return [what]
+
+    def _keep_data(self, settings: dict[str, Any], history: bool) -> list[str]:
+        """Keep the synchronised scene between frames, which is most of the work of a short one.
+
+        Only where no frame's pixels can come to depend on that.
+        """
+        names = simulations.unbaked(self._bpy, self._scene)
+        if names and settings["unbaked"] == "refuse":
+            raise Refused(f"{', '.join(names)} is not baked: bake it, or render it with --force")
+        history = history or simulations.depends_on_history(self._bpy, self._scene, names)
+        render = self._scene.render
+        if not any(path.endswith(".use_persistent_data") for path in settings["properties"]):
+            render.use_persistent_data = render.engine == "CYCLES" and not history
+        if render.use_persistent_data:
+            missing.follow_frames(self._bpy, self._scene)
+        return [
+            f"{name} is not baked: without one, Blender may render it as if time stood still"
+            for name in names
+        ]
+
+    def _span(self, frame: int) -> dict[str, int]:
+        """Return what has the render operator do one frame."""
+        known = self._bpy.ops.render.render.get_rna_type().properties
+        if "frame_start" in known:
+            # The scene's own range stays: simulation nodes begin where it does.
+            return {"frame_start": frame, "frame_end": frame}
+        self._scene.frame_start = self._scene.frame_end = frame
+        return {}
 
     def _on_stats(self, *arguments: Any) -> None:
         # Up to 4.x the handler is told nothing, and Blender prints the text instead.
@@ -161,12 +211,28 @@ def _peak_memory_bytes() -> int:
     return peak if sys.platform == "darwin" else peak * 1024
 
 
+def _open(bpy: Any, blend: Path, trusted: bool) -> None:
+    """Open the .blend, with the Python that it brings or without.
+
+    Raises:
+        Refused: Blender can't read it.
+        OSError: this machine can't.
+    """
+    with blend.open("rb") as file:
+        # Of a file that can't be read Blender says nothing else than of a damaged one.
+        file.read(1)
+    try:
+        bpy.ops.wm.open_mainfile(filepath=str(blend), load_ui=False, use_scripts=trusted)
+    except RuntimeError as error:
+        raise Refused(f"Blender can't read the scene: {_reason(error)}") from None
+
+
 def _reason(error: Exception) -> str:
     """Return Blender's own words for an error, on one line."""
     if isinstance(error, RuntimeError):
         lines = _ERROR_LINE.findall(str(error))
         return "; ".join(dict.fromkeys(lines)) or "Blender gave no reason"
-    if isinstance(error, scene.Refused):
+    if isinstance(error, Refused):
         return str(error)
     return f"{type(error).__name__}: {error}"
 
@@ -190,9 +256,10 @@ def main(bpy: Any) -> None:
         try:
             actions[request["do"]](request)
         except Exception as error:  # noqa: BLE001 - a process edge: burst hears every error
-            if not isinstance(error, (RuntimeError, scene.Refused)):
+            if not isinstance(error, (RuntimeError, Refused)):
                 traceback.print_exc()
-            channel.send("failed", reason=_reason(error))
+            gives_up = error.gives_up if isinstance(error, Refused) else None
+            channel.send("failed", reason=_reason(error), gives_up=gives_up)
     # Not an ordinary exit: Blender has nothing to save, and may crash while it tidies up.
     os._exit(0)
 

@@ -161,12 +161,13 @@ def test_a_missing_texture_is_named_and_found_again_by_its_new_place(
 ) -> None:
     absent = "/nowhere/of/old/wood.png"
     blend = real.make_scene(tmp_path / "shot.blend", "--texture", absent)
-    loaded = warm.load(blend, RenderSettings(), {})
+    lacking = RenderSettings(missing="warn")
+    loaded = warm.load(blend, lacking, {})
     assert loaded.warnings == (f"image {absent} is missing",)
     pink = render(warm, 1, tmp_path / "pink").files[0]
     local = tmp_path / "wood.png"
     Image.new("RGB", (4, 4), (20, 200, 20)).save(local)
-    assert warm.load(blend, RenderSettings(), {absent: local}).warnings == ()
+    assert warm.load(blend, lacking, {absent: local}).warnings == ()
     green = render(warm, 1, tmp_path / "green").files[0]
     assert pixels(pink) != pixels(green)
 
@@ -180,7 +181,7 @@ def test_a_missing_library_is_named_and_found_again_by_its_new_place(
     blend = real.make_scene(tmp_path / "shot.blend", "--library", str(library))
     local = tmp_path / "cube-moved.blend"
     library.rename(local)
-    loaded = warm.load(blend, RenderSettings(), {})
+    loaded = warm.load(blend, RenderSettings(missing="warn"), {})
     assert len(loaded.warnings) == 1
     assert loaded.warnings[0].startswith("library ")
     assert "cube.blend is missing" in loaded.warnings[0]
@@ -201,7 +202,7 @@ def test_libraries_of_libraries_in_other_folders_are_not_taken_for_missing(
     assert warm.load(blend, RenderSettings(), {}).warnings == ()
     last.unlink()
     blend.touch()
-    (warning,) = warm.load(blend, RenderSettings(), {}).warnings
+    (warning,) = warm.load(blend, RenderSettings(missing="warn"), {}).warnings
     assert "last.blend is missing" in warning
 
 
@@ -209,10 +210,10 @@ def test_python_in_the_scene_is_not_run_and_unbaked_simulations_are_named(
     real: RealBlender, warm: Blender, tmp_path: Path
 ) -> None:
     blend = real.make_scene(tmp_path / "shot.blend", "--script", "--particles")
-    warnings = list(warm.load(blend, RenderSettings(), {}).warnings)
+    warnings = list(warm.load(blend, RenderSettings(unbaked="render"), {}).warnings)
     warnings += render(warm, 2, tmp_path / "out").warnings
     assert any(warning.startswith("Python in the scene was not run") for warning in warnings)
-    assert any("not baked (Cube)" in warning for warning in warnings)
+    assert any("Particles on 'Cube' is not baked" in warning for warning in warnings)
 
 
 def test_cycles_renders_here_and_eevee_has_a_reason_or_none(real: RealBlender) -> None:

@@ -5,16 +5,16 @@ from __future__ import annotations
 import ctypes
 from typing import Any
 
+from burst.worker.inside.devices import NoSuchDevice, use_device
+from burst.worker.inside.refusals import Refused, Unfit
+
+__all__ = ["MOVIES", "Refused", "apply_settings", "choose_scene", "final_size"]
+
 MOVIES = ("FFMPEG", "AVI_JPEG", "AVI_RAW")
 """Formats that are one file for all frames; a farm renders PNG frames instead."""
 _EEVEE = ("BLENDER_EEVEE", "BLENDER_EEVEE_NEXT")
 """One engine, named differently from 4.2 to 4.5."""
-_DYNAMICS = ("CLOTH", "SOFT_BODY", "FLUID", "DYNAMIC_PAINT", "PARTICLE_SYSTEM", "EXPLODE")
-"""Modifiers whose result may depend on the frames that were evaluated before."""
-
-
-class Refused(Exception):
-    """The scene or the request can't be rendered; the text is for the artist."""
+_DENOISERS = {"oidn": "OPENIMAGEDENOISE", "optix": "OPTIX"}
 
 
 def choose_scene(bpy: Any, name: str | None) -> Any:
@@ -32,11 +32,14 @@ def choose_scene(bpy: Any, name: str | None) -> Any:
     return scene
 
 
-def apply_settings(bpy: Any, scene: Any, settings: dict[str, Any], threads: int) -> None:
+def apply_settings(
+    bpy: Any, scene: Any, settings: dict[str, Any], threads: int, device: str
+) -> None:
     """Set on the scene what the job asks for, and what every farm frame needs.
 
     Raises:
-        Refused: this Blender lacks the engine or the file format.
+        Refused: the scene has no such camera.
+        Unfit: this Blender lacks the engine, the format, the denoiser or the device.
     """
     render = scene.render
     if settings.get("engine"):
@@ -45,8 +48,12 @@ def apply_settings(bpy: Any, scene: Any, settings: dict[str, Any], threads: int)
     for key in ("resolution_x", "resolution_y", "resolution_percentage"):
         if settings.get(key):
             setattr(render, key, settings[key])
-    if settings.get("samples"):
-        _set_samples(scene, settings["samples"])
+    if settings.get("camera"):
+        _set_camera(bpy, scene, settings["camera"])
+    if render.engine == "CYCLES":
+        _set_cycles(bpy, scene, settings, device)
+    elif settings.get("samples") and render.engine in _EEVEE:
+        scene.eevee.taa_render_samples = settings["samples"]
     render.threads_mode = "FIXED"
     render.threads = threads
     render.use_overwrite = True
@@ -54,9 +61,47 @@ def apply_settings(bpy: Any, scene: Any, settings: dict[str, Any], threads: int)
     render.use_file_extension = True
     render.use_render_cache = False
     scene.frame_step = 1
-    # Keeps the synchronised scene between frames, which is most of the work of a short
-    # frame; where a frame's pixels could come to depend on it, it is off.
-    render.use_persistent_data = render.engine == "CYCLES" and not depends_on_history(bpy)
+
+
+def _set_camera(bpy: Any, scene: Any, name: str) -> None:
+    cameras = {thing.name: thing for thing in bpy.data.objects if thing.type == "CAMERA"}
+    # One of this scene, where a library has another of the same name.
+    cameras.update({t.name: t for t in scene.objects if t.type == "CAMERA"})
+    if name not in cameras:
+        there = f"only {', '.join(sorted(cameras))}" if cameras else "and no other"
+        raise Refused(f"the scene has no camera named {name}, {there}")
+    scene.camera = cameras[name]
+    for marker in scene.timeline_markers:
+        # At its frame it would take another.
+        marker.camera = None
+
+
+def _set_cycles(bpy: Any, scene: Any, settings: dict[str, Any], device: str) -> None:
+    if settings.get("samples"):
+        scene.cycles.samples = settings["samples"]
+        # Otherwise a view layer's own count wins over the one that was asked for.
+        scene.cycles.use_layer_samples = "IGNORE"
+    try:
+        use_device(bpy, scene, device)
+    except NoSuchDevice as error:
+        # Never on the processor instead, without a word: that takes a hundred times as long.
+        raise Unfit(str(error)) from None
+    if settings.get("denoiser"):
+        _set_denoiser(bpy, scene, settings["denoiser"])
+
+
+def _set_denoiser(bpy: Any, scene: Any, denoiser: str) -> None:
+    wanted = denoiser != "off"
+    scene.cycles.use_denoising = wanted
+    if not wanted:
+        return
+    for layer in scene.view_layers:
+        layer.cycles.use_denoising = True
+    try:
+        scene.cycles.denoiser = _DENOISERS[denoiser]
+    except TypeError:
+        version = ".".join(map(str, bpy.app.version))
+        raise Unfit(f"Blender {version} has no denoiser {_DENOISERS[denoiser]} here") from None
 
 
 def _set_engine(bpy: Any, render: Any, engine: str) -> None:
@@ -67,7 +112,7 @@ def _set_engine(bpy: Any, render: Any, engine: str) -> None:
             continue
         return
     version = ".".join(str(part) for part in bpy.app.version)
-    raise Refused(f"Blender {version} has no render engine {engine}")
+    raise Unfit(f"Blender {version} has no render engine {engine}")
 
 
 def _set_format(image: Any, wanted: str | None) -> None:
@@ -80,43 +125,7 @@ def _set_format(image: Any, wanted: str | None) -> None:
     try:
         image.file_format = wanted
     except TypeError:
-        raise Refused(f"this Blender can't write {wanted}") from None
-
-
-def _set_samples(scene: Any, samples: int) -> None:
-    if scene.render.engine == "CYCLES":
-        scene.cycles.samples = samples
-        # Otherwise a view layer's own count wins over the one that was asked for.
-        scene.cycles.use_layer_samples = "IGNORE"
-    elif scene.render.engine in _EEVEE:
-        scene.eevee.taa_render_samples = samples
-
-
-def depends_on_history(bpy: Any) -> bool:
-    """Say whether a frame's pixels may depend on what this process rendered before."""
-    if any(s.render.use_motion_blur or s.rigidbody_world for s in bpy.data.scenes):
-        return True
-    if any(m.type in _DYNAMICS for o in bpy.data.objects for m in o.modifiers):
-        return True
-    return any(
-        node.bl_idname == "GeometryNodeSimulationInput"
-        for group in bpy.data.node_groups
-        for node in group.nodes
-    )
-
-
-def unbaked(bpy: Any) -> list[str]:
-    """Return the names of objects with a simulation that nobody baked."""
-    names = []
-    for thing in bpy.data.objects:
-        caches = [system.point_cache for system in thing.particle_systems]
-        caches += [m.point_cache for m in thing.modifiers if m.type in ("CLOTH", "SOFT_BODY")]
-        if any(not (cache.is_baked or cache.use_external) for cache in caches):
-            names.append(thing.name)
-    worlds = [s.rigidbody_world for s in bpy.data.scenes if s.rigidbody_world]
-    if any(not world.point_cache.is_baked for world in worlds):
-        names.append("the rigid bodies")
-    return names
+        raise Unfit(f"this Blender can't write {wanted}") from None
 
 
 def final_size(render: Any) -> tuple[int, int]:

@@ -1,0 +1,169 @@
+"""Which simulations of a scene nobody baked, and whether a frame depends on others.
+
+Outside Blender `burst.scene.needs` reads the same from the file; a table of cases holds both
+to one answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from burst.worker.inside.used import rendered_scenes, used_blocks
+
+_NO_CACHE = ("NO", "KEYED")
+"""Particle physics that follow from the frame's number alone; there is nothing to bake."""
+_HANDLERS = (
+    *("frame_change_pre", "frame_change_post", "depsgraph_update_pre", "depsgraph_update_post"),
+    *("render_init", "render_pre", "render_post", "render_write", "render_complete"),
+)
+
+
+def depends_on_history(bpy: Any, scene: Any, names: list[str]) -> bool:
+    """Say whether persistent data could make a frame depend on what was rendered before.
+
+    Args:
+        bpy: Blender.
+        scene: the one that is rendered, with the job's settings.
+        names: what `unbaked` found; a baked simulation gives the same pixels either way.
+    """
+    return bool(names) or any(s.render.use_motion_blur for s in rendered_scenes(bpy, scene))
+
+
+def handlers(bpy: Any) -> list[Any]:
+    """Return the functions that a scene's scripts have Blender call while it renders.
+
+    What they change, they may change without telling Blender.
+    """
+    return [function for kind in _HANDLERS for function in getattr(bpy.app.handlers, kind)]
+
+
+def unbaked(bpy: Any, scene: Any) -> list[str]:
+    """Return the simulations that a scene shows and nobody baked, as "Cloth on 'Flag'", sorted."""
+    owners = [thing for thing in bpy.data.objects if any(_of_object(bpy, thing))]
+    used = used_blocks(bpy, scene) if owners else set()
+    found = {
+        f"{kind} on '{thing.name}'"
+        for thing in owners
+        if thing in used
+        for kind in _of_object(bpy, thing)
+    }
+    worlds = [one.rigidbody_world for one in rendered_scenes(bpy, scene) if one.rigidbody_world]
+    if any(_is_rigid(world) and not _is_baked(world.point_cache) for world in worlds):
+        found.add("Rigid bodies")
+    return sorted(found)
+
+
+def _of_object(bpy: Any, thing: Any) -> Iterator[str]:
+    """Yield the kinds of simulation on one object that have no bake."""
+    for modifier in thing.modifiers:
+        if modifier.show_render and modifier.type == "NODES":
+            yield from _nodes(bpy, modifier)
+        elif modifier.show_render and modifier.type in _KINDS:
+            yield from _KINDS[modifier.type](modifier)
+
+
+def _cloth(modifier: Any) -> Iterator[str]:
+    if not _is_baked(modifier.point_cache):
+        yield "Cloth"
+
+
+def _soft_body(modifier: Any) -> Iterator[str]:
+    if not _is_baked(modifier.point_cache):
+        yield "Soft body"
+
+
+def _particles(modifier: Any) -> Iterator[str]:
+    system = modifier.particle_system
+    if system is None or system.settings is None:
+        return
+    if system.settings.type == "HAIR":
+        if system.use_hair_dynamics and not _is_baked(system.point_cache):
+            yield "Hair dynamics"
+    elif system.settings.physics_type not in _NO_CACHE and not _is_baked(system.point_cache):
+        yield "Particles"
+
+
+def _fluid(modifier: Any) -> Iterator[str]:
+    domain = modifier.domain_settings if modifier.fluid_type == "DOMAIN" else None
+    if domain is None:
+        return
+    liquid = domain.domain_type == "LIQUID"
+    lacks = [
+        domain.cache_type == "REPLAY",
+        not domain.has_cache_baked_data,
+        not liquid and domain.use_noise and not domain.has_cache_baked_noise,
+        liquid and domain.use_mesh and not domain.has_cache_baked_mesh,
+    ]
+    if any(lacks):
+        yield "Fluid"
+
+
+def _paint(modifier: Any) -> Iterator[str]:
+    canvas = modifier.canvas_settings
+    surfaces = canvas.canvas_surfaces if canvas else ()
+    # A sequence of images is written by its own bake, and read by an image texture.
+    caching = [s for s in surfaces if s.is_active and s.surface_format == "VERTEX"]
+    if any(not _is_baked(surface.point_cache) for surface in caching):
+        yield "Dynamic paint"
+
+
+def _nodes(bpy: Any, modifier: Any) -> Iterator[str]:
+    if modifier.node_group is None or not _has_zone(modifier.node_group, set()):
+        return
+    if not hasattr(modifier, "bakes"):
+        # Up to 4.0 there is one folder for all.
+        if not _holds_bake(bpy, modifier, modifier.simulation_bake_directory):
+            yield "Simulation nodes"
+        return
+    bakes = [bake for bake in modifier.bakes if _is_zone(bake.node)]
+    if not bakes or any(_lacks_files(bpy, modifier, bake) for bake in bakes):
+        yield "Simulation nodes"
+
+
+def _is_zone(node: Any) -> bool:
+    return node is not None and node.bl_idname == "GeometryNodeSimulationOutput"
+
+
+def _has_zone(tree: Any, seen: set[str]) -> bool:
+    seen.add(tree.name_full)
+    for node in tree.nodes:
+        inner = getattr(node, "node_tree", None)
+        if _is_zone(node) or (inner and inner.name_full not in seen and _has_zone(inner, seen)):
+            return True
+    return False
+
+
+def _lacks_files(bpy: Any, modifier: Any, bake: Any) -> bool:
+    """Say whether a bake on disk is not there; of one inside the .blend Blender does not tell."""
+    target = getattr(bake, "bake_target", "DISK")
+    if target == "INHERIT":
+        target = modifier.bake_target
+    if target == "PACKED":
+        return False
+    if bake.use_custom_path:
+        return not _holds_bake(bpy, modifier, bake.directory)
+    return not _holds_bake(bpy, modifier, f"{modifier.bake_directory}/{bake.bake_id}")
+
+
+def _holds_bake(bpy: Any, modifier: Any, folder: str) -> bool:
+    block = modifier.id_data
+    return any(Path(bpy.path.abspath(folder, library=block.library)).glob("meta/*.json"))
+
+
+_KINDS = {
+    "CLOTH": _cloth,
+    "SOFT_BODY": _soft_body,
+    "PARTICLE_SYSTEM": _particles,
+    "FLUID": _fluid,
+    "DYNAMIC_PAINT": _paint,
+}
+
+
+def _is_rigid(world: Any) -> bool:
+    return bool(world.enabled and world.collection and world.collection.objects)
+
+
+def _is_baked(cache: Any) -> bool:
+    return bool(cache.is_baked or cache.use_external)
