@@ -1,14 +1,14 @@
 """Whether this worker can still render: when to doubt it, and how to find out.
 
-A frame that fails is mostly the scene's fault. Where one frame after the other fails, over
-several jobs, or where a GPU was lost, it may be the machine's: then a few pixels are
-rendered in a fresh Blender. Called by the agent, between two tasks.
+A frame that fails is mostly the scene's fault. Where one after the other fails, the sooner
+if they are of several jobs, or where a GPU was lost, it may be the machine's: then a few
+pixels are rendered in a fresh Blender. Called by the agent, between two tasks.
 """
 
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from burst.errors import BlenderNotFound
@@ -22,21 +22,29 @@ FAILURES_MAX = 3
 JOBS_MIN = 2
 """… if they belong to so many jobs: one job alone may just be broken."""
 
+FAILURES_OF_A_JOB_MAX = 5
+"""Failures in a row of one job alone: a farm often has no other, and to look costs seconds."""
+
+PATIENCE_MAX = 16
+
 
 @dataclass(frozen=True, slots=True)
-class Failure:
-    """One thing that a Blender failed to do."""
+class Row:
+    """What one Blender failed to do on one device since a frame, or a check, went well."""
 
-    job_id: str
-    device_lost: bool
+    failures: int = 0
+    jobs: frozenset[str] = frozenset()
+    device_lost: bool = False
+    patience: int = 1
+    """How many times as many failures it takes: twice as many after each check for nothing."""
 
 
-def is_doubtful(failures: tuple[Failure, ...]) -> bool:
-    """Say whether failures in a row, of one Blender on one device, speak against the machine."""
-    if any(failure.device_lost for failure in failures):
+def is_doubtful(row: Row) -> bool:
+    """Say whether failures in a row speak against the machine."""
+    if row.device_lost:
         return True
-    jobs = {failure.job_id for failure in failures}
-    return len(failures) >= FAILURES_MAX and len(jobs) >= JOBS_MIN
+    enough = FAILURES_MAX if len(row.jobs) >= JOBS_MIN else FAILURES_OF_A_JOB_MAX
+    return row.failures >= enough * row.patience
 
 
 class Health:
@@ -44,7 +52,7 @@ class Health:
 
     def __init__(self) -> None:
         """Trust all of them."""
-        self._rows: dict[tuple[Path, str], tuple[Failure, ...]] = {}
+        self._rows: dict[tuple[Path, str], Row] = {}
 
     def note(self, job_id: str, use: Use) -> bool:
         """Take note of what came of a Blender's last use; say whether to check it now."""
@@ -54,14 +62,20 @@ class Health:
             return False
         if not _is_against_the_machine(use):
             return False
-        failure = Failure(job_id, device_lost=use.error.suspect == "device")
-        row = (*self._rows.get(key, ()), failure)[-FAILURES_MAX:]
-        self._rows[key] = row
+        row = self._rows.get(key, Row())
+        self._rows[key] = row = replace(
+            row,
+            failures=row.failures + 1,
+            jobs=row.jobs | {job_id},
+            device_lost=use.error.suspect == "device",
+        )
         return is_doubtful(row)
 
     def trust(self, use: Use) -> None:
-        """Count anew: it was checked, and renders."""
-        self._rows.pop((use.installed.program, use.device), None)
+        """Count anew, with more patience: it was checked, and renders."""
+        key = (use.installed.program, use.device)
+        row = self._rows.get(key, Row())
+        self._rows[key] = Row(patience=min(PATIENCE_MAX, 2 * row.patience))
 
 
 def _is_against_the_machine(use: Use) -> bool:

@@ -177,7 +177,7 @@ def test_a_worker_that_cannot_render_any_more_signs_off_with_the_reason_and_fail
     forgotten: list[Path] = []
     monkeypatch.setattr(agent, "forget_blender", lambda program, cache: forgotten.append(program))
     monkeypatch.setattr(worker.agent._checkup, "find_fault", lambda use: "no kernels")
-    jobs = _fail_at(worker, monkeypatch, "abcd")
+    jobs = _fail_at(worker, monkeypatch)
     manager.script["claim"] = [_handed_out(job) for job in "abcd"]
     # It has no main thread here, and is half started by the fixture.
     monkeypatch.setattr(signal, "signal", lambda number, handler: None)
@@ -202,12 +202,12 @@ def test_a_worker_that_still_renders_goes_on(
         return ""
 
     monkeypatch.setattr(worker.agent._checkup, "find_fault", find_fault)
-    jobs = _fail_at(worker, monkeypatch, "abcdefg")
+    jobs = _fail_at(worker, monkeypatch)
     terms = worker.register()
-    manager.script["claim"] = [_handed_out(job) for job in "abcdefg"]
+    manager.script["claim"] = [_handed_out(job) for job in "abcdefghi"]
     assert worker.agent._work(terms) == "nothing to do"
-    assert jobs == [*"abcdefg"]
-    # After three failures, and again after three more.
+    assert jobs == [*"abcdefghi"]
+    # After three failures, and again after twice as many.
     assert len(checks) == 2
 
 
@@ -215,7 +215,7 @@ def _handed_out(job: str) -> dict[str, Any]:
     return {"assignment": {**assignment(f"attempt-{job}"), "job_id": job}}
 
 
-def _fail_at(worker: Worker, monkeypatch: pytest.MonkeyPatch, jobs: str) -> list[str]:
+def _fail_at(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Have every render fail as a broken Blender would; return the jobs as they come."""
     tried: list[str] = []
     failure = Use(

@@ -17,7 +17,7 @@ from burst.worker.blenders import Use
 from burst.worker.dialogue import GivesUp, failed
 from burst.worker.discovery import Installed
 from burst.worker.faults import Fault, Outcome
-from burst.worker.health import Checkup, Failure, Health, is_doubtful
+from burst.worker.health import Checkup, Health, Row, is_doubtful
 
 FACTS = BlenderFacts(version=(5, 0, 1), kind="binary", engines={"CYCLES": ""})
 CRASH = BlenderFailed("Blender crashed")
@@ -29,25 +29,24 @@ def use(error: BlenderFailed | None, *, program: str = "blender", device: str = 
 
 
 @pytest.mark.parametrize(
-    ("jobs", "doubtful"),
-    [
-        ("", False),
-        ("ab", False),
-        ("aaa", False),
-        ("aaab", True),
-        ("abc", True),
-        ("aab", True),
-    ],
+    ("jobs", "after"),
+    [("aaaaaaa", 5), ("aaab", 4), ("abc", 3), ("aab", 3), ("abab", 3), ("aa", None), ("ab", None)],
 )
-def test_failures_in_a_row_over_several_jobs_speak_against_the_machine(
-    jobs: str, doubtful: bool
+def test_failures_in_a_row_speak_against_the_machine_sooner_if_they_are_of_several_jobs(
+    jobs: str, after: int | None
 ) -> None:
-    assert is_doubtful(tuple(Failure(job, device_lost=False) for job in jobs)) is doubtful
+    health = Health()
+    noted = [health.note(job, use(CRASH)) for job in jobs]
+    assert (noted.index(True) + 1 if True in noted else None) == after
 
 
 def test_one_lost_device_is_enough() -> None:
-    assert is_doubtful((Failure("a", device_lost=True),))
-    assert Health().note("a", use(LOST, device="cuda"))
+    assert is_doubtful(Row(device_lost=True, patience=16))
+    health = Health()
+    assert health.note("a", use(LOST, device="cuda"))
+    health.trust(use(LOST, device="cuda"))
+    assert not health.note("a", use(CRASH, device="cuda"))
+    assert health.note("a", use(LOST, device="cuda"))
 
 
 def test_a_frame_in_between_ends_the_row() -> None:
@@ -65,12 +64,6 @@ def test_each_blender_on_each_device_has_a_row_of_its_own() -> None:
         assert not health.note(job, use(CRASH, program="other"))
         assert not health.note(job, use(None, program="third"))
     assert health.note("c", use(CRASH, device="cuda"))
-
-
-def test_many_failures_of_one_job_are_its_own_fault_until_another_fails_too() -> None:
-    health = Health()
-    assert not any(health.note("a", use(CRASH)) for _ in range(10))
-    assert health.note("b", use(CRASH))
 
 
 @pytest.mark.parametrize(
@@ -91,10 +84,15 @@ def test_what_is_not_the_machines_fault_does_not_count(
     assert not any(health.note(job, use(error)) for job in "abcdef")
 
 
-def test_after_a_check_that_went_well_it_counts_anew() -> None:
+def test_each_check_for_nothing_makes_the_next_one_rarer_until_a_frame_comes_out() -> None:
     health = Health()
-    assert [health.note(job, use(CRASH)) for job in "abc"] == [False, False, True]
-    health.trust(use(CRASH))
+    checks = []
+    for number in range(1, 200):
+        if health.note("ab"[number % 2], use(CRASH)):
+            checks.append(number)
+            health.trust(use(CRASH))
+    assert checks == [3, 9, 21, 45, 93, 141, 189]
+    health.note("a", use(None))
     assert [health.note(job, use(CRASH)) for job in "abc"] == [False, False, True]
 
 
