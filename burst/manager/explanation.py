@@ -52,7 +52,7 @@ def _status(job: JobEntry) -> Iterator[str]:
         yield f"it is paused; let it go on with: burst jobs resume {job.id}"
     if job.given_up:
         active = job.board.count(TaskStatus.ACTIVE)
-        rest = f"; {active} tasks are under way to their end" if active else ""
+        rest = f"; {_tasks(active)} under way to the end" if active else ""
         yield f"it was {job.status_reason}{rest}"
     if job.board.count(TaskStatus.COMPLETED) and not job.ended:
         waiting = [job.result_label(number) for number, _ in sorted(job.unpublished)]
@@ -112,7 +112,7 @@ def _queued(index: Index, job: JobEntry, pools: Sequence[PoolView]) -> list[Reas
     reasons = []
     if not able:
         who = "no worker that is here can take it" if unable else "no worker is here"
-        reasons.append(_of_job(f"{who}; {_count(job, TaskStatus.QUEUED)} queued"))
+        reasons.append(_of_job(f"{who}; {_tasks(job.board.count(TaskStatus.QUEUED))} queued"))
     if not is_active:
         reasons += [_of_job(text) for text in _jobs_first(index, job)]
         reasons += [_busy(index, job, kinds, worker) for worker in able]
@@ -171,8 +171,7 @@ def _pool(pool: PoolView) -> Iterator[Reason]:
         yield Reason(subject=pool.name, text=f"the last worker could not start: {pool.failure}")
 
 
-def _count(job: JobEntry, status: TaskStatus) -> str:
-    count = job.board.count(status)
+def _tasks(count: int) -> str:
     return f"{count} task is" if count == 1 else f"{count} tasks are"
 
 

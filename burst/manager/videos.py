@@ -130,7 +130,7 @@ def _file_name(job: JobEntry, message: MakeVideo, wanted: FrameRange) -> str:
         return str(path)
     first, last = wanted.frame_at(0), wanted.frame_at(len(wanted) - 1)
     stem = _NOT_IN_A_NAME.sub("_", job.name).strip(" .") or _TASK_NAME
-    name = PurePosixPath(video_name(stem, first, last, message.codec))
+    name = PurePosixPath(video_name(f"{stem}-", first, last, message.codec))
     names = (f"{name.stem}-{number}{name.suffix}" for number in itertools.count(2))
     return next(each for each in itertools.chain([str(name)], names) if each not in taken)
 

@@ -42,7 +42,7 @@ async def test_a_job_that_is_done_goes_on_for_a_video(manager: Manager) -> None:
     view = await manager.queue.make_video(job.id, MakeVideo())
     assert (view.status, view.ended_at, view.tasks.queued) == (JobStatus.ACTIVE, None, 1)
     assert view.commands[0].name == "video"
-    assert _video(view) == Encode(name="shot0001-0003.mp4", fps=25, frames="1-3")
+    assert _video(view) == Encode(name="shot-0001-0003.mp4", fps=25, frames="1-3")
     manager.start()
     assert manager.view(job.id) == view
     task = await worker.take()
@@ -58,7 +58,7 @@ async def test_a_video_of_a_job_that_renders_waits_for_its_frames(manager: Manag
     view = await manager.queue.make_video(job.id, MakeVideo(codec="prores", fps=30, sound=False))
     assert (view.status, view.tasks.waiting) == (JobStatus.QUEUED, 1)
     video = _video(view)
-    assert (video.name, video.fps, video.sound) == ("shot0001-0002.mov", 30, False)
+    assert (video.name, video.fps, video.sound) == ("shot-0001-0002.mov", 30, False)
     worker = await manager.worker()
     for _ in range(3):
         await worker.finish(await worker.take())
@@ -72,9 +72,9 @@ async def test_each_video_has_names_of_its_own(manager: Manager) -> None:
         view = await manager.queue.make_video(job.id, MakeVideo())
     assert [task.name for task in view.commands] == ["video", "video 2", "video 3"]
     names = [video.name for task in view.commands for video in task.commands]  # type: ignore[union-attr]
-    assert names == ["shot0001-0003.mp4", "shot0001-0003-2.mp4", "shot0001-0003-3.mp4"]
-    with pytest.raises(NotAllowed, match="has a video shot0001-0003"):
-        await manager.queue.make_video(job.id, MakeVideo(name="shot0001-0003.mp4"))
+    assert names == ["shot-0001-0003.mp4", "shot-0001-0003-2.mp4", "shot-0001-0003-3.mp4"]
+    with pytest.raises(NotAllowed, match="has a video shot-0001-0003"):
+        await manager.queue.make_video(job.id, MakeVideo(name="shot-0001-0003.mp4"))
     view = await manager.queue.make_video(job.id, MakeVideo(name="cuts/final.mp4", frames="2-3"))
     assert (_video(view).name, _video(view).frames) == ("cuts/final.mp4", "2-3")
     assert len(await worker.take_all()) == 4
@@ -85,7 +85,7 @@ async def test_a_job_whose_name_is_no_file_name_has_a_video_all_the_same(manager
     job, _ = await _rendered(manager, "-3--1")
     manager.farm.index.jobs[job.id].name = "../sh/ot: *1"
     view = await manager.queue.make_video(job.id, MakeVideo())
-    assert _video(view).name == "_sh_ot_ _1-0003--0001.mp4"
+    assert _video(view).name == "_sh_ot_ _1--0003--0001.mp4"
 
 
 @pytest.mark.parametrize("name", ["", "/etc/x.mp4", "../x.mp4", "a/../../x.mp4", "a\\x.mp4"])
