@@ -16,15 +16,17 @@ from pathlib import Path
 
 import pytest
 
+from burst.domain.commands import CommandTask, Echo
 from burst.domain.jobs import SceneRef
 from burst.domain.transitions import JobStatus
 from burst.domain.workers import BlenderFacts, Capabilities
 from burst.errors import Forbidden, NotAllowed, NotFound, Unauthorized, WorkerGone
 from burst.manager import state_dir
-from burst.protocol.artist_messages import SubmitJob
+from burst.protocol.artist_messages import MakeVideo, SubmitJob
 from burst.protocol.client import ManagerClient
 from burst.protocol.messages import OutputFile
 from burst.protocol.worker_messages import (
+    AskInputs,
     Assignment,
     Beat,
     Claim,
@@ -39,6 +41,7 @@ from burst.storage.directory import DirectoryStorage
 ROOT = Path(__file__).resolve().parents[2]
 SCENE = SceneRef(name="shot", version="v1")
 TOKEN = "t0ken"
+ECHO = CommandTask(name="tell", commands=(Echo(text="hello"),))
 
 
 class RealManager:
@@ -137,6 +140,36 @@ def _finish(manager: RealManager, task: Assignment, frame: int) -> FrameFinished
     )
 
 
+def _claim(manager: RealManager, session: str, claims: int) -> Assignment:
+    task = manager.worker.claim("w", Claim(session=session, claims=claims)).assignment
+    assert task is not None
+    return task
+
+
+def _commit(manager: RealManager, session: str, claims: int, task: Assignment) -> FrameFinished:
+    (frame,) = task.frames
+    report = _finish(manager, task, frame)
+    answer = manager.worker.beat("w", Beat(session=session, claims=claims, reports=(report,)))
+    assert answer.verdicts[0].answer == "publish"
+    return report
+
+
+def _publish(
+    manager: RealManager, session: str, claims: int, task: Assignment, report: FrameFinished
+) -> None:
+    name = report.files[0].name
+    manager.storage.publish(
+        layout.attempt(task.job_id, task.attempt_id, name),
+        layout.render(task.job_id, name),
+        report.files[0].sha256,
+    )
+    done = FramePublished(
+        job_id=task.job_id, attempt_id=task.attempt_id, token=task.token, frame=report.frame
+    )
+    beat = Beat(session=session, claims=claims, reports=(done,))
+    assert manager.worker.beat("w", beat).verdicts[0].answer == "done"
+
+
 def test_a_job_goes_through_both_listeners(manager: RealManager) -> None:
     session = _register(manager)
     submitted = manager.artist.submit(SubmitJob(name="shot", scene=SCENE, frames="1-2"))
@@ -144,24 +177,8 @@ def test_a_job_goes_through_both_listeners(manager: RealManager) -> None:
     assert again.resumed
     assert again.job.id == submitted.job.id
     for number in (0, 1):
-        claim = Claim(session=session, claims=number)
-        task = manager.worker.claim("w", claim).assignment
-        assert task is not None
-        (frame,) = task.frames
-        report = _finish(manager, task, frame)
-        answer = manager.worker.beat("w", Beat(session=session, claims=number, reports=(report,)))
-        assert answer.verdicts[0].answer == "publish"
-        name = report.files[0].name
-        manager.storage.publish(
-            layout.attempt(task.job_id, task.attempt_id, name),
-            layout.render(task.job_id, name),
-            report.files[0].sha256,
-        )
-        done = FramePublished(
-            job_id=task.job_id, attempt_id=task.attempt_id, token=task.token, frame=frame
-        )
-        beat = Beat(session=session, claims=number + 1, reports=(done,))
-        assert manager.worker.beat("w", beat).verdicts[0].answer == "done"
+        task = _claim(manager, session, number)
+        _publish(manager, session, number + 1, task, _commit(manager, session, number + 1, task))
     job = manager.artist.job(submitted.job.id[:8])
     assert (job.status, job.frames_published) == (JobStatus.COMPLETED, 2)
     assert [f.frame for f in manager.artist.frames(job.id)] == [1, 2]
@@ -213,6 +230,42 @@ def test_what_was_acknowledged_outlives_a_killed_manager(manager: RealManager) -
     assert again.verdicts == first.verdicts
     view = manager.artist.job(job.id)
     assert (view.tasks.completed, view.tasks.queued) == (1, 2)
+
+
+def test_a_video_has_its_turn_however_often_the_manager_is_killed(manager: RealManager) -> None:
+    def kill() -> None:
+        manager.stop(signal.SIGKILL)
+        manager.start()
+
+    session = _register(manager)
+    job = manager.artist.submit(SubmitJob(name="shot", scene=SCENE, frames="1")).job
+    assert manager.artist.make_video(job.id, MakeVideo()).tasks.waiting == 1
+    kill()
+    for number, name in enumerate(["", "video"]):
+        task = _claim(manager, session, number)
+        assert task.task_name == name
+        if name:
+            asked = AskInputs(job_id=job.id, attempt_id=task.attempt_id, token=task.token)
+            (picture,) = manager.worker.inputs(asked).frames
+            assert (picture.frame, picture.files[0].name) == (1, "shot_0001.png")
+        kill()
+        report = _commit(manager, session, number + 1, task)
+        kill()
+        _publish(manager, session, number + 1, task, report)
+        kill()
+    assert manager.artist.job(job.id).status is JobStatus.COMPLETED
+    assert [task.name for task in manager.artist.tasks(job.id)] == ["", "video"]
+    assert [frame.task for frame in manager.artist.frames(job.id)] == ["", "video"]
+    asked = AskInputs(job_id=job.id, attempt_id=task.attempt_id, token=task.token)
+    with pytest.raises(NotAllowed):
+        manager.worker.inputs(asked)
+
+
+def test_a_job_is_explained_over_http(manager: RealManager) -> None:
+    job = manager.artist.submit(SubmitJob(name="chores", commands=(ECHO,))).job
+    reasons = manager.artist.explain(job.id).reasons
+    assert [reason.subject for reason in reasons] == ["job", "local"]
+    assert reasons[0].text == "no worker is here; 1 task is queued"
 
 
 def test_errors_come_back_as_their_classes(manager: RealManager) -> None:
