@@ -114,13 +114,24 @@ def grant(
         job_id=job.id,
         job_name=job.name,
         task_index=task_index,
-        frames=frames,
+        frames=_to_render(job, task_index, frames),
         scene=job.scene,
         settings=job.settings,
         requirements=job.requirements,
         task_name=command.name if command else "",
         commands=command.commands if command else (),
     )
+
+
+def _to_render(job: JobEntry, task_index: int, missing: tuple[int, ...]) -> tuple[int, ...]:
+    """Return what a worker renders to make frames that are missing: they, and what leads there.
+
+    A simulation that is not baked is computed from frame to frame; a worker that began in the
+    middle would make other pixels. Of frames that are there already the report is dropped.
+    """
+    if job.settings.unbaked != "render":
+        return missing
+    return tuple(frame for frame in job.plan.frames_of(task_index) if frame <= max(missing))
 
 
 def judge(index: Index, report: Report, now: datetime, changes: Changes) -> Verdict | None:

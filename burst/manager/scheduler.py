@@ -17,7 +17,7 @@ from burst.manager.database import statements
 from burst.manager.farm import Farm
 from burst.manager.index import WorkerEntry
 from burst.manager.matching import can_render, may_take
-from burst.protocol.messages import LogLine, OutputFile
+from burst.protocol.messages import LogLine
 from burst.protocol.worker_messages import (
     AskInputs,
     Assignment,
@@ -27,7 +27,6 @@ from burst.protocol.worker_messages import (
     Claim,
     ClaimAnswer,
     InputFrame,
-    Inputs,
     Registered,
     RegisterWorker,
     Report,
@@ -129,14 +128,9 @@ class Scheduler:
 
     def _inputs_of(self, job_id: str) -> bytes:
         rows = self._farm.database.read(statements.published_frames(job_id))
-        frames = tuple(
-            InputFrame(
-                frame=row["frame"],
-                files=tuple(OutputFile.model_validate(file) for file in row["files"]),
-            )
-            for row in rows
-        )
-        return Inputs(frames=frames).model_dump_json().encode()
+        # One by one, for no thread runs while a whole model is turned into JSON.
+        frames = (InputFrame.model_validate(row).model_dump_json() for row in rows)
+        return f'{{"frames":[{",".join(frames)}]}}'.encode()
 
     async def sign_off(self, name: str, message: SignOff) -> BeatAnswer:
         """Let a worker go; what it still holds is interrupted."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import pytest
@@ -198,6 +199,32 @@ async def test_the_worker_is_told_of_the_published_frames_alone(manager: Manager
         (file,) = frame.files
         content = manager.storage.get_bytes(layout.render(job.id, file.name))
         assert (file.name, file.size) == (f"shot_{frame.frame:04}.png", len(content))
+
+
+@asynchronous
+async def test_inputs_are_gathered_beside_the_event_loop(
+    manager: Manager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, worker = await _rendered(manager, commands=(command("video", "frames", frames="1"),))
+    video = await worker.take()
+    threads = []
+    real = manager.scheduler._inputs_of
+
+    def inputs_of(job_id: str) -> bytes:
+        threads.append(threading.current_thread())
+        return real(job_id)
+
+    monkeypatch.setattr(manager.scheduler, "_inputs_of", inputs_of)
+    assert len((await _inputs(manager, video)).frames) == 3
+    assert threading.current_thread() not in threads
+    assert len(threads) == 1
+
+
+@asynchronous
+async def test_a_job_without_published_frames_has_no_inputs(manager: Manager) -> None:
+    await manager.submit_commands(command("tell"))
+    worker = await manager.worker()
+    assert (await _inputs(manager, await worker.take())).frames == ()
 
 
 @asynchronous
