@@ -137,8 +137,8 @@ class Assignment(Message):
     job_name: str
     task_index: int
     frames: tuple[int, ...]
-    """Those of the task that nobody has finished yet; the number of its result if it has
-    commands."""
+    """Those of the task that nobody has finished yet, and before them, of a simulation that is
+    not baked, what leads there; the number of its result if it has commands."""
     scene: SceneRef | None
     """None in a job that only runs commands."""
     settings: RenderSettings
