@@ -197,7 +197,7 @@ class Blender:
                 file_format=str(body["file_format"]),
                 color_mode=str(body["color_mode"]),
                 color_depth=int(body["color_depth"]),
-                warnings=(*map(str, body["warnings"]), *dialogue.script_warnings()),
+                warnings=tuple(map(str, body["warnings"])),
                 load_seconds=float(body["load_seconds"]),
             )
         except (KeyError, TypeError, ValueError):
@@ -244,7 +244,7 @@ class Blender:
                 main_count=int(body["main_count"]),
                 render_seconds=float(body["render_seconds"]),
                 peak_memory_bytes=max(int(body["peak_memory_bytes"]), dialogue.peak_memory_bytes),
-                warnings=(*map(str, body["warnings"]), *dialogue.script_warnings()),
+                warnings=tuple(map(str, body["warnings"])),
             )
         except (KeyError, TypeError, ValueError):
             raise dialogue.failure(work, Fault.GARBLED) from None

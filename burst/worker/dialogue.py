@@ -18,7 +18,7 @@ from burst.worker.faults import CAUSES, Fault, Outcome, deepest, how_it_ended
 from burst.worker.oomkills import OomKills
 from burst.worker.process import Child, Exited, Item, Line, Message, Usage
 from burst.worker.watchdog import Verdict, Watchdog
-from burst.worker.words import Ailment, ScriptErrors, ailment, crash_report, is_progress
+from burst.worker.words import Ailment, ailment, crash_report, is_progress
 
 TAIL_LINES = 40
 """Blender's last lines that go with a failure."""
@@ -115,7 +115,6 @@ class Dialogue:
         self._tail: deque[str] = deque(maxlen=TAIL_LINES)
         self._last_progress = ""
         self._said: dict[Ailment, str] = {}
-        self._script_errors = ScriptErrors()
         self._all_heard = False
         self._killed = False
         self.peak_memory_bytes = 0
@@ -161,10 +160,6 @@ class Dialogue:
                 self._hear_last_lines(work)
                 return item.body
             self._note(item, work, usage.memory_bytes)
-
-    def script_warnings(self) -> list[str]:
-        """Return what Python in the scene has raised since the last time."""
-        return [f"Python in the scene failed: {error}" for error in self._script_errors.take()]
 
     def failure(
         self, work: Work, fault: Fault, gives_up: GivesUp | None = None, **facts: Any
@@ -241,7 +236,6 @@ class Dialogue:
             self._all_heard = True
         elif not text.startswith(_NOISE):
             self._tail.append(text)
-            self._script_errors.hear(text)
             self._note_ailment(text)
 
     def _note_ailment(self, text: str) -> None:

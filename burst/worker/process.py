@@ -27,6 +27,11 @@ import psutil
 
 LINE_BYTES = 8192
 """A longer line is cut in pieces: a child that prints no newline must not fill memory."""
+LINES_WAITING_MAX = 10_000
+"""A child that prints faster than it is heard has to wait, or what it says would fill memory."""
+_WAIT_SECONDS = 0.005
+MESSAGE_BYTES = 16 * 1024 * 1024
+"""A message is some kilobytes; what is longer is none."""
 _DRAIN_SECONDS = 2.0
 """How long the last lines of a dead child are waited for."""
 _PR_SET_CHILD_SUBREAPER = 36
@@ -43,7 +48,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """The child sent a JSON object."""
+    """The child sent a JSON object; an empty one stands for what is none."""
 
     body: dict[str, Any]
 
@@ -247,12 +252,13 @@ class Child:
                 if text:
                     self._queue.put(Line(text))
                     self._on_line(text)
+                while self._queue.qsize() > LINES_WAITING_MAX and not self._reaped:
+                    time.sleep(_WAIT_SECONDS)
 
     def _read_messages(self, events: BinaryIO) -> None:
         with events, contextlib.suppress(OSError, ValueError):
-            for raw in events:
-                body = json.loads(raw)
-                self._queue.put(Message(body))
+            while raw := events.readline(MESSAGE_BYTES):
+                self._queue.put(Message(_object(raw)))
 
     def _wait(self) -> None:
         if hasattr(os, "waitid"):
@@ -269,6 +275,8 @@ class Child:
             with self._kill_lock:
                 self._reaped = True
         _own_pids.discard(self.pid)
+        # Before its last lines are read: they end when nobody has the pipe open any more.
+        end_orphans()
         for reader in self._readers:
             reader.join(_DRAIN_SECONDS)
         self._hang_up()
@@ -280,6 +288,15 @@ class Child:
             if self._commands >= 0:
                 os.close(self._commands)
                 self._commands = -1
+
+
+def _object(raw: bytes) -> dict[str, Any]:
+    """Return the JSON object in a line, or an empty one."""
+    try:
+        body = json.loads(raw)
+    except (ValueError, RecursionError):
+        return {}
+    return body if isinstance(body, dict) else {}
 
 
 def ask(argv: Sequence[str], *, env: Mapping[str, str], timeout_seconds: float) -> str:

@@ -32,7 +32,7 @@ from burst.worker.talk import Talk
 
 log = logging.getLogger(__name__)
 
-LAST_LINES = 20
+LAST_LINES = 40
 """What Blender printed last, brought to the job's log once more as errors when it failed."""
 
 
@@ -61,11 +61,16 @@ class Session:
         self._frame: int | None = None
         self._checked_out: tuple[SceneRef, CheckedOut] | None = None
         self._told: LoadedScene | None = None
+        self._talk: Talk | None = None
+        """Brings what Blender prints to the job's log, while there is an attempt."""
 
     def render(self, held: Held) -> None:
         """Render every frame of an attempt, or run its commands, or report why not."""
         with self._lock:
             self._current = held
+        self._talk = talk = Talk(
+            lambda level, text: self._log(level, text, held), lambda percent, step: None
+        )
         try:
             if held.assignment.commands:
                 self._run_commands(held)
@@ -78,6 +83,8 @@ class Session:
         finally:
             with self._lock:
                 self._current = None
+            self._talk = None
+            talk.finish()
             self._frame = None
             self._courier.progress = None
             end_orphans()
@@ -100,8 +107,8 @@ class Session:
 
     def hear(self, text: str) -> None:
         """Bring a line that Blender printed to the job's log."""
-        current = self._current
-        self._log("info", text, current)
+        if talk := self._talk:
+            talk.hear(text)
 
     def _render_frames(self, held: Held) -> None:
         assert held.assignment.scene is not None  # noqa: S101 - frames are of a scene

@@ -48,13 +48,18 @@ _AILMENTS = (
         r"|\bhipError[A-Z]|\b(CUDA|HIP|OptiX) error\b"
         r"|\boneAPI .*\b(got (a )?runtime exception|error)\b"
         r"|\bCommand buffer not completed|\bkIOGPUCommandBufferCallbackError"
-        r"|(?i:\b(device|context)[ _](was )?lost\b|fallen off the bus)"
+        r"|(?i:(?<![a-z])(device|context)[ _](was )?lost\b|fallen off the bus)"
         r"|\bFailed to \w+( up)? (a |the )?(CUDA|HIP|HIPRT|OptiX|OIDN)\b"
         r"|\bFailed loading render kernel|\bNo CUDA-capable device available",
         Ailment.GPU_LOST,
     ),
     (r"(?i:no space left on device|disk quota exceeded)", Ailment.DISK_FULL),
 )
+_HINTS = (
+    "alloc", "command buffer", "error", "exception", "failed", "fallen off", "in cu", "in hip",
+    "in optix", "lost", "memory", "no cuda", "queue", "quota", "space left",
+)  # fmt: skip
+"""One of these is in every line that tells a cause: most lines need no closer look."""
 _PATTERNS = tuple((re.compile(pattern), cause) for pattern, cause in _AILMENTS)
 
 _REPORT_LINES = 6
@@ -94,6 +99,9 @@ def parse_progress(text: str) -> Step:
 
 def ailment(line: str) -> Ailment | None:
     """Return the cause of failure that a printed line tells, if it tells one."""
+    lower = line.lower()
+    if not any(hint in lower for hint in _HINTS):
+        return None
     plain = without_prefix(line)
     return next((cause for pattern, cause in _PATTERNS if pattern.search(plain)), None)
 
@@ -114,25 +122,3 @@ def crash_report(text: str) -> tuple[str, ...]:
         elif line.strip():
             part.append(line.rstrip())
     return tuple(line for line in lines if line.strip("# "))
-
-
-class ScriptErrors:
-    """Finds, line by line, what Python in the scene raised: Blender prints it and renders on."""
-
-    def __init__(self) -> None:
-        """Expect nothing."""
-        self._in_traceback = False
-        self._found: dict[str, None] = {}
-
-    def hear(self, line: str) -> None:
-        """Take in a printed line."""
-        if line.startswith("Traceback (most recent call last):"):
-            self._in_traceback = True
-        elif self._in_traceback and not line[:1].isspace():
-            self._in_traceback = False
-            self._found[line] = None
-
-    def take(self) -> tuple[str, ...]:
-        """Return what was raised since the last time, each once."""
-        found, self._found = tuple(self._found), {}
-        return found

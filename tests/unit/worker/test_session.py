@@ -137,10 +137,10 @@ def test_a_failure_is_reported_with_its_outcome(rig: Rig) -> None:
 
 
 def test_the_last_lines_of_a_blender_that_failed_are_errors_in_the_log(rig: Rig) -> None:
-    tail = tuple(f"line {number}" for number in range(40))
+    tail = tuple(f"line {number}" for number in range(60))
     rig.blender.trouble = BlenderFailed("crashed", tail)
     rig.session.render(rig.held)
-    assert rig.there.errors == ["Blender's last lines:", *tail[-20:]]
+    assert rig.there.errors == ["Blender's last lines:", *tail[-40:]]
     assert rig.there.errors_at_end == rig.there.errors
 
 
