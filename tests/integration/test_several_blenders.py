@@ -48,7 +48,8 @@ def shell(
     broken.chmod(0o755)
     programs = (str(broken), str(wheel.program), str(program.program))
     started.environment["BURST_BLENDER"] = os.pathsep.join(programs)
-    started.environment["BURST_IDLE_EXIT_SECONDS"] = "2"
+    # So that it is still here when it is looked at; it leaves with its farm.
+    started.environment["BURST_IDLE_EXIT_SECONDS"] = "60"
     yield started
     started.stop()
 
