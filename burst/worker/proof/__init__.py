@@ -9,23 +9,23 @@ session for every output of a frame.
 from __future__ import annotations
 
 import struct
-import warnings
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from PIL import Image
-
-from burst.worker.proof.exr import check_exr
+from burst.worker.proof import decode
+from burst.worker.proof.exr import check_exr, has_checksums
 from burst.worker.proof.film import check_cineon, check_dpx, check_iris
 from burst.worker.proof.jpeg import check_jpeg, check_jpeg2000
 from burst.worker.proof.png import check_png
-from burst.worker.proof.reading import NotWhole, Reader
+from burst.worker.proof.reading import NotWhole, Reader, Shape
 from burst.worker.proof.simple import check_bmp, check_hdr, check_tga, check_webp
 from burst.worker.proof.tiff import check_tiff
 
-__all__ = ["NotWhole", "deep", "prove"]
+__all__ = ["Color", "NotWhole", "deep", "prove"]
 
-_Check = Callable[[Reader], tuple[int, int]]
+_Check = Callable[[Reader], Shape]
 
 _BY_FORMAT: dict[str, _Check] = {
     "PNG": check_png,
@@ -61,20 +61,43 @@ _BY_SUFFIX: dict[str, _Check] = {
     ".rgb": check_iris,
     ".bw": check_iris,
 }
+_BY_CONTENT: dict[bytes, _Check] = {
+    b"\x89PNG\r\n\x1a\n": check_png,
+    b"\xff\xd8\xff": check_jpeg,
+    b"\x76\x2f\x31\x01": check_exr,
+    b"II*\0": check_tiff,
+    b"MM\0*": check_tiff,
+}
+"""First bytes of the formats that a name without an extension may hide."""
 _PILLOW_READS = {check_png, check_jpeg, check_tiff, check_webp, check_bmp, check_tga}
 
 
+@dataclass(frozen=True, slots=True)
+class Color:
+    """The channels that a picture was asked to have."""
+
+    mode: str
+    """``BW``, ``RGB`` or ``RGBA``."""
+    depth: int
+    """Bits a channel."""
+
+
 def prove(
-    path: Path, file_format: str | None, width: int | None, height: int | None
+    path: Path,
+    file_format: str | None,
+    width: int | None,
+    height: int | None,
+    color: Color | None = None,
 ) -> tuple[int, int] | None:
-    """Check that a file is whole.
+    """Check that a file is whole, and that it is what was asked for.
 
     Args:
         path: the file.
-        file_format: as Blender spells it; None goes by the file's name. Of an unknown kind
-            of file it is only known that it is not empty.
+        file_format: as Blender spells it; None goes by the file's name, or its first bytes.
+            Of an unknown kind of file it is only known that it is not empty.
         width: pixels that it must have; None is any.
         height: likewise.
+        color: channels that it must have; None is any.
 
     Returns:
         Its width and height in pixels; None if that kind of file is not known.
@@ -85,37 +108,57 @@ def prove(
     with Reader(path) as file:
         if file.size == 0:
             raise NotWhole("is empty")
-        check = _check_for(path, file_format)
+        check = _check_for(path, file_format) or _check_by_content(file)
         if check is None:
             return None
-        try:
-            found = check(file)
-        except (struct.error, ValueError, IndexError, OverflowError) as error:
-            # Numbers that no writer would write.
-            raise NotWhole("is damaged: its structure makes no sense") from error
-    if min(found) <= 0:
-        raise NotWhole("is damaged: it has no size")
-    if (width or found[0], height or found[1]) != found:
-        raise NotWhole(f"is {found[0]} × {found[1]} pixels, not {width} × {height}")
-    return found
+        found = _examine(check, file)
+    if (width or found.width, height or found.height) != (found.width, found.height):
+        size = f"{found.width} × {found.height}"
+        raise NotWhole(f"is {size} pixels, not {width} × {height}")
+    if color is not None:
+        _check_color(found, color)
+    return found.width, found.height
 
 
 def deep(path: Path, file_format: str | None = None) -> None:
-    """Decode all pixels, where Pillow can; a format that it can't read passes.
+    """Decode all pixels; a format that can't be decoded here passes.
 
     Raises:
         NotWhole: the pixels can't be decoded.
     """
-    if _check_for(path, file_format) not in _PILLOW_READS:
-        return
+    with Reader(path) as file:
+        check = _check_for(path, file_format) or _check_by_content(file)
+        if check is check_exr:
+            _examine(partial(check_exr, thorough=True), file)
+            file.seek(0)
+            if not has_checksums(file):
+                decode.decode_exr(path)
+    if check in _PILLOW_READS:
+        decode.decode(path)
+
+
+def _examine(check: _Check, file: Reader) -> Shape:
     try:
-        with warnings.catch_warnings():
-            # A frame of a billion pixels is an artist's right.
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(path) as image:
-                image.load()
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise NotWhole(f"can't be decoded: {error}") from error
+        found = check(file)
+    except (struct.error, ValueError, IndexError, OverflowError) as error:
+        # Numbers that no writer would write.
+        raise NotWhole("is damaged: its structure makes no sense") from error
+    if min(found.width, found.height) <= 0:
+        raise NotWhole("is damaged: it has no size")
+    return found
+
+
+def _check_color(found: Shape, wanted: Color) -> None:
+    if found.colors and wanted.mode not in found.colors:
+        raise NotWhole(f"is {found.colors[0]}, not {wanted.mode}")
+    if found.depth and found.depth != wanted.depth:
+        raise NotWhole(f"has {found.depth} bits a channel, not {wanted.depth}")
+
+
+def _check_by_content(file: Reader) -> _Check | None:
+    start = file.take(min(file.size, max(map(len, _BY_CONTENT))))
+    file.seek(0)
+    return next((check for mark, check in _BY_CONTENT.items() if start.startswith(mark)), None)
 
 
 def _check_for(path: Path, file_format: str | None) -> _Check | None:

@@ -2,25 +2,28 @@
 
 Single- and multi-part, scan lines, tiles, deep data. An encoder writes the tables last, over
 zeros, so that a file whose writer died or ran out of disk shows it here. Pixels are not
-decoded; only the last chunk is inflated where it is deflated, for files with a zeroed tail.
+decoded; what is inside the chunks is looked at by `burst.worker.proof.exr_chunks`.
 """
 
 from __future__ import annotations
 
 import struct
-import zlib
 from dataclasses import dataclass, field
 
-from burst.worker.proof.reading import Reader, need
+from burst.worker.proof.exr_chunks import B44, B44A, DEFLATED, check_data, need_data
+from burst.worker.proof.reading import Reader, Shape, need
 
 _TILED, _DEEP, _MULTI_PART = 0x200, 0x800, 0x1000
 _LINES = {0: 1, 1: 1, 2: 1, 3: 16, 4: 32, 5: 16, 6: 32, 7: 32, 8: 32, 9: 256, 10: 256, 11: 32}
 """Compression → scan lines in a chunk."""
-_DEFLATED = (2, 3, 5)
-_LOSSY = 5
-"""PXR24: deflated too, but not to the length of the pixels."""
 _PIXEL_BYTES = {0: 4, 1: 2, 2: 4}
+_HALF = 1
+_IN_BLOCKS = (B44, B44A)
+"""Packings that leave values which are not halfs as they are."""
+_DEPTHS = {1: 16, 2: 32}
 _TEXT_LIMIT = 256
+_COLORS = {"BGR": ("RGB",), "ABGR": ("RGBA", "BW"), "V": ("BW",), "Y": ("BW",)}
+"""Channels → what may have been asked for; up to 4.x black and white has all four."""
 
 
 @dataclass(slots=True)
@@ -32,8 +35,8 @@ class _Part:
     tiles: tuple[int, int, int] | None = None
     kind: str = ""
     chunk_count: int = 0
-    channels: list[tuple[int, int, int]] = field(default_factory=list)
-    """Pixel type and sampling of each."""
+    channels: list[tuple[str, int, int, int]] = field(default_factory=list)
+    """Name, pixel type and sampling of each."""
 
     @property
     def width(self) -> int:
@@ -51,13 +54,58 @@ class _Part:
         """Return scan lines per chunk; an unknown compression is one of the future."""
         return _LINES.get(self.compression, 0)
 
+    def plain_bytes(self, left: int, top: int, width: int, height: int) -> int:
+        """Return how many bytes the pixels of a chunk are before they are packed."""
+        found = 0
+        for _, kind, across, down in self.channels:
+            columns = (left + width - 1) // across - (left - 1) // across
+            rows = (top + height - 1) // down - (top - 1) // down
+            found += columns * rows * _PIXEL_BYTES.get(kind, 0)
+        return found
 
-def check_exr(file: Reader) -> tuple[int, int]:
-    """Return width and height of the first part.
+    def shape(self) -> Shape:
+        """Return what Blender can have been asked for to write this part."""
+        # Layers, passes and eyes are before the last dot.
+        kinds = {name.rpartition(".")[2]: kind for name, kind, _, _ in self.channels}
+        letters = {letter for letter in kinds if letter in ("R", "G", "B", "A", "V", "Y")}
+        depths = {_DEPTHS.get(kinds[letter], 0) for letter in letters}
+        depth = depths.pop() if len(depths) == 1 else 0
+        layered = any("." in name for name, _, _, _ in self.channels)
+        # Layers have the channels of their passes, whatever was asked for.
+        colors = () if layered else _COLORS.get("".join(sorted(letters)), ("other channels",))
+        return Shape(self.width, self.height, colors, depth)
+
+
+def check_exr(file: Reader, *, thorough: bool = False) -> Shape:
+    """Return what the first part is.
+
+    Args:
+        file: the file, at its start.
+        thorough: unpack every chunk that has a checksum.
 
     Raises:
-        NotWhole: a chunk is missing or out of place.
+        NotWhole: a chunk is missing, out of place or damaged.
     """
+    parts, is_multi_part = _headers(file)
+    tables = [_table(file, part) for part in parts]
+    start = file.tell()
+    last = max(offset for table in tables for offset in table)
+    reach = start
+    for number, (part, table) in enumerate(zip(parts, tables, strict=True)):
+        walk = _Walk(file, part, start, number if is_multi_part else None)
+        for index, offset in enumerate(table):
+            end = walk.check(index, offset, thorough=thorough or offset == last)
+            reach = max(reach, end)
+    need(reach == file.size, f"has {file.size} bytes, its chunks end at {reach}")
+    return parts[0].shape()
+
+
+def has_checksums(file: Reader) -> bool:
+    """Say whether all pixels of the file are packed in a way that ends in a checksum."""
+    return all(part.compression in DEFLATED and not part.deep for part in _headers(file)[0])
+
+
+def _headers(file: Reader) -> tuple[list[_Part], bool]:
     magic, version = file.unpack("<II")
     need(magic == 20000630, "is not an OpenEXR")
     parts = [_header(file)]
@@ -69,14 +117,7 @@ def check_exr(file: Reader) -> tuple[int, int]:
         parts[0].kind = "deeptile" if version & _TILED else "deepscanline"
     if not version & _TILED and not version & _MULTI_PART and "tile" not in parts[0].kind:
         parts[0].tiles = None
-    tables = [_table(file, part) for part in parts]
-    start = file.tell()
-    reach = start
-    for number, (part, table) in enumerate(zip(parts, tables, strict=True)):
-        prefix = number if version & _MULTI_PART else None
-        reach = max(reach, _check_chunks(file, part, table, start, prefix))
-    need(reach == file.size, f"has {file.size} bytes, its chunks end at {reach}")
-    return parts[0].width, parts[0].height
+    return parts, bool(version & _MULTI_PART)
 
 
 def _header(file: Reader) -> _Part:
@@ -118,12 +159,13 @@ def _note(part: _Part, name: str, value: bytes) -> None:
         need(False, f"is damaged: header attribute {name} is malformed")
 
 
-def _channels(value: bytes) -> list[tuple[int, int, int]]:
+def _channels(value: bytes) -> list[tuple[str, int, int, int]]:
     found, position = [], 0
     while value[position] != 0:
-        position = value.index(b"\0", position) + 1
+        end = value.index(b"\0", position)
+        name, position = value[position:end].decode("utf-8", "replace"), end + 1
         kind, _, across, down = struct.unpack_from("<iIii", value, position)
-        found.append((kind, across, down))
+        found.append((name, kind, max(1, across), max(1, down)))
         position += 16
     return found
 
@@ -164,59 +206,62 @@ def _levels(length: int, width: int, height: int, mode: int) -> list[int]:
     return [max(1, size) for size in sizes]
 
 
-def _check_chunks(
-    file: Reader, part: _Part, table: tuple[int, ...], start: int, number: int | None
-) -> int:
-    """Check every chunk of a part and return where the last one in the file ends."""
-    reach, last = start, (start, 0)
-    for index, offset in enumerate(table):
-        need(offset >= start, f"is cut: chunk {index} was never written")
+@dataclass(frozen=True, slots=True)
+class _Walk:
+    """One part's way through the file."""
+
+    file: Reader
+    part: _Part
+    start: int
+    """Where the chunks of all parts begin."""
+    number: int | None
+    """Of the part, where each chunk says it."""
+
+    def check(self, index: int, offset: int, *, thorough: bool) -> int:
+        """Check one chunk and return where it ends."""
+        file, part = self.file, self.part
+        need(offset >= self.start, f"is cut: chunk {index} was never written")
         file.seek(offset)
-        if number is not None:
-            need(file.unpack("<i")[0] == number, f"is damaged: chunk {index} is out of place")
-        _check_place(file, part, index)
+        if self.number is not None:
+            (number,) = file.unpack("<i")
+            need(number == self.number, f"is damaged: chunk {index} is out of place")
+        plain_bytes = self._tile_bytes(index) if part.tiles else self._lines_bytes(index)
         if part.deep:
-            samples, packed, _ = file.unpack("<QQQ")
-            length = samples + packed
-        else:
-            (length,) = file.unpack("<i")
-            need(length > 0, f"is damaged: chunk {index} is empty")
-        end = file.tell() + length
-        file.need(end)
-        if end > reach:
-            reach, last = end, (file.tell(), index)
-    if part.tiles is None and not part.deep and part.compression in _DEFLATED:
-        _check_deflated(file, part, last[0], reach, last[1])
-    return reach
+            samples, deep_bytes, _ = file.unpack("<QQQ")
+            end = file.tell() + int(samples) + int(deep_bytes)
+            file.need(end)
+            return end
+        (length,) = file.unpack("<i")
+        need(length > 0, f"is damaged: chunk {index} is empty")
+        packed = file.take(length)
+        if part.lines() and not (part.compression in _IN_BLOCKS and not self._all_half()):
+            need_data(index, check_data(part.compression, packed, plain_bytes, thorough=thorough))
+        return file.tell()
 
+    def _all_half(self) -> bool:
+        return all(kind == _HALF for _, kind, _, _ in self.part.channels)
 
-def _check_place(file: Reader, part: _Part, index: int) -> None:
-    if part.tiles is not None:
-        column, row, _, _ = file.unpack("<4i")
-        need(column >= 0 and row >= 0, f"is damaged: tile {index} is out of place")
-        return
-    (line,) = file.unpack("<i")
-    wanted = part.window[1] + index * part.lines()
-    need(
-        line == wanted if part.lines() else line >= part.window[1],
-        f"is damaged: the chunk for line {wanted} is out of place",
-    )
+    def _tile_bytes(self, index: int) -> int:
+        part = self.part
+        assert part.tiles is not None  # noqa: S101 - asked before
+        column, row, level_x, level_y = self.file.unpack("<4i")
+        need(min(column, row, level_x, level_y) >= 0, f"is damaged: tile {index} is out of place")
+        across, down, mode = part.tiles
+        widths = _levels(part.width, part.width, part.height, mode)
+        heights = _levels(part.height, part.width, part.height, mode)
+        left, top = column * across, row * down
+        width = min(across, widths[level_x] - left)
+        height = min(down, heights[level_y] - top)
+        need(width > 0 and height > 0, f"is damaged: tile {index} is out of place")
+        return part.plain_bytes(left, top, width, height)
 
-
-def _check_deflated(file: Reader, part: _Part, begin: int, end: int, index: int) -> None:
-    """Inflate one chunk: its end holds a checksum of all of it."""
-    if any(across != 1 or down != 1 for _, across, down in part.channels):
-        return
-    lines = min(part.lines(), part.height - index * part.lines())
-    pixel_bytes = sum(_PIXEL_BYTES.get(kind, 0) for kind, _, _ in part.channels)
-    plain_bytes = lines * part.width * pixel_bytes
-    if end - begin == plain_bytes:
-        # Stored as it is, where deflating did not make it smaller.
-        return
-    inflater = zlib.decompressobj()
-    try:
-        inflated = inflater.decompress(file.take_at(begin, end - begin), plain_bytes + 1)
-    except zlib.error:
-        inflated = b""
-    whole = inflater.eof and (part.compression == _LOSSY or len(inflated) == plain_bytes)
-    need(whole, f"is damaged: chunk {index} does not inflate")
+    def _lines_bytes(self, index: int) -> int:
+        part, first = self.part, self.part.window[1]
+        (line,) = self.file.unpack("<i")
+        wanted = first + index * part.lines()
+        need(
+            line == wanted if part.lines() else line >= first,
+            f"is damaged: the chunk for line {wanted} is out of place",
+        )
+        lines = min(part.lines(), part.window[3] + 1 - line)
+        return part.plain_bytes(part.window[0], line, part.width, lines)

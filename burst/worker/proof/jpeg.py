@@ -2,38 +2,63 @@
 
 from __future__ import annotations
 
-from burst.worker.proof.reading import NotWhole, Reader, need
+from burst.worker.proof.reading import HOLE, NotWhole, Reader, Shape, need
 
 _START_OF_FRAME = frozenset({*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC})
+_SEQUENTIAL = (0xC0, 0xC1)
 _START_OF_SCAN = 0xDA
+_HUFFMAN_TABLES = 0xC4
+_HUFFMAN_HEAD_BYTES = 17
+_COLORS = {1: "BW", 3: "RGB"}
 _JP2_SIGNATURE = b"\x00\x00\x00\x0cjP  \r\n\x87\n"
 
 
-def check_jpeg(file: Reader) -> tuple[int, int]:
-    """Return width and height.
+def check_jpeg(file: Reader) -> Shape:
+    """Return what its header says.
 
     Raises:
-        NotWhole: a marker is missing, or the end is.
+        NotWhole: a marker is missing, or the end is, or there is a hole in the pixels.
     """
     need(file.take(2) == b"\xff\xd8", "is not a JPEG")
-    size = None
+    shape, is_sequential, blank = None, False, list[bool]()
     while True:
         mark, kind, length = file.unpack(">BBH")
         need(mark == 0xFF and length >= 2, "is damaged: a JPEG marker is missing")
         start = file.tell()
         if kind in _START_OF_FRAME:
-            _, height, width = file.unpack(">BHH")
-            size = width, height
+            depth, height, width, channels = file.unpack(">BHHB")
+            shape = Shape(width, height, (_COLORS.get(channels, f"{channels} channels"),), depth)
+            is_sequential = kind in _SEQUENTIAL
+        elif kind == _HUFFMAN_TABLES:
+            blank += _blank(file.take(length - 2))
         if kind == _START_OF_SCAN:
             break
         file.seek(start + length - 2)
     need(file.take_at(file.size - 2, 2) == b"\xff\xd9", "is cut: it has no end marker")
-    if size is None:
+    if shape is None:
         raise NotWhole("is damaged: it has pixels but no size")
-    return size
+    if is_sequential and not all(blank):
+        need(HOLE not in file.take_at(start, file.size - start), "is damaged: a piece is zeros")
+    return shape
 
 
-def check_jpeg2000(file: Reader) -> tuple[int, int]:
+def _blank(tables: bytes) -> list[bool]:
+    """Say of each table for details whether zeros alone mean "no more".
+
+    If it is so in all of them, zeros may be pixels: of a flat picture whose tables were made
+    for it.
+    """
+    found, position = [], 0
+    while position + _HUFFMAN_HEAD_BYTES < len(tables):
+        kind, counts = tables[position] >> 4, tables[position + 1 : position + _HUFFMAN_HEAD_BYTES]
+        position += _HUFFMAN_HEAD_BYTES
+        if kind == 1:
+            found.append(tables[position] == 0)
+        position += sum(counts)
+    return found
+
+
+def check_jpeg2000(file: Reader) -> Shape:
     """Return width and height of a JP2 file or a bare code stream.
 
     Raises:
@@ -45,7 +70,7 @@ def check_jpeg2000(file: Reader) -> tuple[int, int]:
     need(file.take_at(start, 4) == b"\xff\x4f\xff\x51", "is not a JPEG 2000")
     _, _, right, bottom, left, top = file.unpack(">HHIIII")
     need(file.take_at(end - 2, 2) == b"\xff\xd9", "is cut: it has no end marker")
-    return right - left, bottom - top
+    return Shape(right - left, bottom - top)
 
 
 def _code_stream(file: Reader) -> tuple[int, int]:

@@ -5,32 +5,34 @@ from __future__ import annotations
 import struct
 import zlib
 
-from burst.worker.proof.reading import Reader, need
+from burst.worker.proof.reading import Reader, Shape, need
 
 _BLOCK_BYTES = 1024 * 1024
+_COLORS = {0: "BW", 2: "RGB", 6: "RGBA"}
 
 
-def check_png(file: Reader) -> tuple[int, int]:
-    """Return width and height.
+def check_png(file: Reader) -> Shape:
+    """Return what its header says.
 
     Raises:
         NotWhole: a chunk is missing, cut, or fails its checksum.
     """
     need(file.take(8) == b"\x89PNG\r\n\x1a\n", "is not a PNG")
-    size: tuple[int, int] | None = None
+    shape: Shape | None = None
     pixels_seen = False
     while True:
         length, kind = file.unpack(">I4s")
         head = _checked(file, length, kind)
-        if size is None:
+        if shape is None:
             need(kind == b"IHDR" and length == 13, "does not start with a PNG header")
-            size = struct.unpack(">II", head[:8])
+            width, height, depth, color = struct.unpack(">IIBB", head[:10])
+            shape = Shape(width, height, (_COLORS.get(color, f"color type {color}"),), depth)
         pixels_seen = pixels_seen or kind == b"IDAT"
         if kind == b"IEND":
             break
     need(pixels_seen, "has no pixels")
     need(file.tell() == file.size, "has something behind its end")
-    return size
+    return shape
 
 
 def _checked(file: Reader, length: int, kind: bytes) -> bytes:

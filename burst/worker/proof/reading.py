@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import os
 import struct
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any
+
+HOLE = bytes(64)
+"""No packed data has so many zeros in a row; a file system may leave them, in larger blocks."""
 
 
 class NotWhole(Exception):
@@ -16,6 +20,18 @@ class NotWhole(Exception):
         """Keep what was found, as the end of the sentence "the file …"."""
         super().__init__(reason)
         self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What a file says of its picture."""
+
+    width: int
+    height: int
+    colors: tuple[str, ...] = ()
+    """``BW``, ``RGB``, ``RGBA``: what Blender may have been asked for to write this; () is any."""
+    depth: int = 0
+    """Bits a channel; 0 is unknown."""
 
 
 class Reader:

@@ -10,14 +10,14 @@ import mmap
 import re
 import struct
 
-from burst.worker.proof.reading import NotWhole, Reader, need
+from burst.worker.proof.reading import NotWhole, Reader, Shape, need
 
 _TGA_HEADER_BYTES = 18
 _HDR_HEADER_BYTES = 4096
 _HDR_SIZE = re.compile(rb"\n\n-Y (\d+) \+X (\d+)\n")
 
 
-def check_bmp(file: Reader) -> tuple[int, int]:
+def check_bmp(file: Reader) -> Shape:
     """Return width and height.
 
     Raises:
@@ -28,10 +28,10 @@ def check_bmp(file: Reader) -> tuple[int, int]:
     _, width, height, _, bits = file.unpack("<IiiHH")
     row_bytes = (width * bits + 31) // 32 * 4
     file.need(max(length, start + row_bytes * abs(height)))
-    return width, abs(height)
+    return Shape(width, abs(height))
 
 
-def check_tga(file: Reader) -> tuple[int, int]:
+def check_tga(file: Reader) -> Shape:
     """Return width and height.
 
     Raises:
@@ -46,10 +46,10 @@ def check_tga(file: Reader) -> tuple[int, int]:
     pixel_bytes = (bits + 7) // 8
     if kind < 9:
         file.need(start + width * height * pixel_bytes)
-        return width, height
+        return Shape(width, height)
     with mmap.mmap(file.descriptor, 0, access=mmap.ACCESS_READ) as data:
         _walk_tga(data, start, width * height, pixel_bytes)
-    return width, height
+    return Shape(width, height)
 
 
 def _walk_tga(data: mmap.mmap, position: int, pixels: int, pixel_bytes: int) -> None:
@@ -63,7 +63,7 @@ def _walk_tga(data: mmap.mmap, position: int, pixels: int, pixel_bytes: int) -> 
     need(position <= end, "is cut: it ends before its last pixel")
 
 
-def check_hdr(file: Reader) -> tuple[int, int]:
+def check_hdr(file: Reader) -> Shape:
     """Return width and height.
 
     Raises:
@@ -80,7 +80,7 @@ def check_hdr(file: Reader) -> tuple[int, int]:
         for _ in range(height):
             position = _walk_hdr_line(data, position, width)
         need(position <= len(data), "is cut: it ends before its last line")
-    return width, height
+    return Shape(width, height)
 
 
 def _walk_hdr_line(data: mmap.mmap, position: int, width: int) -> int:
@@ -103,7 +103,7 @@ def _walk_hdr_line(data: mmap.mmap, position: int, width: int) -> int:
     return position
 
 
-def check_webp(file: Reader) -> tuple[int, int]:
+def check_webp(file: Reader) -> Shape:
     """Return width and height.
 
     Raises:
@@ -122,7 +122,7 @@ def check_webp(file: Reader) -> tuple[int, int]:
     need(pixels_seen, "is cut: it has no pixels")
     if size is None:
         raise NotWhole("is damaged: it has no size")
-    return size
+    return Shape(*size)
 
 
 def _webp_size(kind: bytes, head: bytes) -> tuple[int, int] | None:

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from burst.worker.proof import NotWhole, deep, prove
+from burst.worker.proof import Color, NotWhole, deep, prove
 
 SIZE = (41, 23)
 
@@ -46,7 +46,8 @@ def exr(*, tiled: bool = False, parts: int = 1, compression: int = 3) -> bytes:
         if tiled:
             for row in range(-(-height // 16)):
                 for column in range(-(-width // 16)):
-                    data = zlib.compress(bytes(range(200)))
+                    area = min(16, height - row * 16) * min(16, width - column * 16)
+                    data = zlib.compress(bytes(2 * area))
                     packed.append(struct.pack("<5i", column, row, 0, 0, len(data)) + data)
         else:
             for top in range(0, height, lines):
@@ -238,7 +239,58 @@ def test_decoding_finds_what_structure_hides(tmp_path: Path) -> None:
     deep(path)
 
 
-def test_decoding_passes_what_pillow_can_not_read(tmp_path: Path) -> None:
-    path = tmp_path / "lines.exr"
-    path.write_bytes(WHOLE["lines.exr"])
+def test_decoding_passes_what_can_not_be_decoded_here(tmp_path: Path) -> None:
+    path = tmp_path / "strokes.svg"
+    path.write_bytes(b"<svg/>")
     deep(path)
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.jpg", "lines.exr", "a.tif"])
+def test_a_name_without_an_extension_hides_no_cut(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "frame0001"
+    path.write_bytes(WHOLE[name])
+    prove(path, None, *SIZE)
+    assert refused(path, WHOLE[name][:-20])
+
+
+@pytest.mark.parametrize(
+    ("name", "wanted", "said"),
+    [
+        ("a.png", Color("RGBA", 8), "is RGB, not RGBA"),
+        ("alpha.png", Color("RGB", 8), "is RGBA, not RGB"),
+        ("a.png", Color("RGB", 16), "has 8 bits a channel, not 16"),
+        ("a.jpg", Color("BW", 8), "is RGB, not BW"),
+        ("a.tif", Color("RGBA", 8), "is RGB, not RGBA"),
+        ("a.tif", Color("RGB", 16), "has 8 bits a channel, not 16"),
+        ("lines.exr", Color("RGBA", 16), "is BW, not RGBA"),
+    ],
+)
+def test_other_channels_than_wanted_are_refused(
+    tmp_path: Path, name: str, wanted: Color, said: str
+) -> None:
+    path = tmp_path / name
+    path.write_bytes(WHOLE[name])
+    with pytest.raises(NotWhole, match=said):
+        prove(path, None, None, None, wanted)
+
+
+@pytest.mark.parametrize("color", [0, 255, 90])
+@pytest.mark.parametrize("name", ["a.jpg", "a.png", "a.tif", "packed.tif", "a.webp"])
+@pytest.mark.parametrize("optimize", [False, True])
+def test_a_flat_picture_has_nothing_that_looks_like_a_hole(
+    tmp_path: Path, name: str, color: int, optimize: bool
+) -> None:
+    path = tmp_path / name
+    kind = {"a.jpg": {"optimize": optimize}, "packed.tif": {"compression": "tiff_lzw"}}
+    Image.new("RGB", (1920, 1080), (color,) * 3).save(path, **kind.get(name, {}))
+    prove(path, None, 1920, 1080)
+
+
+def test_a_hole_in_a_jpeg_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.jpg"
+    noise = Image.frombytes("RGB", (200, 200), random.Random(3).randbytes(120_000))
+    noise.save(path)
+    content = path.read_bytes()
+    starts = range(0, len(content) - 512, 512)
+    holed = [(at, content[:at] + bytes(512) + content[at + 512 :]) for at in starts]
+    assert [at for at, damaged in holed if not refused(path, damaged)] == []
