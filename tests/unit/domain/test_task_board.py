@@ -14,6 +14,7 @@ from burst.domain.transitions import TASK_MOVES, AttemptStatus, TaskStatus
 from burst.errors import NotAllowed
 
 SIZE = 9
+ENDS = (TaskStatus.FAILED, TaskStatus.CANCELED)
 
 
 class BoardMachine(RuleBasedStateMachine):
@@ -25,10 +26,10 @@ class BoardMachine(RuleBasedStateMachine):
         self.statuses = [TaskStatus.QUEUED] * SIZE
         self.touched: set[int] = set()
 
-    def _expected(self, refused: set[int]) -> int | None:
-        queued = [i for i in range(SIZE) if self.statuses[i] is TaskStatus.QUEUED]
+    def _expected(self, refused: set[int], *, untouched: bool = True) -> int | None:
+        queued = [i for i, status in enumerate(self.statuses) if status is TaskStatus.QUEUED]
         again = [i for i in queued if i in self.touched and i not in refused]
-        fresh = [i for i in queued if i not in self.touched]
+        fresh = [i for i in queued if i not in self.touched and untouched]
         return next(iter(again), next(iter(fresh), None))
 
     @rule(refused=st.sets(st.integers(0, SIZE - 1)))
@@ -38,9 +39,24 @@ class BoardMachine(RuleBasedStateMachine):
         if found is not None:
             self._move(found, TaskStatus.ACTIVE)
 
-    @rule(refused=st.sets(st.integers(0, SIZE - 1)))
-    def look(self, refused: set[int]) -> None:
-        assert self.board.next_queued(lambda i: i not in refused) == self._expected(refused)
+    @rule(refused=st.sets(st.integers(0, SIZE - 1)), untouched=st.booleans())
+    def look(self, refused: set[int], untouched: bool) -> None:
+        found = self.board.next_queued(lambda i: i not in refused, untouched=untouched)
+        assert found == self._expected(refused, untouched=untouched)
+
+    @rule(status=st.sampled_from(TaskStatus))
+    def append(self, status: TaskStatus) -> None:
+        assert self.board.append(status) == len(self.statuses)
+        self.touched.add(len(self.statuses))
+        self.statuses.append(status)
+
+    @rule(now=st.sets(st.sampled_from(TaskStatus)), then=st.sampled_from(ENDS))
+    def move_all(self, now: set[TaskStatus], then: TaskStatus) -> None:
+        now = {status for status in now if then in TASK_MOVES[status]}
+        self.board.move_all(now, then)
+        for index, status in enumerate(self.statuses):
+            if status in now:
+                self.statuses[index] = then
 
     @rule(index=st.integers(0, SIZE - 1), then=st.sampled_from(TaskStatus))
     def move(self, index: int, then: TaskStatus) -> None:
@@ -64,9 +80,9 @@ class BoardMachine(RuleBasedStateMachine):
 
     @invariant()
     def statuses_and_counts_agree(self) -> None:
-        assert [self.board.status(i) for i in range(SIZE)] == self.statuses
+        assert [self.board.status(i) for i in range(len(self.board))] == self.statuses
         for status in TaskStatus:
-            indexes = [i for i in range(SIZE) if self.statuses[i] is status]
+            indexes = [i for i, now in enumerate(self.statuses) if now is status]
             assert self.board.count(status) == len(indexes)
             assert list(self.board.with_status(status)) == indexes
 
@@ -113,6 +129,21 @@ def test_failures_are_counted_until_the_limit_is_reached(outcome: AttemptStatus)
     assert after_attempt(outcome, 1, 3) == Aftermath(TaskStatus.QUEUED, True)
     assert after_attempt(outcome, 2, 3) == Aftermath(TaskStatus.FAILED, True)
     assert after_attempt(outcome, 0, 1) == Aftermath(TaskStatus.FAILED, True)
+
+
+def test_all_tasks_move_only_where_the_table_lets_them() -> None:
+    board = TaskBoard(3)
+    board.move(0, TaskStatus.ACTIVE)
+    with pytest.raises(NotAllowed, match="is canceled, it can't become failed"):
+        board.move_all([TaskStatus.CANCELED], TaskStatus.FAILED)
+    board.move_all([TaskStatus.QUEUED, TaskStatus.WAITING], TaskStatus.FAILED)
+    assert [board.count(s) for s in (TaskStatus.ACTIVE, TaskStatus.FAILED)] == [1, 2]
+    assert board.next_queued() is None
+
+
+@pytest.mark.parametrize("outcome", [AttemptStatus.FAILED, AttemptStatus.OUT_OF_MEMORY])
+def test_what_no_other_try_can_save_is_not_tried_again(outcome: AttemptStatus) -> None:
+    assert after_attempt(outcome, 0, 9, given_up=True) == Aftermath(TaskStatus.FAILED, True)
 
 
 @pytest.mark.parametrize("outcome", [AttemptStatus.INTERRUPTED, AttemptStatus.LOST])

@@ -101,3 +101,5 @@ def test_a_job_without_frames_has_only_its_commands() -> None:
     plan = TaskPlan(FrameRange.restore(""), 1, (_task("a"),))
     assert (plan.frame_task_count, plan.task_count, str(plan.frames)) == (0, 1, "")
     assert plan.frames_of(0) == (RESULT_MIN,)
+    assert repr(NONE) == "FrameRange()"
+    assert FrameRange.restore(str(FRAMES)) == FRAMES

@@ -12,9 +12,11 @@ from typing import Any
 import pytest
 from manager_kit import Manager, Worker, asynchronous, command, ended, published
 
-from burst.domain.frames import RESULT_MIN
+from burst.domain.frames import RESULT_MIN, FrameRange
 from burst.domain.transitions import AttemptStatus, FrameStatus, JobStatus, TaskStatus
 from burst.errors import NotAllowed
+from burst.manager import requeue
+from burst.manager.changes import Changes
 from burst.manager.database import statements
 from burst.protocol.artist_messages import JobView
 from burst.protocol.worker_messages import Assignment, Reports
@@ -266,3 +268,58 @@ async def test_a_frame_that_is_published_while_a_requeue_looks_is_not_missed(
         RESULT_MIN: FrameStatus.REQUEUED,
     }
     assert pending[RESULT_MIN].replaces.keys() == {"video.out"}
+
+
+@asynchronous
+async def test_a_frame_of_a_canceled_job_that_is_lost_is_canceled_too(manager: Manager) -> None:
+    job = await manager.submit("1-2", commands=(VIDEO,))
+    worker = await manager.worker()
+    await worker.finish(await worker.take(), publish=False)
+    await manager.queue.act(job.id, "cancel")
+    manager.storage.delete(layout.attempts(job.id))
+    await worker.sign_off()
+    await manager.publishing.round()
+    assert manager.view(job.id).tasks.canceled == 3
+    manager.start()
+    assert manager.view(job.id).tasks.canceled == 3
+    assert (await manager.queue.requeue(job.id, "1")).tasks.queued == 1
+
+
+@asynchronous
+async def test_a_job_that_is_deleted_while_a_requeue_looks_is_left_alone(
+    manager: Manager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job, worker = await _rendered(manager)
+    for _ in range(2):
+        await worker.finish(await worker.take())
+    looking, go_on = threading.Event(), threading.Event()
+
+    def look(*_: Any) -> Any:
+        looking.set()
+        assert go_on.wait(10)
+        return {}
+
+    monkeypatch.setattr(manager.queue, "_published_frames", look)
+    requeuing = asyncio.create_task(manager.queue.requeue(job.id, "1"))
+    await asyncio.to_thread(looking.wait, 10)
+    await manager.queue.delete(job.id)
+    go_on.set()
+    with pytest.raises(NotAllowed, match="has changed meanwhile"):
+        await requeuing
+    assert manager.farm.index.jobs == {}
+
+
+@asynchronous
+async def test_a_requeue_that_does_not_know_all_results_changes_nothing(manager: Manager) -> None:
+    job, _ = await _rendered(manager)
+    before = manager.view(job.id)
+    with pytest.raises(NotAllowed, match="has changed meanwhile"):
+        requeue.requeue(
+            manager.farm.index,
+            manager.farm.index.jobs[job.id],
+            FrameRange.parse("1"),
+            {},
+            manager.clock.now(),
+            Changes(),
+        )
+    assert manager.view(job.id) == before
