@@ -215,12 +215,12 @@ class StrayFileError(Exception):
 
 def _is_ordinary(path: Path, folder: Path) -> bool:
     """Say whether a path is a file without any link on the way: it would be read as us."""
-    above = path.parent
-    while above != folder:
-        if not stat.S_ISDIR(_mode(above)):
+    *above, name = path.relative_to(folder).parts or ("",)
+    for part in above:
+        folder /= part
+        if not stat.S_ISDIR(_mode(folder)):
             return False
-        above = above.parent
-    return stat.S_ISREG(_mode(path))
+    return stat.S_ISREG(_mode(folder / name))
 
 
 def _mode(path: Path) -> int:
