@@ -13,8 +13,8 @@ from burst.manager.index import JobEntry, WorkerEntry
 def check_task(job: JobEntry, task: int, worker: WorkerEntry) -> None:
     """Check that a worker can do a task.
 
-    To render it must have a Blender that fits; a command task needs no more than its
-    commands do.
+    To render it must have a Blender that fits, and to make a video of a scene's frames too:
+    the sound is in the scene. Any other command needs no more than the program that it runs.
 
     Raises:
         BurstError: it can't; the message says why.
@@ -22,8 +22,11 @@ def check_task(job: JobEntry, task: int, worker: WorkerEntry) -> None:
     command = job.plan.command_task(task)
     if command is None:
         check_fit(job.requirements, worker.capabilities)
-    elif encodes(command) and not worker.capabilities.ffmpeg:
-        raise ToolMissing(f"task {command.name} makes a video, and the worker has no ffmpeg")
+    elif encodes(command):
+        if not worker.capabilities.ffmpeg:
+            raise ToolMissing(f"task {command.name} makes a video, and the worker has no ffmpeg")
+        if job.scene is not None:
+            check_fit(job.requirements, worker.capabilities)
 
 
 def can_do(job: JobEntry, task: int, worker: WorkerEntry) -> bool:

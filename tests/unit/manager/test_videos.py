@@ -176,14 +176,18 @@ async def test_a_video_of_a_paused_job_waits_for_it(manager: Manager) -> None:
 
 
 @asynchronous
-async def test_only_a_worker_with_ffmpeg_makes_a_video(manager: Manager) -> None:
+async def test_only_a_worker_with_ffmpeg_and_a_blender_that_fits_makes_a_video(
+    manager: Manager,
+) -> None:
     job, worker = await _rendered(manager, "1", commands=(command("video", "frames", frames="1"),))
     await worker.beat(ended(await worker.take()))
     await worker.sign_off()
     poor = await manager.worker("poor", capabilities=capabilities(ffmpeg=""))
     assert (await poor.claim()).assignment is None
-    # It needs no Blender.
-    able = await manager.worker("able", capabilities=capabilities(blenders=()))
+    # The sound is in the scene, and so is the look of what was rendered as EXR.
+    deaf = await manager.worker("deaf", capabilities=capabilities(blenders=()))
+    assert (await deaf.claim()).assignment is None
+    able = await manager.worker("able")
     await able.finish(await able.take())
     assert manager.view(job.id).status is JobStatus.COMPLETED
 
