@@ -84,12 +84,13 @@ def list_tasks(
     if json:
         console.emit([task.model_dump(mode="json") for task in tasks])
         return
-    from burst.cli.job_page import print_tasks
+    if tasks:
+        from burst.cli.job_page import print_tasks
 
-    print_tasks(tasks)
+        print_tasks(tasks)
     waiting = found.tasks.queued + found.tasks.waiting
     if waiting:
-        console.tell(f"{words.count(waiting, 'task')} waiting")
+        console.tell(f"{words.count(waiting, 'task')} to be done")
 
 
 @app.command("cancel")

@@ -235,6 +235,27 @@ def test_listings_for_people_name_what_is_there(farm: Shell) -> None:
     assert farm.run("logs", "nobody").returncode == 1
 
 
+def test_a_job_that_waits_says_why(farm: Shell) -> None:
+    job = submit(farm)
+    said = farm.json("explain", "last")
+    assert said["job_id"] == job
+    assert said["reasons"]
+    done = farm.run("explain", job)
+    assert done.returncode == 0
+    for reason in said["reasons"]:
+        assert reason["subject"] in done.stdout
+        assert reason["text"] in done.stdout
+    assert farm.run("explain", "nobody").returncode == 1
+
+
+def test_tasks_that_nobody_began_are_only_counted(farm: Shell) -> None:
+    job = submit(farm)
+    assert farm.json("jobs", "tasks", job) == []
+    done = farm.run("jobs", "tasks", job)
+    assert "4 tasks to be done" in done.stderr
+    assert done.stdout == ""
+
+
 def test_download_says_that_nothing_is_done_yet(farm: Shell) -> None:
     job = submit(farm)
     done = farm.run("download", job)
