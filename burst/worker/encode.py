@@ -206,7 +206,7 @@ class Encoder:
             def ask(room: Path, batch: Sequence[Path] = batch) -> dict[str, object]:
                 pairs = []
                 for number, path in enumerate(batch):
-                    source = room / f"{number}{pictures.suffix}"
+                    source = room / f"in-{number}{pictures.suffix}"
                     _prepare(path, source, layers)
                     pairs.append([str(source), str(room / f"{number}.png")])
                 return {"do": "convert", "pairs": pairs, **look}
@@ -215,7 +215,7 @@ class Encoder:
             self._blender.assist("converting frames for a video", "converted", ask, folder)
             for number, path in enumerate(batch):
                 seen[path] = _ordinary(folder / f"{number}.png")
-                (folder / f"{number}{pictures.suffix}").unlink(missing_ok=True)
+                (folder / f"in-{number}{pictures.suffix}").unlink(missing_ok=True)
             done = start + len(batch)
             place.talk.progress(10 + 10 * done / len(different), f"{done} frames converted")
         return replace(pictures, paths=tuple(seen[path] for path in pictures.paths), suffix=".png")

@@ -151,8 +151,10 @@ class _Run:
     def _hear(self, seconds: float) -> bool:
         item = self._child.next_item(seconds)
         if isinstance(item, Line):
-            self._tail.append(item.text)
-            self._on_line(item.text)
+            # What a terminal would show in the end of a line that was written over and over.
+            text = item.text.rpartition("\r")[2]
+            self._tail.append(text)
+            self._on_line(text)
         elif isinstance(item, Message) and self._ended is None:
             self._ended = item
         elif isinstance(item, Exited):
