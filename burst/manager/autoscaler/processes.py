@@ -26,6 +26,9 @@ from burst.manager.state_dir import is_locked
 BOOT_SECONDS = 3.0
 """Start of a worker to its first claim, Blender's probe included; measured, rounded up."""
 
+PASSED_ON = ("BURST_CAGE",)
+"""The artist's settings for a worker, which the manager itself has no use for."""
+
 LOOK_SECONDS = 0.05
 
 LEAVE_SECONDS = 10.0
@@ -127,7 +130,11 @@ class ProcessProvider:
     def _spawn(
         self, name: str, home: Path, threads: int, lock: int, output: int
     ) -> subprocess.Popen[bytes]:
-        inherited = {k: v for k, v in os.environ.items() if not k.startswith("BURST_")}
+        inherited = {
+            key: value
+            for key, value in os.environ.items()
+            if not key.startswith("BURST_") or key in PASSED_ON
+        }
         child = subprocess.Popen(
             # -P: a folder named burst where the artist happens to be is not the program.
             [sys.executable, "-P", "-m", "burst", "worker"],
