@@ -75,18 +75,34 @@ def read_facts(path: Path, blender_scene: str | None = None) -> SceneFacts:
     """
     version = read_version(path)
     with contextlib.closing(open_blend(path)) as blend, reading(path):
-        scenes = {text(block.id_name)[2:]: block for block in blend.find_blocks_from_code(b"SC")}
-        if not scenes:
-            raise SceneError(
-                f"{path} holds no Blender scene to render", hint="name the .blend that links it"
-            )
-        name = blender_scene if blender_scene is not None else _active(blend, scenes)
-        if name not in scenes:
-            raise UsageError(
-                f"{path} has no Blender scene named {name!r}",
-                hint="it has " + ", ".join(sorted(scenes)),
-            )
-        return _facts(version, name, tuple(scenes), scenes[name])
+        scene = find_scene(blend, path, blender_scene)
+        names = tuple(_name(block) for block in blend.find_blocks_from_code(b"SC"))
+        return _facts(version, _name(scene), names, scene)
+
+
+def find_scene(blend: BlendFile, path: Path, blender_scene: str | None) -> BlendFileBlock:
+    """Return a Blender scene of an opened .blend; see `read_facts`.
+
+    Raises:
+        SceneError: it holds no Blender scene.
+        UsageError: it holds none of that name.
+    """
+    scenes = {_name(block): block for block in blend.find_blocks_from_code(b"SC")}
+    if not scenes:
+        raise SceneError(
+            f"{path} holds no Blender scene to render", hint="name the .blend that links it"
+        )
+    name = blender_scene if blender_scene is not None else _active(blend, scenes)
+    if name not in scenes:
+        raise UsageError(
+            f"{path} has no Blender scene named {name!r}",
+            hint="it has " + ", ".join(sorted(scenes)),
+        )
+    return scenes[name]
+
+
+def _name(scene: BlendFileBlock) -> str:
+    return text(scene.id_name)[2:]
 
 
 def _active(blend: BlendFile, scenes: dict[str, BlendFileBlock]) -> str:

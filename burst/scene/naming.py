@@ -142,7 +142,7 @@ def _scene(block: BlendFileBlock) -> Iterator[Named]:
     editor = block.get_pointer(b"ed", None)
     if editor is None:
         return
-    for strip in _strips(editor, set()):
+    for strip in strips(editor):
         kind = number(strip, b"type")
         source = strip.get_pointer(b"strip")
         data = source.get_pointer(b"stripdata") if source else None
@@ -154,8 +154,9 @@ def _scene(block: BlendFileBlock) -> Iterator[Named]:
             yield Named(_joined(folder, data.get(b"name", array_index=index)))
 
 
-def _strips(holder: BlendFileBlock, seen: set[int]) -> Iterator[BlendFileBlock]:
-    """Yield strips, also those inside meta strips."""
+def strips(holder: BlendFileBlock, seen: set[int] | None = None) -> Iterator[BlendFileBlock]:
+    """Yield the strips of an editor, also those inside meta strips."""
+    seen = set() if seen is None else seen
     for strip in listed(holder, b"seqbase"):
         strip.refine_type(b"Sequence")
         if strip.addr_old in seen:
@@ -163,7 +164,7 @@ def _strips(holder: BlendFileBlock, seen: set[int]) -> Iterator[BlendFileBlock]:
         seen.add(strip.addr_old)
         yield strip
         if number(strip, b"type") == cdefs.SEQ_TYPE_META:
-            yield from _strips(strip, seen)
+            yield from strips(strip, seen)
 
 
 def _joined(folder: bytes, name: bytes) -> bytes:

@@ -1,21 +1,25 @@
 """What a scene asks of the Blender that renders it, read from its .blends without Blender.
 
 Features that not every build of Blender has, simulations that nobody baked, and sound. The
-driver decides the same inside Blender (`burst.worker.inside.simulations`); both are held
-against each other in the integration tests.
+driver looks for simulations inside Blender, too (`burst.worker.inside.simulations`); both
+are held against each other in the integration tests.
 """
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
-from blender_asset_tracer import cdefs
-from blender_asset_tracer.blendfile import BlendFile, BlendFileBlock
+from blender_asset_tracer.blendfile import BlendFileBlock
 
-from burst.scene.blend import listed, number, open_blend, reading, text
+from burst.scene.blend import listed, number, reading, text
+from burst.scene.facts import find_scene
+from burst.scene.header import read_version
+from burst.scene.naming import strips
+from burst.scene.simulations import unbaked
 from burst.scene.trace import SceneTrace
+from burst.scene.used import Blends, compositor, used_blocks
 
 _SUFFIX_FEATURES = {
     ".abc": "alembic",
@@ -25,14 +29,14 @@ _SUFFIX_FEATURES = {
     ".usdz": "usd",
     ".vdb": "openvdb",
 }
-_BAKED = 1
-"""PTCACHE_BAKED"""
-_RENDERED = 2
-"""eModifierMode_Render"""
-_HAIR = 2
-"""PART_HAIR"""
-_HAIR_DYNAMICS = 4
-"""PSYS_HAIR_DYNAMICS"""
+_UNSET_IS_OFF = (3, 0, 25)
+"""Up to this version a scene that says nothing of denoising is not denoised."""
+_OIDN = 4
+"""Cycles' number for OpenImageDenoise."""
+_MUTED_SPEAKER, _MUTED_STRIP = 1, 1 << 5
+"""SPK_MUTED, SEQ_MUTE"""
+_SOUND_STRIPS = (4, 5)
+"""SEQ_TYPE_SOUND_RAM and _HD"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,57 +52,113 @@ class SceneNeeds:
 
 
 def read_needs(traced: SceneTrace, blender_scene: str | None = None) -> SceneNeeds:
-    """Read what a scene asks of its Blender. Blocks; reads every .blend of the trace.
+    """Read what a scene asks of its Blender. Blocks; reads every .blend that it uses.
 
     Args:
         traced: the scene's files.
         blender_scene: name of the data-block; None is the one that was open when saved.
 
     Raises:
-        SceneUnreadable: a .blend can't be read.
+        SceneError: a .blend can't be read, or holds no scene.
+        UsageError: it holds none of that name.
     """
-    features: set[str] = set()
-    unbaked: set[str] = set()
-    sound = False
-    for file in traced.files:
-        if file.path.suffix != ".blend":
-            features |= {_SUFFIX_FEATURES.get(file.path.suffix.lower(), "")}
-            continue
-        with contextlib.closing(open_blend(file.path)) as blend, reading(file.path):
-            unbaked |= set(_unbaked(blend))
-            sound = sound or any(_is_sound(block) for block in blend.find_blocks_from_code(b"SO"))
-    return SceneNeeds(tuple(sorted(features - {""})), tuple(sorted(unbaked)), sound)
+    [main] = [file.path for file in traced.files if file.relative == traced.main]
+    with Blends(file.path for file in traced.files) as blends, reading(main):
+        blend = blends.get(main)
+        scene = find_scene(blend, main, blender_scene)
+        features, simulations, heard = set(_of_scene(scene, main)), set[str](), False
+        script_nodes = _is_cycles(scene) and bool(_cycles(scene, (b"id",)).get("shading_system"))
+        for block in used_blocks(blends, scene):
+            features |= set(_of_block(block, script_nodes))
+            simulations |= set(unbaked(blends, block))
+            heard = heard or _is_speaker(block) or (block.code == b"SC" and _is_heard(block))
+    return SceneNeeds(tuple(sorted(features)), tuple(sorted(simulations)), heard)
 
 
-def _is_sound(sound: BlendFileBlock) -> bool:
-    return bool(sound.get(b"name", b""))
+def _of_scene(scene: BlendFileBlock, path: Path) -> Iterator[str]:
+    """Yield what the settings of the scene ask for."""
+    if _is_cycles(scene) and _is_denoised(scene, path):
+        yield "oidn"
+    if any(node[b"idname"] == b"CompositorNodeDenoise" for node in _nodes(compositor(scene))):
+        yield "oidn"
 
 
-def _unbaked(blend: BlendFile) -> Iterator[str]:
-    for block in blend.find_blocks_from_code(b"OB"):
-        name = text(block.id_name)[2:]
-        for modifier in listed(block, b"modifiers", (b"modifier", b"next")):
-            if not number(modifier, (b"modifier", b"mode")) & _RENDERED:
-                continue
-            kind = number(modifier, (b"modifier", b"type"))
-            if kind == cdefs.eModifierType_Cloth and not _is_baked(modifier, b"point_cache"):
-                yield f"Cloth on '{name}'"
-            if kind == cdefs.eModifierType_ParticleSystem:
-                system = modifier.get_pointer(b"psys", None)
-                if system is not None and _moves(system) and not _is_baked(system, b"pointcache"):
-                    yield f"Particles on '{name}'"
+def _is_cycles(scene: BlendFileBlock) -> bool:
+    return bool(scene.get((b"r", b"engine"), b"") == b"CYCLES")
 
 
-def _moves(system: BlendFileBlock) -> bool:
-    settings = system.get_pointer(b"part", None)
-    if settings is None:
+def _is_denoised(scene: BlendFileBlock, path: Path) -> bool:
+    """Say whether Cycles denoises with OpenImageDenoise."""
+    cycles = _cycles(scene, (b"id",))
+    starts = scene.bfile.find_blocks_from_code(b"GLOB")
+    saved = (*read_version(path), number(starts[0], b"subversion") if starts else 0)
+    wanted = cycles.get("use_denoising", saved > _UNSET_IS_OFF)
+    layers = list(listed(scene, b"view_layers"))
+    shown = not layers or any(_cycles(layer, ()).get("use_denoising", 1) for layer in layers)
+    return bool(wanted and shown and cycles.get("denoiser", _OIDN) == _OIDN)
+
+
+def _of_block(block: BlendFileBlock, has_shading_language: bool) -> Iterator[str]:
+    """Yield what one data-block asks for."""
+    if block.code == b"CF":
+        yield from _by_suffix(block.get(b"filepath", b""))
+    elif block.code == b"VO":
+        yield "openvdb"
+    elif has_shading_language and block.code in (b"MA", b"LA", b"WO", b"NT"):
+        tree = block if block.code == b"NT" else block.get_pointer(b"nodetree", None)
+        if any(node[b"idname"] == b"ShaderNodeScript" for node in _nodes(tree)):
+            yield "osl"
+
+
+def _by_suffix(name: bytes) -> Iterator[str]:
+    feature = _SUFFIX_FEATURES.get(Path(text(name).lower()).suffix)
+    if feature:
+        yield feature
+
+
+def _nodes(tree: BlendFileBlock | None) -> Iterator[BlendFileBlock]:
+    if tree is not None and tree.dna_type_id == b"bNodeTree":
+        yield from (node for node in listed(tree, b"nodes") if node.has_field(b"idname"))
+
+
+def _cycles(owner: BlendFileBlock, before: tuple[bytes, ...]) -> dict[str, int]:
+    """Return what Cycles' settings of a scene or a view layer say; unset ones are left out.
+
+    Blender keeps them with the custom properties up to 4.x, and apart from these since 5.0.
+    """
+    found: dict[str, int] = {}
+    for field in (b"properties", b"id_properties", b"system_properties"):
+        path = (*before, field)
+        group = owner.get_pointer(path, None)
+        for entry in _entries(group):
+            if entry[b"name"] == b"cycles":
+                found |= {text(e[b"name"]): e.get((b"data", b"val"), 0) for e in _entries(entry)}
+    return found
+
+
+def _entries(group: BlendFileBlock | None) -> Iterator[BlendFileBlock]:
+    """Yield the members of a group of custom properties."""
+    entry = group.get_pointer((b"data", b"group", b"first"), None) if group is not None else None
+    seen: set[int] = set()
+    while entry is not None and entry.addr_old not in seen:
+        seen.add(entry.addr_old)
+        yield entry
+        entry = entry.get_pointer(b"next", None)
+
+
+def _is_speaker(block: BlendFileBlock) -> bool:
+    """Say whether a data-block is a speaker that can be heard."""
+    if block.code != b"SK" or number(block, b"flag") & _MUTED_SPEAKER:
         return False
-    if number(settings, b"type") == _HAIR:
-        return bool(number(system, b"flag") & _HAIR_DYNAMICS)
-    return number(settings, b"phystype") != 0
+    return bool(block.get(b"sound", 0))
 
 
-def _is_baked(owner: BlendFileBlock, field: bytes) -> bool:
-    cache = owner.get_pointer(field, None)
-    wanted = _BAKED | cdefs.PTCACHE_EXTERNAL
-    return cache is not None and bool(number(cache, b"flag") & wanted)
+def _is_heard(scene: BlendFileBlock) -> bool:
+    """Say whether a strip of a scene can be heard."""
+    editor = scene.get_pointer(b"ed", None)
+    return editor is not None and any(
+        number(strip, b"type") in _SOUND_STRIPS
+        and not number(strip, b"flag") & _MUTED_STRIP
+        and strip.get(b"sound", 0)
+        for strip in strips(editor)
+    )

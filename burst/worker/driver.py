@@ -28,6 +28,7 @@ sys.path.append(str(Path(__file__).parents[2]))
 # another Python.
 from burst.worker.inside import (
     files,
+    history,
     metadata,
     missing,
     movie,
@@ -74,13 +75,13 @@ class Driver:
         started = time.monotonic()
         _open(bpy, Path(request["blend"]), settings["trust_scripts"])
         # Only now: opening a file forgets handlers.
-        history = bool(simulations.handlers(bpy))
+        scripted = bool(history.handlers(bpy))
         bpy.app.handlers.render_stats.append(self._on_stats)
         self._scene = scene.choose_scene(bpy, settings["blender_scene"])
         files.remap_paths(bpy, request["remap"])
         scene.apply_settings(bpy, self._scene, settings, request["threads"], request["device"])
         overrides.apply_overrides(bpy, self._scene, settings["properties"])
-        warnings = self._check_files(settings["missing"]) + self._keep_data(settings, history)
+        warnings = self._check_files(settings["missing"]) + self._keep_data(settings, scripted)
         self._keeps_metadata = settings["keep_metadata"]
         if not self._keeps_metadata:
             warnings += metadata.strip(bpy)
@@ -159,7 +160,7 @@ class Driver:
             raise FrameRefused(f"{what} (--allow-missing renders without)")
         return [what]
 
-    def _keep_data(self, settings: dict[str, Any], history: bool) -> list[str]:
+    def _keep_data(self, settings: dict[str, Any], scripted: bool) -> list[str]:
         """Keep the synchronised scene between frames, which is most of the work of a short one.
 
         Only where no frame's pixels can come to depend on that.
@@ -167,10 +168,12 @@ class Driver:
         names = simulations.unbaked(self._bpy, self._scene)
         if names and settings["unbaked"] == "refuse":
             raise Refused(f"{', '.join(names)} is not baked: bake it, or render it with --force")
-        history = history or simulations.depends_on_history(self._bpy, self._scene, names)
         render = self._scene.render
         if not any(path.endswith(".use_persistent_data") for path in settings["properties"]):
-            render.use_persistent_data = render.engine == "CYCLES" and not history
+            keeps = render.engine == "CYCLES" and not names and not scripted
+            render.use_persistent_data = keeps and not history.depends_on_history(
+                self._bpy, self._scene
+            )
         if render.use_persistent_data:
             missing.follow_frames(self._bpy, self._scene)
         return [

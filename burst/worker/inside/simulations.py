@@ -1,4 +1,4 @@
-"""Which simulations of a scene nobody baked, and whether a frame depends on others.
+"""Which simulations of a scene nobody baked.
 
 Outside Blender `burst.scene.needs` reads the same from the file; a table of cases holds both
 to one answer.
@@ -14,29 +14,6 @@ from burst.worker.inside.used import rendered_scenes, used_blocks
 
 _NO_CACHE = ("NO", "KEYED")
 """Particle physics that follow from the frame's number alone; there is nothing to bake."""
-_HANDLERS = (
-    *("frame_change_pre", "frame_change_post", "depsgraph_update_pre", "depsgraph_update_post"),
-    *("render_init", "render_pre", "render_post", "render_write", "render_complete"),
-)
-
-
-def depends_on_history(bpy: Any, scene: Any, names: list[str]) -> bool:
-    """Say whether persistent data could make a frame depend on what was rendered before.
-
-    Args:
-        bpy: Blender.
-        scene: the one that is rendered, with the job's settings.
-        names: what `unbaked` found; a baked simulation gives the same pixels either way.
-    """
-    return bool(names) or any(s.render.use_motion_blur for s in rendered_scenes(bpy, scene))
-
-
-def handlers(bpy: Any) -> list[Any]:
-    """Return the functions that a scene's scripts have Blender call while it renders.
-
-    What they change, they may change without telling Blender.
-    """
-    return [function for kind in _HANDLERS for function in getattr(bpy.app.handlers, kind)]
 
 
 def unbaked(bpy: Any, scene: Any) -> list[str]:
@@ -114,11 +91,17 @@ def _nodes(bpy: Any, modifier: Any) -> Iterator[str]:
         return
     if not hasattr(modifier, "bakes"):
         # Up to 4.0 there is one folder for all.
-        if not _holds_bake(bpy, modifier, modifier.simulation_bake_directory):
-            yield "Simulation nodes"
-        return
-    bakes = [bake for bake in modifier.bakes if _is_zone(bake.node)]
-    if not bakes or any(_lacks_files(bpy, modifier, bake) for bake in bakes):
+        folders = [modifier.simulation_bake_directory]
+    else:
+        bakes = [bake for bake in modifier.bakes if _is_zone(bake.node)]
+        if any(hasattr(bake, "bake_target") for bake in bakes):
+            # Since 4.3 the data may be inside the .blend, and Blender tells no script whether.
+            return
+        folders = [
+            bake.directory if bake.use_custom_path else f"{modifier.bake_directory}/{bake.bake_id}"
+            for bake in bakes
+        ]
+    if not folders or not all(_holds_bake(bpy, modifier, folder) for folder in folders):
         yield "Simulation nodes"
 
 
@@ -133,18 +116,6 @@ def _has_zone(tree: Any, seen: set[str]) -> bool:
         if _is_zone(node) or (inner and inner.name_full not in seen and _has_zone(inner, seen)):
             return True
     return False
-
-
-def _lacks_files(bpy: Any, modifier: Any, bake: Any) -> bool:
-    """Say whether a bake on disk is not there; of one inside the .blend Blender does not tell."""
-    target = getattr(bake, "bake_target", "DISK")
-    if target == "INHERIT":
-        target = modifier.bake_target
-    if target == "PACKED":
-        return False
-    if bake.use_custom_path:
-        return not _holds_bake(bpy, modifier, bake.directory)
-    return not _holds_bake(bpy, modifier, f"{modifier.bake_directory}/{bake.bake_id}")
 
 
 def _holds_bake(bpy: Any, modifier: Any, folder: str) -> bool:
@@ -162,7 +133,11 @@ _KINDS = {
 
 
 def _is_rigid(world: Any) -> bool:
-    return bool(world.enabled and world.collection and world.collection.objects)
+    """Say whether anything is moved by the rules of rigid bodies, not only in the way."""
+    if not world.enabled or not world.collection:
+        return False
+    bodies = [thing.rigid_body for thing in world.collection.objects if thing.rigid_body]
+    return any(body.type == "ACTIVE" and body.enabled and not body.kinematic for body in bodies)
 
 
 def _is_baked(cache: Any) -> bool:
