@@ -15,6 +15,8 @@ from PIL import Image
 
 from burst.domain.workers import Capabilities, Requirements, check_fit
 from burst.errors import EngineUnavailable
+from burst.protocol.artist_messages import SubmitJob
+from burst.protocol.client import ManagerClient
 from burst.worker.discovery import probe_blenders
 from burst.worker.probing import Probe
 from tests.fakes.blenders import RealBlender, real_blender
@@ -135,6 +137,18 @@ def test_a_worker_that_is_told_a_device_that_is_not_there_does_not_start(
     wanted = "a GPU" if device == "gpu" else device
     assert f"error: the worker is to compute on {wanted}, which is not there" in done.stderr
     assert "hint: install the GPU's driver" in done.stderr
+
+
+def test_a_worker_without_blender_runs_commands_and_leaves_frames_to_others(shell: Shell) -> None:
+    shell.environment["BURST_BLENDER"] = "none"
+    assert shell.run("up", "--local", "--workers", "1").returncode == 0
+    with ManagerClient(shell.json("status", "--local")["console_url"]) as client:
+        tasks = [{"name": "hello", "commands": [{"kind": "echo", "text": "no Blender needed"}]}]
+        job = client.submit(SubmitJob.model_validate({"name": "words", "commands": tasks})).job
+        eventually(lambda: client.job(job.id).status == "completed")
+        assert "no Blender needed" in shell.run("logs", job.id).stdout
+        (worker,) = client.workers()
+        assert worker.capabilities.blenders == ()
 
 
 def _pixels(path: Path) -> bytes:
