@@ -66,9 +66,9 @@ def run_worker(settings: WorkerSettings) -> int:
         ManagerUnreachable: the manager was away for too long.
     """
     # A GPU that is asked for by name is looked for again each time: a driver may be gone.
-    remembers = settings.device in ("auto", "cpu")
-    cache = default_cache_dir() if remembers else None
-    installed = probe_blenders(find_blenders(settings.blender), cache)
+    fresh = settings.device not in ("auto", "cpu")
+    programs = find_blenders(settings.blender)
+    installed = probe_blenders(programs, default_cache_dir(), fresh=fresh)
     check_device(settings.device, [one.facts for one in installed])
     if settings.storage_url is None:
         raise ConfigError("a worker needs BURST_STORAGE_URL: where scenes and frames live")
@@ -263,7 +263,7 @@ class _Agent:
             self._health.trust(use)
             return
         # Whoever starts here next has to find out for itself.
-        forget_blender(use.installed.program, default_cache_dir())
+        forget_blender(use.installed.program, use.device, default_cache_dir())
         self._fault = f"{what}: {fault}"
 
     def _drop_everything(self) -> None:

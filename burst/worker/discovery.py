@@ -83,7 +83,9 @@ def _named(names: Sequence[str]) -> tuple[Path, ...]:
     return tuple(found)
 
 
-def probe_blenders(programs: Sequence[Path], cache: Path | None = None) -> tuple[Installed, ...]:
+def probe_blenders(
+    programs: Sequence[Path], cache: Path | None = None, *, fresh: bool = False
+) -> tuple[Installed, ...]:
     """Find out what each of several Blenders can do, all at once; see `probe_blender`.
 
     One that is not usable is left out, as long as another is.
@@ -94,7 +96,9 @@ def probe_blenders(programs: Sequence[Path], cache: Path | None = None) -> tuple
     found: list[Installed] = []
     errors: list[BlenderNotFound] = []
     with ThreadPoolExecutor(max(1, len(programs)), thread_name_prefix="probe") as threads:
-        probes = [threads.submit(probe_blender, program, cache) for program in programs]
+        probes = [
+            threads.submit(probe_blender, program, cache, fresh=fresh) for program in programs
+        ]
         for program, probe in zip(programs, probes, strict=True):
             try:
                 found.append(Installed(program, probe.result()))
@@ -111,38 +115,56 @@ def _leave_out(errors: Sequence[BlenderNotFound], others: bool) -> None:
         log.warning("a Blender is left out: %s", error)
 
 
-def probe_blender(program: Path, cache: Path | None = None) -> BlenderFacts:
+def probe_blender(program: Path, cache: Path | None = None, *, fresh: bool = False) -> BlenderFacts:
     """Find out what a Blender is and what it can do here. Blocks for some seconds.
 
     Args:
         program: as `find_blenders` returns it.
         cache: folder to remember the answer in, for this very program.
+        fresh: ask anew, whatever is remembered.
 
     Raises:
         BlenderNotFound: it is no Blender, too old, or does not start.
     """
     remembered = _memory(program, cache) if cache else None
-    if remembered:
+    if remembered and not fresh:
         with contextlib.suppress(OSError, ValidationError):
             return BlenderFacts.model_validate_json(remembered.read_bytes())
+    doubted = _doubted(remembered) if remembered else ""
     with tempfile.TemporaryDirectory(prefix="burst-probe-") as scratch:
-        facts = examine(program, Path(scratch))
+        facts = examine(program, Path(scratch), doubted)
     for kind, trouble in facts.device_troubles.items():
-        log.warning("Blender %s can't look for %s devices: %s", facts.label, kind, trouble)
-    if remembered:
+        log.warning("Blender %s can't use %s: %s", facts.label, kind, trouble)
+    if remembered and doubted not in facts.device_troubles:
         # Only a saving: a cache that can't be written costs the next start a probe.
         with contextlib.suppress(OSError):
             remembered.parent.mkdir(parents=True, exist_ok=True)
             part = remembered.with_suffix(f".{os.getpid()}.part")
             part.write_text(facts.model_dump_json(), "utf-8")
             part.replace(remembered)
+            _doubt(remembered).unlink(missing_ok=True)
     return facts
 
 
-def forget_blender(program: Path, cache: Path) -> None:
-    """Forget what is remembered of a Blender: it has turned out not to be true."""
+def forget_blender(program: Path, device: str, cache: Path) -> None:
+    """Forget what is remembered of a Blender, since it can't render on a device any more.
+
+    Until it can, every probe tries that device.
+    """
     with contextlib.suppress(OSError, BlenderNotFound):
-        _memory(program, cache).unlink()
+        remembered = _memory(program, cache)
+        _doubt(remembered).write_text(device, "utf-8")
+        remembered.unlink()
+
+
+def _doubt(remembered: Path) -> Path:
+    return remembered.with_suffix(".doubt")
+
+
+def _doubted(remembered: Path) -> str:
+    with contextlib.suppress(OSError):
+        return _doubt(remembered).read_text("utf-8")
+    return ""
 
 
 def _bpy_environments() -> list[Path]:

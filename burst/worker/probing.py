@@ -51,22 +51,24 @@ class Answer:
     """The question took the process down."""
 
 
-def examine(program: Path, scratch: Path) -> BlenderFacts:
+def examine(program: Path, scratch: Path, doubted: str = "") -> BlenderFacts:
     """Find out what a Blender is and what works in it. Blocks for some seconds.
 
     Args:
         program: a ``blender``, or the ``python`` of an environment with bpy.
         scratch: folder for its home and temporary files.
+        doubted: a kind of GPU on which it could not render lately; it is tried, which may
+            take longer, and counts as not there if it fails.
 
     Raises:
         BlenderNotFound: it is no Blender, too old, or does not start.
         OSError: the scratch folder can't be made.
     """
     with Probe(program, scratch) as probe:
-        return _examine(probe)
+        return _examine(probe, doubted)
 
 
-def _examine(probe: Probe) -> BlenderFacts:
+def _examine(probe: Probe, doubted: str) -> BlenderFacts:
     said = probe.introduction
     engines: dict[str, str] = {}
     features = dict(said["features"])
@@ -74,6 +76,10 @@ def _examine(probe: Probe) -> BlenderFacts:
         engines["CYCLES"] = probe.render("CYCLES").reason
         features["oidn"] = engines["CYCLES"] or probe.render("CYCLES", denoise=True).reason
     answers = {kind: probe.devices(kind) for kind in get_args(GpuKind)}
+    if doubted in answers and answers[doubted].found:
+        tried = probe.render("CYCLES", doubted)
+        if tried.reason:
+            answers[doubted] = tried
     graphics = ""
     for engine in said["engines"]:
         if engine in engines:

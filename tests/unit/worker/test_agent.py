@@ -147,10 +147,10 @@ def test_leaving_ends_attempts_at_once_but_for_those_with_rendered_frames(
 def test_a_worker_that_lacks_its_device_does_not_even_ask_for_the_manager(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    caches: list[Path | None] = []
+    afresh: list[bool] = []
 
-    def probe(programs: Sequence[Path], cache: Path | None) -> tuple[Installed, ...]:
-        caches.append(cache)
+    def probe(programs: Sequence[Path], cache: Path, *, fresh: bool) -> tuple[Installed, ...]:
+        afresh.append(fresh)
         return (Installed(tmp_path, FACTS),)
 
     monkeypatch.setattr(agent, "probe_blenders", probe)
@@ -161,7 +161,7 @@ def test_a_worker_that_lacks_its_device_does_not_even_ask_for_the_manager(
     with pytest.raises(ConfigError, match="BURST_STORAGE_URL"):
         agent.run_worker(WorkerSettings(device="auto"))
     # A GPU is looked for each time, the rest is remembered.
-    assert [cache is None for cache in caches] == [True, False]
+    assert afresh == [True, False]
 
 
 def test_the_manager_hears_what_the_worker_can_do(worker: Worker) -> None:
@@ -174,8 +174,10 @@ def test_the_manager_hears_what_the_worker_can_do(worker: Worker) -> None:
 def test_a_worker_that_cannot_render_any_more_signs_off_with_the_reason_and_fails(
     manager: ScriptedManager, worker: Worker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    forgotten: list[Path] = []
-    monkeypatch.setattr(agent, "forget_blender", lambda program, cache: forgotten.append(program))
+    forgotten: list[tuple[Path, str]] = []
+    monkeypatch.setattr(
+        agent, "forget_blender", lambda program, device, cache: forgotten.append((program, device))
+    )
     monkeypatch.setattr(worker.agent._checkup, "find_fault", lambda use: "no kernels")
     jobs = _fail_at(worker, monkeypatch)
     manager.script["claim"] = [_handed_out(job) for job in "abcd"]
@@ -187,7 +189,7 @@ def test_a_worker_that_cannot_render_any_more_signs_off_with_the_reason_and_fail
     reason = "this worker can't render any more: Blender 5.0.1 on cpu: no kernels"
     assert caught.value.message == reason
     assert jobs == ["a", "b", "c"]
-    assert forgotten == [tmp_path / "blender"]
+    assert forgotten == [(tmp_path / "blender", "cpu")]
     (left,) = [body for call, body in manager.asked if call == "sign-off"]
     assert left["reason"] == reason
 

@@ -47,6 +47,8 @@ for question in asked():
     what = question.get("kind") or question["engine"]
     if question.get("denoise"):
         what = "oidn"
+    if question.get("device", "cpu") != "cpu":
+        what = "on " + question["device"]
     print(what, question.get("device", ""), file=log, flush=True)
     if what in deadly:
         os.kill(os.getpid(), deadly[what])
@@ -181,7 +183,7 @@ def test_a_driver_that_crashes_is_named_and_everything_else_is_still_tried(
         "hip": "Blender crashed (SIGSEGV)",
         "oneapi": "no such library",
     }
-    assert "can't look for hip devices: Blender crashed (SIGSEGV)" in caplog.text
+    assert "can't use hip: Blender crashed (SIGSEGV)" in caplog.text
     assert facts.engines == {"CYCLES": "", "BLENDER_WORKBENCH": "", "BLENDER_EEVEE": ""}
 
 
@@ -234,11 +236,44 @@ def test_what_is_forgotten_is_found_out_anew(machine: Path) -> None:
     blender = program(machine / "blender", "Blender 4.2.3")
     probe_blender(blender, cache)
     blender.with_suffix(".py").write_text("raise SystemExit(1)")
-    forget_blender(blender, cache)
+    forget_blender(blender, "cpu", cache)
     with pytest.raises(BlenderNotFound, match="does not start"):
         probe_blender(blender, cache)
-    forget_blender(blender, cache)
-    forget_blender(machine / "none", cache)
+    forget_blender(blender, "cpu", cache)
+    forget_blender(machine / "none", "cpu", cache)
+
+
+def test_a_gpu_that_failed_is_tried_at_every_start_until_it_renders(machine: Path) -> None:
+    cache = machine / "facts"
+    broken = "answers = {'cuda': ['RTX'], 'hip': ['RX'], 'on cuda': 'no kernels'}"
+    blender = program(machine / "blender", "Blender 4.2.3", more=broken)
+    assert probe_blender(blender, cache).devices == {"cuda": ("RTX",), "hip": ("RX",)}
+    assert "on cuda cuda" not in questions(blender)
+    forget_blender(blender, "cuda", cache)
+    for _ in range(2):
+        facts = probe_blender(blender, cache)
+        assert facts.devices == {"hip": ("RX",)}
+        assert facts.device_troubles == {"cuda": "no kernels"}
+    assert questions(blender).count("on cuda cuda") == 2
+    script = blender.with_suffix(".py")
+    script.write_text(script.read_text().replace(", 'on cuda': 'no kernels'", ""))
+    for _ in range(2):
+        assert probe_blender(blender, cache).devices == {"cuda": ("RTX",), "hip": ("RX",)}
+    # The last time it was remembered.
+    assert questions(blender).count("on cuda cuda") == 3
+
+
+def test_it_can_be_asked_anew_whatever_is_remembered(machine: Path) -> None:
+    cache = machine / "facts"
+    blender = program(machine / "blender", "Blender 4.2.3")
+    facts = probe_blender(blender, cache)
+    script = blender.with_suffix(".py")
+    found = "answers, deadly = {'cuda': ['RTX']}"
+    script.write_text(script.read_text().replace("answers, deadly = {}", found))
+    assert probe_blender(blender, cache) == facts
+    (anew,) = probe_blenders((blender,), cache, fresh=True)
+    assert anew.facts.devices == {"cuda": ("RTX",)}
+    assert probe_blender(blender, cache) == anew.facts
 
 
 def test_what_was_remembered_by_another_version_is_asked_for_again(machine: Path) -> None:
