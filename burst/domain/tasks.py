@@ -78,14 +78,12 @@ class TaskBoard:
         if status is TaskStatus.QUEUED:
             heapq.heappush(self._front, index)
 
-    def next_queued(
-        self, may_take: Callable[[int], bool] = lambda index: True, *, untouched: bool = True
-    ) -> int | None:
+    def next_queued(self, may_take: Callable[[int], bool] = lambda index: True) -> int | None:
         """Return the task to hand out next, or None; it stays queued until it is moved.
 
         Args:
             may_take: says whether this claimer may have a task that was moved before.
-            untouched: whether it may have those that never were.
+                Untouched tasks are anybody's.
         """
         refused: set[int] = set()
         found: int | None = None
@@ -100,7 +98,7 @@ class TaskBoard:
                 refused.add(heapq.heappop(self._front))
         for index in refused:
             heapq.heappush(self._front, index)
-        if found is not None or not untouched:
+        if found is not None:
             return found
         waiting = set(self._front)
         while self._next_untouched < len(self._codes):

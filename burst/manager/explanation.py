@@ -83,10 +83,11 @@ def _is_troubled(job: JobEntry, task: int) -> bool:
 
 
 def _waiting_tasks(job: JobEntry) -> Iterator[str]:
+    look = turns.Look(job)
     for number, command in enumerate(job.plan.commands):
         task = job.plan.frame_task_count + number
         status = job.board.status(task)
-        awaited = turns.what_it_awaits(job, command)
+        awaited = look.awaited(command)
         if status is TaskStatus.WAITING:
             what = ", and ".join(one.text for one in awaited if one.state != "done")
             yield f"task {command.name} waits for {what}"
@@ -126,8 +127,7 @@ def _queued_kinds(job: JobEntry) -> list[int]:
     queued = job.board.with_status(TaskStatus.QUEUED)
     first = next(queued)
     frames = [first] if first < job.plan.frame_task_count else []
-    commands = range(job.plan.frame_task_count, len(job.board))
-    return frames + [task for task in commands if job.board.status(task) is TaskStatus.QUEUED]
+    return [*frames, *job.command_tasks(TaskStatus.QUEUED)]
 
 
 def _problem(job: JobEntry, task: int, worker: WorkerEntry) -> str:

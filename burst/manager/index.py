@@ -125,9 +125,12 @@ class JobEntry:
 
     def frame_tasks(self, status: TaskStatus) -> int:
         """Return how many tasks that render frames have ``status``."""
-        first, last = self.plan.frame_task_count, len(self.board)
-        others = sum(self.board.status(task) is status for task in range(first, last))
-        return self.board.count(status) - others
+        return self.board.count(status) - sum(1 for _ in self.command_tasks(status))
+
+    def command_tasks(self, status: TaskStatus) -> Iterator[int]:
+        """Yield the command tasks that have ``status``."""
+        tasks = range(self.plan.frame_task_count, len(self.board))
+        return (task for task in tasks if self.board.status(task) is status)
 
     def first_frame_task(self, status: TaskStatus) -> int:
         """Return the first task that has ``status``; there must be one that renders frames."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
+from burst.domain.transitions import TaskStatus
 from burst.domain.turns import encodes
 from burst.domain.workers import check_fit
 from burst.errors import BurstError, ToolMissing
@@ -41,6 +42,15 @@ def can_do(job: JobEntry, task: int, worker: WorkerEntry) -> bool:
 def can_render(job: JobEntry, worker: WorkerEntry) -> bool:
     """Say whether a worker can render frames of a job."""
     return job.plan.frame_task_count > 0 and can_do(job, 0, worker)
+
+
+def next_task(job: JobEntry, worker: WorkerEntry, workers: Collection[WorkerEntry]) -> int | None:
+    """Return the queued task of a job that a worker should be given, or None."""
+    if can_render(job, worker):
+        return job.board.next_queued(lambda task: may_take(job, task, worker, workers))
+    # There may be many frames that it can't render, and there are few commands.
+    queued = job.command_tasks(TaskStatus.QUEUED)
+    return next((task for task in queued if may_take(job, task, worker, workers)), None)
 
 
 def may_take(job: JobEntry, task: int, worker: WorkerEntry, workers: Iterable[WorkerEntry]) -> bool:

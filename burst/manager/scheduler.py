@@ -16,7 +16,7 @@ from burst.manager.changes import Changes
 from burst.manager.database import statements
 from burst.manager.farm import Farm
 from burst.manager.index import WorkerEntry
-from burst.manager.matching import can_render, may_take
+from burst.manager.matching import next_task
 from burst.protocol.messages import LogLine
 from burst.protocol.worker_messages import (
     AskInputs,
@@ -213,10 +213,7 @@ class Scheduler:
         farm = self._farm
         workers = farm.index.workers.values()
         for job in farm.index.claimable_jobs():
-            task = job.board.next_queued(
-                lambda index: may_take(job, index, worker, workers),  # noqa: B023
-                untouched=can_render(job, worker),
-            )
+            task = next_task(job, worker, workers)
             if task is not None:
                 now = farm.clock.now()
                 return attempts.grant(farm.index, job, task, worker, claim, now, changes)

@@ -26,6 +26,30 @@ class Awaited:
     """Continues ``it waits for …``."""
 
 
+class Look:
+    """One look at what the command tasks of a job wait for."""
+
+    def __init__(self, job: JobEntry) -> None:
+        """Look at one job, whose frames stay as they are meanwhile."""
+        self._job = job
+        self._positions = {task.name: number for number, task in enumerate(job.plan.commands)}
+        self._frames: dict[bool, Awaited] = {}
+
+    def awaited(self, task: CommandTask) -> tuple[Awaited, ...]:
+        """Return what a command task waits for, in the order that it names them."""
+        return tuple(
+            self._all_frames(gaps=bears_gaps(task))
+            if name == FRAMES
+            else _command(self._job, self._positions[name])
+            for name in task.after
+        )
+
+    def _all_frames(self, *, gaps: bool) -> Awaited:
+        if gaps not in self._frames:
+            self._frames[gaps] = _frames(self._job, gaps=gaps)
+        return self._frames[gaps]
+
+
 def first_status(task: CommandTask) -> TaskStatus:
     """Return where a command task starts; `advance` then sees whether its turn has come."""
     return TaskStatus.WAITING if task.after else TaskStatus.QUEUED
@@ -35,12 +59,12 @@ def advance(job: JobEntry, changes: Changes) -> None:
     """Queue the waiting tasks whose turn has come, and end those whose turn can't come."""
     if not job.board.count(TaskStatus.WAITING):
         return
+    look = Look(job)
     for number in in_order(job.plan.commands):
         index = job.plan.frame_task_count + number
         if job.board.status(index) is not TaskStatus.WAITING:
             continue
-        awaited = what_it_awaits(job, job.plan.commands[number])
-        status, why = _turn(awaited)
+        status, why = _turn(look.awaited(job.plan.commands[number]))
         if status is TaskStatus.WAITING:
             continue
         job.board.move(index, status)
@@ -51,15 +75,6 @@ def advance(job: JobEntry, changes: Changes) -> None:
         else:
             name = job.plan.commands[number].name
             changes.notes.append((job.id, "error", f"task {name} {status}: it waits for {why}"))
-
-
-def what_it_awaits(job: JobEntry, task: CommandTask) -> tuple[Awaited, ...]:
-    """Return what a command task waits for, in the order that it names them."""
-    positions = {other.name: number for number, other in enumerate(job.plan.commands)}
-    return tuple(
-        _frames(job, task) if name == FRAMES else _command(job, positions[name])
-        for name in task.after
-    )
 
 
 def tasks_behind(job: JobEntry, tasks: list[int]) -> list[int]:
@@ -80,16 +95,16 @@ def _turn(awaited: tuple[Awaited, ...]) -> tuple[TaskStatus, str]:
     return TaskStatus.QUEUED, ""
 
 
-def _frames(job: JobEntry, task: CommandTask) -> Awaited:
+def _frames(job: JobEntry, *, gaps: bool) -> Awaited:
     published, total = job.published, len(job.frames)
     if published == total:
         return Awaited("done", f"the {total} frames, which are published")
     failed = job.frame_tasks(TaskStatus.FAILED)
     left = job.frame_tasks(TaskStatus.QUEUED) + job.frame_tasks(TaskStatus.ACTIVE)
     coming = left > 0 or any(is_frame(number) for number, _ in job.unpublished)
-    if coming and (bears_gaps(task) or not failed):
+    if coming and (gaps or not failed):
         return Awaited("open", f"the frames, of which {published} of {total} are published")
-    if bears_gaps(task):
+    if gaps:
         return Awaited("done", f"the frames, of which {published} of {total} are published")
     if failed:
         which = job.task_label(job.first_frame_task(TaskStatus.FAILED))

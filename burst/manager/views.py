@@ -56,10 +56,10 @@ def job_view(job: JobEntry) -> JobView:
 
 
 def _eta_seconds(job: JobEntry) -> float | None:
-    mean, active = job.times.mean_seconds, job.board.count(TaskStatus.ACTIVE)
+    mean, active = job.times.mean_seconds, job.frame_tasks(TaskStatus.ACTIVE)
     if mean is None or not active or job.ended:
         return None
-    left = job.board.count(TaskStatus.QUEUED) + active / 2
+    left = job.frame_tasks(TaskStatus.QUEUED) + active / 2
     return left * job.plan.chunk * mean / active
 
 

@@ -97,10 +97,12 @@ def result_routes(farm: Farm, queue: Queue, autoscaler: Autoscaler) -> APIRouter
 
     @router.get("/{job_id}/frames/{frame}/preview", response_class=Response)
     async def show_preview(job_id: str, frame: int) -> Response:
-        name = layout.preview(farm.index.job(job_id).id, frame)
+        job = farm.index.job(job_id)
+        rows = await asyncio.to_thread(farm.database.read, statements.frame_maker(job.id, frame))
         try:
+            name = layout.preview(job.id, frame, rows[0]["attempt_id"])
             picture = await asyncio.to_thread(farm.storage.get_bytes, name)
-        except StorageError as error:
+        except (IndexError, StorageError) as error:
             raise NotFound(f"frame {frame} has no preview") from error
         return Response(picture, media_type="image/jpeg")
 

@@ -248,6 +248,11 @@ def slowest_frames() -> Select:
     )
 
 
+def frame_maker(job_id: str, frame: int) -> Select:
+    """Return the attempt that a frame's result is of."""
+    return sa.select(frames.c.attempt_id).where(frames.c.job_id == job_id, frames.c.frame == frame)
+
+
 def unpublished_frames() -> Select:
     """Return frames that are committed or requeued, with their attempts' tokens."""
     return (

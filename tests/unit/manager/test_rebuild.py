@@ -23,7 +23,7 @@ from burst.domain.transitions import FrameStatus, TaskStatus
 from burst.errors import InvalidRequest, NotAllowed
 from burst.manager.index import Index, JobEntry
 from burst.manager.rebuild import build_index
-from burst.manager.turns import what_it_awaits
+from burst.manager.turns import Look
 from burst.protocol.artist_messages import MakeVideo
 from burst.protocol.worker_messages import Assignment, FrameFinished
 
@@ -66,9 +66,10 @@ def comparable(index: Index) -> dict[str, Any]:
 
 def check_turns(job: JobEntry) -> None:
     """Check that a command task runs only when what it waits for is there, and not never."""
+    look = Look(job)
     for number, task in enumerate(job.plan.commands):
         status = job.board.status(job.plan.frame_task_count + number)
-        states = {awaited.state for awaited in what_it_awaits(job, task)}
+        states = {awaited.state for awaited in look.awaited(task)}
         if status in (TaskStatus.QUEUED, TaskStatus.ACTIVE):
             assert states <= {"done"}, (task.name, job.status)
         if status is TaskStatus.WAITING and not job.ended:
