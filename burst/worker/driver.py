@@ -44,7 +44,7 @@ from burst.worker.inside.refusals import FrameRefused, Refused
 sys.path.pop()
 
 STATS_SECONDS = 0.2
-"""At most one ``stats`` in this time."""
+"""At most one ``stats`` in this time, but for the count of samples."""
 
 _ANSWERED = b"\nburst-answered\n"
 """Printed before each answer: what Blender said until then is known to be complete."""
@@ -194,7 +194,8 @@ class Driver:
         # Up to 4.x the handler is told nothing, and Blender prints the text instead.
         text = next((argument for argument in arguments if isinstance(argument, str)), None)
         now = time.monotonic()
-        if text and now - self._stats_at >= STATS_SECONDS:
+        # Of samples there is only now and then a word: the next may come in a minute.
+        if text and (" Sample " in text or now - self._stats_at >= STATS_SECONDS):
             self._stats_at = now
             self._channel.send("stats", text=text)
 
