@@ -21,6 +21,7 @@ from burst.cli import (
     logs,
     render,
     roles,
+    video,
     watch,
     workers,
 )
@@ -61,6 +62,7 @@ app.command("submit")(render.submit)
 app.command("upload")(render.upload)
 app.command("watch")(watch.watch)
 app.command("download")(watch.download)
+app.command("video")(video.video)
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(workers.app, name="workers")
 app.command("explain")(explain.explain)

@@ -10,6 +10,7 @@ from burst.cli import console, options, words
 from burst.cli.bundles import unbundled
 from burst.cli.render_options import RenderOptions
 from burst.cli.settings import farm_settings, require_local
+from burst.errors import UsageError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from burst.operations.check import CheckedRender
     from burst.operations.request import RenderRequest
     from burst.operations.submit import Submission
+    from burst.protocol.artist_messages import Submitted
     from burst.scene.trace import SceneTrace
     from burst.scene.upload import Uploaded
 
@@ -47,7 +49,7 @@ def render(
     settings = farm_settings(state_dir, workers, blender)
     checked, submission = _submit(asked.request(scene), settings)
     if detach:
-        _leave(submission, state_dir, json=json)
+        _leave(submission.submitted, state_dir, json=json)
         return
     wait = Wait(
         job=submission.submitted.job,
@@ -72,13 +74,28 @@ def submit(
     state_dir: options.StateDir = None,
     json: options.Json = False,
 ) -> None:
-    """Submit a scene for rendering, and print the id of its job.
+    """Submit a scene for rendering, or a job file (.json), and print the id of the job.
 
     The same as render --detach: frames are brought by burst download.
     """
     require_local(local, f"burst submit {scene}")
+    if scene.suffix.lower() == ".json":
+        if asked != RenderOptions():
+            raise UsageError(
+                f"{scene} is a job file: it says itself what is to be done",
+                hint="options that change a scene go with a .blend",
+            )
+        _submit_file(scene, farm_settings(state_dir, workers, blender), state_dir, json=json)
+        return
     _, submission = _submit(asked.request(scene), farm_settings(state_dir, workers, blender))
-    _leave(submission, state_dir, json=json)
+    _leave(submission.submitted, state_dir, json=json)
+
+
+def _submit_file(path: Path, settings: FarmSettings, state_dir: Path | None, *, json: bool) -> None:
+    from burst.operations.job_file import read_job_file, submit_job_file
+
+    submitted = submit_job_file(read_job_file(path), settings, console.tell)
+    _leave(submitted, state_dir, json=json)
 
 
 def upload(
@@ -131,15 +148,15 @@ def _submit(request: RenderRequest, settings: FarmSettings) -> tuple[CheckedRend
     return checked, submission
 
 
-def _leave(submission: Submission, state_dir: Path | None, *, json: bool) -> None:
-    job = submission.submitted.job
+def _leave(submitted: Submitted, state_dir: Path | None, *, json: bool) -> None:
+    job = submitted.job
     if json:
         console.emit(
             {
                 "job": job.id,
                 "name": job.name,
                 "status": str(job.status),
-                "resumed": submission.submitted.resumed,
+                "resumed": submitted.resumed,
                 "frames": job.frames,
                 "frame_count": job.frame_count,
                 "output": job.output,
