@@ -39,15 +39,19 @@ class RealBlender:
     program: Path
     facts: BlenderFacts
 
-    def make_scene(self, blend: Path, *options: str, script: Path = MAKE_SCENE) -> Path:
-        """Save a scene; the options are those of ``make_scene.py``, or of another script."""
+    def make_scene(self, blend: Path, *options: str) -> Path:
+        """Save a scene; the options are those of ``make_scene.py``."""
+        self.run(MAKE_SCENE, blend.parent, str(blend), *options)
+        assert blend.is_file()
+        return blend
+
+    def run(self, script: Path, folder: Path, *options: str) -> None:
+        """Run a script inside this Blender, with options behind ``--``."""
         # A descriptor pair is what command_line puts last, where options begin.
         command = command_line(self.program, self.facts.kind, script, (0, 0))[:-2]
         if self.facts.kind == "bpy":
             command.append("--")
-        self._run([*command, str(blend), *options], blend.parent)
-        assert blend.is_file()
-        return blend
+        self._run([*command, *options], folder)
 
     def animate(self, blend: Path, target: str, first: int, last: int) -> None:
         """Render a range in one plain run, as without burst; "" is the scene's own output."""

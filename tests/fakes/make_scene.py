@@ -34,6 +34,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--script", action="store_true", help="a driver that needs Python")
     parser.add_argument("--stereo", action="store_true", help="a file for each eye")
     parser.add_argument("--particles", action="store_true", help="an unbaked simulation")
+    parser.add_argument("--extras", action="store_true", help="things that overrides can change")
     return parser.parse_args(sys.argv[sys.argv.index("--") + 1 :])
 
 
@@ -62,6 +63,8 @@ def main() -> None:
         driver.expression = "bpy.context.scene.frame_current * 0.01"
     if wanted.particles:
         cube.modifiers.new("Dust", "PARTICLE_SYSTEM")
+    if wanted.extras:
+        add_extras(scene, cube)
     bpy.ops.wm.save_as_mainfile(filepath=wanted.blend, relative_remap=False)
     if wanted.relative:
         bpy.ops.file.make_paths_relative()
@@ -84,6 +87,16 @@ def add_cube(scene, wanted):
         cube.keyframe_insert("location", frame=frame)
         cube.keyframe_insert("rotation_euler", frame=frame)
     return cube
+
+
+def add_extras(scene, cube):
+    """Add custom properties, and a second camera that a marker switches to."""
+    cube["wear"] = 0.5
+    cube["tint"] = [3, 4]
+    second = add_camera(scene)
+    second.name = "Second"
+    second.location = (1, 0, 5)
+    scene.timeline_markers.new("Cut", frame=8).camera = second
 
 
 def material(texture):
