@@ -21,6 +21,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from burst.config.machine import available_cores
 from burst.domain.workers import BlenderFacts
 from burst.errors import BlenderNotFound
 from burst.worker.probing import HINT, examine
@@ -86,7 +87,7 @@ def _named(names: Sequence[str]) -> tuple[Path, ...]:
 def probe_blenders(
     programs: Sequence[Path], cache: Path | None = None, *, fresh: bool = False
 ) -> tuple[Installed, ...]:
-    """Find out what each of several Blenders can do, all at once; see `probe_blender`.
+    """Find out what each of several Blenders can do, one on each core; see `probe_blender`.
 
     One that is not usable is left out, as long as another is.
 
@@ -95,7 +96,8 @@ def probe_blenders(
     """
     found: list[Installed] = []
     errors: list[BlenderNotFound] = []
-    with ThreadPoolExecutor(max(1, len(programs)), thread_name_prefix="probe") as threads:
+    at_once = max(1, min(len(programs), available_cores()))
+    with ThreadPoolExecutor(at_once, thread_name_prefix="probe") as threads:
         probes = [
             threads.submit(probe_blender, program, cache, fresh=fresh) for program in programs
         ]
