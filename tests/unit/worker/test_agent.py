@@ -213,6 +213,32 @@ def test_a_worker_that_still_renders_goes_on(
     assert len(checks) == 2
 
 
+def test_a_check_ends_when_the_machine_is_taken_away_and_says_nothing(
+    manager: ScriptedManager, worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checking = threading.Event()
+    checkup = worker.agent._checkup
+
+    def find_fault(use: Use) -> str:
+        checking.set()
+        assert checkup._stopped.wait(30)
+        return "it was stopped"
+
+    monkeypatch.setattr(checkup, "find_fault", find_fault)
+    _fail_at(worker, monkeypatch)
+    terms = worker.register()
+    manager.script["claim"] = [_handed_out(job) for job in "abc"]
+    reasons: list[str] = []
+    work = threading.Thread(target=lambda: reasons.append(worker.agent._work(terms)), daemon=True)
+    work.start()
+    assert checking.wait(30)
+    worker.agent._on_signal(signal.SIGTERM, None)
+    worker.agent._evacuate()
+    work.join(30)
+    assert reasons == ["preempted"]
+    assert worker.agent._fault == ""
+
+
 def _handed_out(job: str) -> dict[str, Any]:
     return {"assignment": {**assignment(f"attempt-{job}"), "job_id": job}}
 
