@@ -74,9 +74,12 @@ def rendered_scenes(scene: BlendFileBlock) -> list[BlendFileBlock]:
 
 
 def sequencer(scene: BlendFileBlock) -> BlendFileBlock | None:
-    """Return the strips' editor of a scene, if it is rendered."""
-    on = number(scene, (b"r", b"scemode")) & _DO_SEQUENCER
-    return scene.get_pointer(b"ed", None) if on else None
+    """Return the strips' editor of a scene, if there are any and they are rendered."""
+    editor = scene.get_pointer(b"ed", None)
+    if editor is None or not number(scene, (b"r", b"scemode")) & _DO_SEQUENCER:
+        return None
+    # A scene that was never edited may have an empty one.
+    return editor if editor.get((b"seqbase", b"first"), 0) else None
 
 
 def compositor(scene: BlendFileBlock) -> BlendFileBlock | None:

@@ -29,6 +29,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--crop", action="store_true", help="crop to a border of odd shares")
     parser.add_argument("--texture", help="image file for the cube's material")
     parser.add_argument("--library", help=".blend to link its Cube and Paint from")
+    parser.add_argument("--linked", help="link only this object of the library")
     parser.add_argument("--relative", action="store_true", help="make all paths relative")
     parser.add_argument("--file-output", help="base path of a File Output node")
     parser.add_argument("--script", action="store_true", help="a driver that needs Python")
@@ -49,7 +50,9 @@ def main() -> None:
     if not wanted.no_camera:
         scene.camera = add_camera(scene)
     set_render(scene, wanted)
-    if wanted.library:
+    if wanted.linked:
+        link_object(scene, wanted.library, wanted.linked)
+    elif wanted.library:
         link_cube(scene, cube, wanted.library)
     if wanted.second_scene:
         other = bpy.data.scenes.new(wanted.second_scene)
@@ -157,6 +160,13 @@ def set_render(scene, wanted):
     if wanted.stereo:
         render.use_multiview = True
         image.views_format = "INDIVIDUAL"
+
+
+def link_object(scene, library, name):
+    """Link one object of another .blend."""
+    with bpy.data.libraries.load(library, link=True) as (_, linked):
+        linked.objects = [name]
+    scene.collection.objects.link(linked.objects[0])
 
 
 def link_cube(scene, cube, library):

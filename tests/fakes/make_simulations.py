@@ -2,12 +2,13 @@
 
 Run as ``blender -b --factory-startup --python make_simulations.py -- BLEND CASE…`` or, with
 bpy, as ``python make_simulations.py -- BLEND CASE…``. For each case a .blend is saved as
-BLEND with ``CASE`` filled in for ``{}``. A case is ``kind`` or ``kind-state``; see `KINDS`.
+BLEND with ``CASE`` filled in for ``{}``. A case is ``kind`` or ``kind-state``, or several of
+these with a ``+`` between them; see `KINDS`.
 """
 
 from __future__ import annotations
 
-import contextlib
+import os
 import sys
 
 import bpy
@@ -19,15 +20,19 @@ def main() -> None:
     """Build and save every case that is asked for."""
     pattern, *cases = sys.argv[sys.argv.index("--") + 1 :]
     for case in cases:
-        kind, _, state = case.partition("-")
         path = pattern.replace("{}", case)
         bpy.ops.wm.read_factory_settings(use_empty=True)
         scene = bpy.context.scene
         set_up(scene)
         # A cache needs a place to be beside.
         bpy.ops.wm.save_as_mainfile(filepath=path)
-        KINDS[kind](scene, state)
+        for part in case.split("+"):
+            kind, _, state = part.partition("-")
+            KINDS[kind](scene, state)
         bpy.ops.wm.save_mainfile()
+    sys.stdout.flush()
+    # Some builds crash when they tidy up after a fluid.
+    os._exit(0)
 
 
 def set_up(scene):
@@ -76,6 +81,29 @@ def bake_if(state, owner, cache):
         cache.use_disk_cache = True
     if "baked" in state:
         bake_points(owner, cache)
+
+
+def elsewhere(scene, _state):
+    """Cloth that this scene does not show: in another scene, and in no scene at all."""
+    other = bpy.data.scenes.new("Other")
+    for name in ("Left over", "Of another"):
+        thing = bpy.data.objects.new(name, bpy.data.meshes.new(name))
+        thing.use_fake_user = True
+        thing.modifiers.new("Cloth", "CLOTH")
+    other.collection.objects.link(thing)
+    add_mesh("Shown", "cube", size=1)
+
+
+def instanced(scene, _state):
+    """Cloth that is only shown by an instance of its collection."""
+    cloth(scene, "")
+    flag = bpy.data.objects["Flag"]
+    group = bpy.data.collections.new("Flags")
+    group.objects.link(flag)
+    scene.collection.objects.unlink(flag)
+    pole = bpy.data.objects.new("Pole", None)
+    pole.instance_type, pole.instance_collection = "COLLECTION", group
+    scene.collection.objects.link(pole)
 
 
 def cloth(scene, state):
@@ -128,8 +156,11 @@ def rigid(scene, state):
     for thing in (ground, *boxes):
         with override(active_object=thing, object=thing, selected_objects=[thing]):
             bpy.ops.rigidbody.object_add(type="PASSIVE" if thing is ground else "ACTIVE")
-    if "empty" in state:
+    if "off" in state:
         scene.rigidbody_world.enabled = False
+    if "passive" in state:
+        for thing in boxes:
+            thing.rigid_body.type = "PASSIVE"
     if "baked" in state:
         bake_points(ground, scene.rigidbody_world.point_cache)
 
@@ -199,14 +230,12 @@ def zone(scene, state):
     links.new(leave.outputs["Geometry"], last.inputs[0])
     modifier = thing.modifiers.new("Grow", "NODES")
     modifier.node_group = tree
-    if "packed" in state:
-        modifier.bake_target = "PACKED"
+    modifier.bake_target = "DISK" if "disk" in state else "PACKED"
     if "baked" in state:
-        with contextlib.suppress(AttributeError):
-            modifier.bake_target = "PACKED" if "packed" in state else "DISK"
         bpy.ops.wm.save_mainfile()
-        with override(active_object=thing, object=thing, selected_objects=[thing]):
-            bpy.ops.object.simulation_nodes_cache_bake(selected=True)
+        bpy.ops.object.geometry_node_bake_single(
+            session_uid=thing.session_uid, modifier_name="Grow", bake_id=modifier.bakes[0].bake_id
+        )
 
 
 KINDS = {
@@ -217,5 +246,7 @@ KINDS = {
     "paint": paint,
     "fluid": fluid,
     "zone": zone,
+    "elsewhere": elsewhere,
+    "instanced": instanced,
 }
 main()

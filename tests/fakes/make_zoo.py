@@ -1,8 +1,8 @@
 """Makes a .blend in which everything moves, in ways that Blender computes differently.
 
 Run as ``blender -b --factory-startup --python make_zoo.py -- BLEND FEATURE…`` or, with bpy,
-as ``python make_zoo.py -- BLEND FEATURE…``; no feature means all of `ANIMALS`. Each stands
-in a place of its own, so that it can be seen whether its part of the picture is right.
+as ``python make_zoo.py -- BLEND FEATURE…``; no feature means all of `ANIMALS`, in one picture.
+`SHY` are those that render data must not be kept for.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def main() -> None:
     bpy.ops.wm.save_as_mainfile(filepath=blend)
     for number, name in enumerate(names or ANIMALS):
         place = (number % 5 * 2 - 4, number // 5 * 2 - 3, 0)
-        ANIMALS[name](scene, place)
+        {**ANIMALS, **SHY, **SCRIPTS}[name](scene, place)
     bpy.ops.wm.save_mainfile()
     sys.stdout.flush()
     # Some builds crash when they tidy up.
@@ -224,16 +224,22 @@ def bones(scene, place):
     animate(pose, "rotation_euler", (0, 0, 0), (0, 1, 1))
 
 
-def nodes(_scene, place):
-    """Geometry nodes that follow the scene's time."""
-    thing = add_mesh("Clock", "cube", place, size=0.6)
-    tree = bpy.data.node_groups.new("Clock", "GeometryNodeTree")
+def new_geometry(name):
+    """Make a group of geometry nodes with one way in and one way out."""
+    tree = bpy.data.node_groups.new(name, "GeometryNodeTree")
     if hasattr(tree, "interface"):
         for way in ("INPUT", "OUTPUT"):
             tree.interface.new_socket("Geometry", in_out=way, socket_type="NodeSocketGeometry")
     else:
         tree.inputs.new("NodeSocketGeometry", "Geometry")
         tree.outputs.new("NodeSocketGeometry", "Geometry")
+    return tree
+
+
+def nodes(_scene, place):
+    """Geometry nodes that follow the scene's time."""
+    thing = add_mesh("Clock", "cube", place, size=0.6)
+    tree = new_geometry("Clock")
     first, last = tree.nodes.new("NodeGroupInput"), tree.nodes.new("NodeGroupOutput")
     time, turn = (
         tree.nodes.new("GeometryNodeInputSceneTime"),
@@ -319,7 +325,66 @@ def motion_blur(scene, place):
     scene.render.use_motion_blur = True
 
 
+def lantern(scene, place):
+    """Two lamps, of which one is on at a time."""
+    for number in range(2):
+        lamp = bpy.data.objects.new(f"Lantern {number}", bpy.data.lights.new("Lantern", "POINT"))
+        lamp.data.energy, lamp.location = 400, (place[0], place[1] + number * 2, 3)
+        scene.collection.objects.link(lamp)
+        for frame in range(1, FRAMES + 1):
+            lamp.hide_render = (frame + number) % 2 == 0
+            lamp.keyframe_insert("hide_render", frame=frame)
+
+
+def fireflies(scene, place):
+    """A shining thing that nodes show more and more of."""
+    spark = add_mesh("Spark", "ico_sphere", (0, 0, -60), subdivisions=1, radius=0.2)
+    shader = paint(spark, "Spark")
+    color = shader.inputs.get("Emission Color") or shader.inputs["Emission"]
+    color.default_value = (1, 0.8, 0.3, 1)
+    shader.inputs["Emission Strength"].default_value = 30
+    swarm = add_mesh("Swarm", "grid", place, x_subdivisions=3, y_subdivisions=3, size=3)
+    swarm.modifiers.new("Build", "BUILD").frame_duration = FRAMES
+    tree = new_geometry("Swarm")
+    first, last = tree.nodes.new("NodeGroupInput"), tree.nodes.new("NodeGroupOutput")
+    spread = tree.nodes.new("GeometryNodeInstanceOnPoints")
+    source = tree.nodes.new("GeometryNodeObjectInfo")
+    source.inputs["Object"].default_value = spark
+    tree.links.new(first.outputs[0], spread.inputs["Points"])
+    tree.links.new(source.outputs["Geometry"], spread.inputs["Instance"])
+    tree.links.new(spread.outputs[0], last.inputs[0])
+    swarm.modifiers.new("Swarm", "NODES").node_group = tree
+
+
+def mosaic(scene, _place):
+    """A surface that is cut as finely as the camera sees it, while that comes nearer."""
+    thing = add_mesh("Mosaic", "grid", (0, 0, -2), x_subdivisions=3, y_subdivisions=3, size=8)
+    modifier = thing.modifiers.new("Subdivision", "SUBSURF")
+    if hasattr(modifier, "use_adaptive_subdivision"):
+        modifier.use_adaptive_subdivision = True
+    else:
+        scene.cycles.feature_set = "EXPERIMENTAL"
+        thing.cycles.use_adaptive_subdivision = True
+    paint(thing, "Mosaic")
+    painted = thing.data.materials[0]
+    tree = painted.node_tree
+    noise = tree.nodes.new("ShaderNodeTexNoise")
+    bumps = tree.nodes.new("ShaderNodeDisplacement")
+    tree.links.new(noise.outputs[0], bumps.inputs["Height"])
+    tree.links.new(bumps.outputs[0], tree.nodes["Material Output"].inputs["Displacement"])
+    owner = painted if hasattr(painted, "displacement_method") else painted.cycles
+    owner.displacement_method = "BOTH"
+    animate(scene.camera, "location", (0, 0, 20), (0, 0, 7))
+
+
 SCRIPTS = {"script_driver": script_driver, "script_handler": script_handler}
+SHY = {
+    "motion_blur": motion_blur,
+    "hair": hair,
+    "lantern": lantern,
+    "fireflies": fireflies,
+    "mosaic": mosaic,
+}
 ANIMALS = {
     "material": material,
     "visibility": visibility,
@@ -333,12 +398,9 @@ ANIMALS = {
     "instances": instances,
     "bones": bones,
     "nodes": nodes,
-    "hair": hair,
     "volume": volume,
     "seed": seed,
     "cameras": cameras,
     "compositor": compositor,
-    "motion_blur": motion_blur,
-    **SCRIPTS,
 }
 main()

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from burst.worker.inside.used import node_trees, rendered_scenes, used_blocks
+from burst.worker.inside.used import node_trees, rendered_scenes, strips, used_blocks
 
 NAMED = 5
 """How many missing files a sentence names."""
@@ -144,11 +144,7 @@ def _missing_block(bpy: Any, block: Any, kind: str) -> list[str]:
 
 
 def _missing_strips(bpy: Any, scene: Any) -> Iterator[str]:
-    editor = scene.sequence_editor if scene.render.use_sequencer else None
-    if editor is None:
-        return
-    strips = editor.strips_all if hasattr(editor, "strips_all") else editor.sequences_all
-    for strip in strips:
+    for strip in strips(scene):
         if strip.mute:
             continue
         if strip.type == "IMAGE":

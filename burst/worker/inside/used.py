@@ -16,10 +16,17 @@ def rendered_scenes(bpy: Any, scene: Any) -> list[Any]:
     for one in found:
         if one.background_set and one.background_set not in found:
             found.append(one.background_set)
-    strips = scene.render.use_sequencer and scene.sequence_editor
-    if strips or (scene.render.use_compositing and compositing(scene)):
+    if strips(scene) or (scene.render.use_compositing and compositing(scene)):
         found += [other for other in bpy.data.scenes if other not in found]
     return found
+
+
+def strips(scene: Any) -> list[Any]:
+    """Return the strips of a scene that are rendered, also those inside others."""
+    editor = scene.sequence_editor if scene.render.use_sequencer else None
+    if editor is None:
+        return []
+    return list(editor.strips_all if hasattr(editor, "strips_all") else editor.sequences_all)
 
 
 def compositing(scene: Any) -> Any:
