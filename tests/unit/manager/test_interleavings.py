@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from manager_kit import SCENE, Manager, asynchronous, ended
+from manager_kit import SCENE, Manager, asynchronous, ended, published
 
 from burst.domain.transitions import FrameStatus, JobStatus
 from burst.errors import DatabaseUnavailable, StorageError, StorageFull
@@ -114,6 +114,29 @@ async def test_a_requeued_frame_that_gets_lost_may_still_replace_the_old_one(
     await manager.publishing.round()
     assert manager.storage.get_bytes(layout.render(job.id, "shot_0001.png")) == b"new"
     assert manager.view(job.id).status is JobStatus.COMPLETED
+
+
+@asynchronous
+async def test_a_requeue_waits_for_a_frame_that_is_on_its_way_to_the_disk(
+    manager: Manager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = await manager.submit("1")
+    worker = await manager.worker()
+    task = await worker.take()
+    report = worker.upload(task, 1)
+    await worker.beat(report)
+    worker.publish(report, {})
+    disk = HeldDisk(manager, monkeypatch)
+    confirming = asyncio.create_task(worker.beat(published(task, 1)))
+    await asyncio.sleep(0)
+    assert manager.view(job.id).frames_published == 1
+    requeuing = asyncio.create_task(manager.queue.requeue(job.id, "1"))
+    await asyncio.sleep(0)
+    disk.go_on.set()
+    await confirming
+    assert (await requeuing).tasks.queued == 1
+    pending = manager.farm.index.jobs[job.id].pending[1]
+    assert (pending.status, pending.replaces.keys()) == (FrameStatus.REQUEUED, {"shot_0001.png"})
 
 
 @asynchronous
