@@ -30,7 +30,7 @@ def scenes(real: RealBlender, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("scenes")
     real.make_scene(folder / "shot.blend")
     real.make_scene(folder / "dust.blend", "--particles")
-    real.make_scene(folder / "film.blend", "--format", "FFMPEG")
+    real.make_scene(folder / "film.blend", "--format", "FFMPEG", "--output", "//out/film.mp4")
     return folder
 
 
@@ -120,8 +120,10 @@ def test_a_video_is_made_of_the_frames_and_brought_with_them(shell: Shell) -> No
 
 
 def test_a_scene_set_to_a_movie_gets_frames_and_a_video(shell: Shell) -> None:
-    submitted = shell.run("submit", "film.blend", "--local", "--frames", "1-2")
-    assert "rendered as PNG" in submitted.stderr
+    done = shell.run("render", "film.blend", "--local", "--frames", "1-2")
+    assert "rendered as PNG" in done.stderr
+    names = ["film-0001-0002.mp4", "film-0001.png", "film-0002.png"]
+    assert sorted(path.name for path in (shell.folder / "film-frames").iterdir()) == names
     (task,) = shell.json("jobs", "show", "last")["commands"]
     assert (task["name"], task["after"]) == ("video", ["frames"])
     assert task["commands"][0]["codec"] == "h264"

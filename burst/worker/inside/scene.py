@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import re
 from typing import Any
 
 from burst.worker.inside.devices import NoSuchDevice, use_device
@@ -12,6 +13,7 @@ __all__ = ["MOVIES", "Refused", "apply_settings", "choose_scene", "final_size"]
 
 MOVIES = ("FFMPEG", "AVI_JPEG", "AVI_RAW")
 """Formats that are one file for all frames; a farm renders PNG frames instead."""
+_MOVIE_SUFFIX = re.compile(r"\.(avi|dv|flv|m4v|mkv|mov|mp4|mpe?g|ogv|webm)\Z", re.IGNORECASE)
 _EEVEE = ("BLENDER_EEVEE", "BLENDER_EEVEE_NEXT")
 """One engine, named differently from 4.2 to 4.5."""
 _DENOISERS = {"oidn": "OPENIMAGEDENOISE", "optix": "OPTIX"}
@@ -44,6 +46,8 @@ def apply_settings(
     render = scene.render
     if settings.get("engine"):
         _set_engine(bpy, render, settings["engine"])
+    if render.image_settings.file_format in MOVIES:
+        render.filepath = frames_name(render.filepath)
     _set_format(render.image_settings, settings.get("file_format"))
     for key in ("resolution_x", "resolution_y", "resolution_percentage"):
         if settings.get(key):
@@ -126,6 +130,12 @@ def _set_format(image: Any, wanted: str | None) -> None:
         image.file_format = wanted
     except TypeError:
         raise Unfit(f"this Blender can't write {wanted}") from None
+
+
+def frames_name(path: str) -> str:
+    """Return what the frames of a movie are called: not ``shot.mp40001.png``."""
+    stem = _MOVIE_SUFFIX.sub("", path)
+    return stem if stem == path or "#" in stem else f"{stem}-"
 
 
 def final_size(render: Any) -> tuple[int, int]:

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 
 from burst.worker.inside.files import find_local
-from burst.worker.inside.scene import final_size
+from burst.worker.inside.scene import final_size, frames_name
 from burst.worker.surroundings import command_line, environment
 
 
@@ -32,6 +32,20 @@ def test_moved_files_are_found_under_any_spelling(path: str, local: str | None) 
         "/tex/rock_u1_v1.png": "/here/3/rock_u1_v1.png",
     }
     assert find_local(table, path) == local
+
+
+@pytest.mark.parametrize(
+    ("movie", "frames"),
+    [
+        ("//out/shot.mp4", "//out/shot-"),
+        ("//out/shot_####.MOV", "//out/shot_####"),
+        ("//out/shot_", "//out/shot_"),
+        ("//out.mp4/", "//out.mp4/"),
+        ("//v1.2", "//v1.2"),
+    ],
+)
+def test_frames_of_a_movie_are_not_called_by_its_suffix(movie: str, frames: str) -> None:
+    assert frames_name(movie) == frames
 
 
 def render_settings(**changes: object) -> SimpleNamespace:
