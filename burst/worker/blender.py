@@ -18,7 +18,7 @@ from typing import Any
 
 from burst.domain.jobs import RenderSettings
 from burst.domain.workers import BlenderFacts
-from burst.worker.dialogue import ANSWERED, BlenderFailed, Dialogue, Work, failed
+from burst.worker.dialogue import ANSWERED, NOISE, BlenderFailed, Dialogue, Work, failed, is_full
 from burst.worker.faults import Fault
 from burst.worker.process import Child
 from burst.worker.surroundings import crash_reports, forget, prepare
@@ -28,8 +28,6 @@ from burst.worker.words import is_progress, parse_progress
 __all__ = ["Blender", "BlenderFailed", "LoadedScene", "Progress", "RenderedFrame"]
 
 DRIVER = Path(__file__).with_name("driver.py")
-_FULL_BYTES = 4096
-"""A disk with less than a block left is full."""
 _PROGRESS_SECONDS = 0.2
 """At most one progress in this time."""
 _FIRST_SETTING = "BURST_FIRST_PROGRESS_SECONDS"
@@ -234,7 +232,7 @@ class Blender:
             raise failed(Fault.STOPPED if self._interrupted else Fault.GONE, doing=work.doing)
         _make(folder)
         body, place = self._ask_for(frame, dialogue, work)
-        if shutil.disk_usage(folder).free < _FULL_BYTES:
+        if is_full(folder):
             # 5.0 cuts a PNG short on a full disk and says nothing but "Saved:".
             raise dialogue.failure(work, Fault.DISK_FULL)
         try:
@@ -347,7 +345,7 @@ class Blender:
             raise failed(Fault.NOT_STARTED, program=self._program, reason=reason) from error
 
     def _hear(self, text: str) -> None:
-        if text != ANSWERED and not is_progress(text):
+        if text != ANSWERED and not is_progress(text) and not text.startswith(NOISE):
             self._on_line(text)
 
 

@@ -7,6 +7,7 @@ way in which no answer comes becomes a `BlenderFailed`, and then the process is 
 from __future__ import annotations
 
 import contextlib
+import shutil
 import time
 from collections import deque
 from collections.abc import Callable
@@ -24,6 +25,8 @@ TAIL_LINES = 40
 """Blender's last lines that go with a failure."""
 ANSWERED = "burst-answered"
 """The driver prints it before it answers, so that all earlier lines are known to be here."""
+_FULL_BYTES = 4096
+"""A disk with less than a block left is full."""
 _TICK_SECONDS = 1.0
 _LAST_LINES_SECONDS = 1.0
 _DEATH_SECONDS = 10.0
@@ -31,7 +34,7 @@ _LEAVE_SECONDS = 2.0
 """How long a Blender that was told to leave may take before it is killed."""
 _REPORT_BYTES = 100_000
 """A crash report is some kilobytes; more of it is not read."""
-_NOISE = "Extension modules:"
+NOISE = "Extension modules:"
 """Begins the one line of a Python crash report that is of use to nobody."""
 
 GivesUp = Literal["task", "job"]
@@ -70,6 +73,13 @@ class BlenderFailed(Exception):
 def failed(fault: Fault, **facts: Any) -> BlenderFailed:
     """Return the failure for a fault that needs no process to be looked at."""
     return BlenderFailed(fault.sentence(**facts), outcome=fault.outcome, fault=fault)
+
+
+def is_full(folder: Path) -> bool:
+    """Say whether the disk of a folder has no block left; False if there is no such folder."""
+    with contextlib.suppress(OSError):
+        return shutil.disk_usage(folder).free < _FULL_BYTES
+    return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,6 +234,9 @@ class Dialogue:
         elif item.body.get("event") == "failed":
             reason = str(item.body.get("reason"))
             self._note_ailment(reason)
+            if is_full(work.folder):
+                # 5.0 says of a TIFF: "Render error (Success) cannot save".
+                self._said.setdefault(Ailment.DISK_FULL, reason)
             gives_up = item.body.get("gives_up")
             raise self.failure(work, Fault.REFUSED, gives_up, reason=reason)
         else:
@@ -234,7 +247,7 @@ class Dialogue:
             self._last_progress = text
         elif text == ANSWERED:
             self._all_heard = True
-        elif not text.startswith(_NOISE):
+        elif not text.startswith(NOISE):
             self._tail.append(text)
             self._note_ailment(text)
 
