@@ -66,6 +66,8 @@ def command_line(program: Path, kind: str, script: Path, pipes: tuple[int, int])
         "-b",
         "--factory-startup",
         "--disable-autoexec",
+        # Nobody listens, and to look for a sound card takes a socket.
+        "-noaudio",
         "--python-exit-code",
         str(PYTHON_EXIT_CODE),
         "--python",
