@@ -29,7 +29,7 @@ __all__ = ["Blender", "BlenderFailed", "LoadedScene", "Progress", "RenderedFrame
 
 DRIVER = Path(__file__).with_name("driver.py")
 _PROGRESS_SECONDS = 0.2
-"""At most one progress in this time."""
+"""At most one progress in this time, but for the count of samples."""
 _FIRST_SETTING = "BURST_FIRST_PROGRESS_SECONDS"
 _LATER_SETTING = "BURST_PROGRESS_SECONDS"
 
@@ -361,7 +361,8 @@ class _Reporter:
 
     def __call__(self, text: str, memory_bytes: int) -> None:
         now = time.monotonic()
-        if now - self._told_at < _PROGRESS_SECONDS:
+        # Of samples there is only now and then a word: the next may come in a minute.
+        if now - self._told_at < _PROGRESS_SECONDS and "Sample " not in text:
             return
         self._told_at = now
         step = parse_progress(text)

@@ -25,7 +25,8 @@ def render(kind: str, frame: int, folder: Path) -> None:
     image = folder / f"{frame:04}.png"
     image.write_bytes(b"pixels")
     if kind == "progress":
-        os.write(1, b"Fra:7 Mem:9.58M (Peak 10.29M) | Time:00:00.20 | Scene | Sample 1/4\n")
+        for step in (b"Synchronizing", b"Updating", b"Sample 0/4", b"Sample 1/4"):
+            os.write(1, b"Fra:7 Mem:9.58M (Peak 10.29M) | Time:00:00.20 | Scene | " + step + b"\n")
         os.write(1, b"Something for the artist\n")
     if kind == "saved-on-full-disk":
         os.write(1, b"[Errno 28] No space left on device\nSaved: x\n")
