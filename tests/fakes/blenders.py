@@ -22,8 +22,8 @@ MAKE_SCENE = Path(__file__).with_name("make_scene.py")
 MAKE_OUTPUTS = Path(__file__).with_name("make_outputs.py")
 _ANIMATE = """
 import bpy, sys
-blend, target, first, last = sys.argv[-4:]
-bpy.ops.wm.open_mainfile(filepath=blend, use_scripts=False)
+blend, trust, target, first, last = sys.argv[-5:]
+bpy.ops.wm.open_mainfile(filepath=blend, use_scripts=bool(trust))
 scene = bpy.context.scene
 scene.frame_start, scene.frame_end = int(first), int(last)
 if target:
@@ -53,14 +53,18 @@ class RealBlender:
             command.append("--")
         self._run([*command, *options], folder)
 
-    def animate(self, blend: Path, target: str, first: int, last: int) -> None:
+    def animate(
+        self, blend: Path, target: str, first: int, last: int, *, trust: bool = False
+    ) -> None:
         """Render a range in one plain run, as without burst; "" is the scene's own output."""
         frames = [str(first), str(last)]
         if self.facts.kind == "bpy":
-            script = [str(self.program), "-c", _ANIMATE, str(blend), target, *frames]
+            script = [str(self.program), "-c", _ANIMATE, str(blend), "-y" if trust else ""]
+            script += [target, *frames]
             self._run(script, blend.parent)
             return
-        head = [str(self.program), "-b", "--factory-startup", str(blend)]
+        head = [str(self.program), "-b", "--factory-startup", "-y" if trust else "-Y"]
+        head.append(str(blend))
         head += ["-o", target] if target else []
         self._run([*head, "-s", frames[0], "-e", frames[1], "-a"], blend.parent)
 
