@@ -124,6 +124,6 @@ def _print_status(address: Address, answer: FarmStatus) -> None:
         reason = f": {pool.reason}" if pool.reason else ""
         console.say(f"pool:     {pool.name}, {now} of at most {pool.maximum}{reason}")
         if pool.failure:
-            console.say(f"          last worker could not start: {pool.failure}")
+            console.say(f"          last worker was of no use: {pool.failure}")
     if not answer.jobs and not answer.workers:
         console.tell("submit something: burst render SCENE.blend --local")

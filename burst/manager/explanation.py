@@ -8,10 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from burst.domain.transitions import JobStatus, TaskStatus
-from burst.errors import BurstError
 from burst.manager import registry, turns
 from burst.manager.index import Index, JobEntry, WorkerEntry
-from burst.manager.matching import check_task, may_take
+from burst.manager.matching import find_problem, may_take, queued_kinds
 from burst.protocol.artist_messages import Explanation, PoolView, Reason
 
 TASKS_MAX = 10
@@ -99,11 +98,11 @@ def _waiting_tasks(job: JobEntry) -> Iterator[str]:
 
 def _queued(index: Index, job: JobEntry, pools: Sequence[PoolView]) -> list[Reason]:
     """Say why queued tasks are not handed out."""
-    kinds = _queued_kinds(job)
+    kinds = queued_kinds(job)
     unable: list[Reason] = []
     able: list[WorkerEntry] = []
     for worker in sorted(index.workers.values(), key=lambda worker: worker.name):
-        problems = [_problem(job, task, worker) for task in kinds]
+        problems = [find_problem(job, task, worker) for task in kinds]
         if all(problems):
             texts = dict.fromkeys(text for text in problems if text)
             unable.append(Reason(subject=worker.name, text=f"can't take it: {'; '.join(texts)}"))
@@ -120,22 +119,6 @@ def _queued(index: Index, job: JobEntry, pools: Sequence[PoolView]) -> list[Reas
     if not (able and is_active):
         reasons += [reason for pool in pools for reason in _pool(pool)]
     return reasons + unable
-
-
-def _queued_kinds(job: JobEntry) -> list[int]:
-    """Return one queued task of each kind: those that render need the same of a worker."""
-    queued = job.board.with_status(TaskStatus.QUEUED)
-    first = next(queued)
-    frames = [first] if first < job.plan.frame_task_count else []
-    return [*frames, *job.command_tasks(TaskStatus.QUEUED)]
-
-
-def _problem(job: JobEntry, task: int, worker: WorkerEntry) -> str:
-    try:
-        check_task(job, task, worker)
-    except BurstError as error:
-        return error.message
-    return ""
 
 
 def _jobs_first(index: Index, job: JobEntry) -> Iterator[str]:
@@ -168,7 +151,7 @@ def _pool(pool: PoolView) -> Iterator[Reason]:
     text = f"{pool.running} workers are here, {pool.starting} start, {pool.wanted} are wanted"
     yield Reason(subject=pool.name, text=text + (f" ({pool.reason})" if pool.reason else ""))
     if pool.failure:
-        yield Reason(subject=pool.name, text=f"the last worker could not start: {pool.failure}")
+        yield Reason(subject=pool.name, text=f"the last worker was of no use: {pool.failure}")
 
 
 def _tasks(count: int) -> str:

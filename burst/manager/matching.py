@@ -30,13 +30,18 @@ def check_task(job: JobEntry, task: int, worker: WorkerEntry) -> None:
             check_fit(job.requirements, worker.capabilities)
 
 
-def can_do(job: JobEntry, task: int, worker: WorkerEntry) -> bool:
-    """Say whether a worker can do a task."""
+def find_problem(job: JobEntry, task: int, worker: WorkerEntry) -> str:
+    """Return why a worker can't do a task; empty if it can."""
     try:
         check_task(job, task, worker)
-    except BurstError:
-        return False
-    return True
+    except BurstError as error:
+        return error.message
+    return ""
+
+
+def can_do(job: JobEntry, task: int, worker: WorkerEntry) -> bool:
+    """Say whether a worker can do a task."""
+    return not find_problem(job, task, worker)
 
 
 def can_render(job: JobEntry, worker: WorkerEntry) -> bool:
@@ -69,3 +74,23 @@ def may_take(job: JobEntry, task: int, worker: WorkerEntry, workers: Iterable[Wo
     outgrown = job.outgrown.get(task, 0)
     larger = [w for w in others if w.capabilities.memory_bytes > outgrown] if outgrown else []
     return worker.name in {w.name for w in larger or others or able}
+
+
+def queued_kinds(job: JobEntry) -> list[int]:
+    """Return one queued task of each kind: those that render need the same of a worker."""
+    queued = job.board.with_status(TaskStatus.QUEUED)
+    first = next(queued, job.plan.frame_task_count)
+    frames = [first] if first < job.plan.frame_task_count else []
+    return [*frames, *job.command_tasks(TaskStatus.QUEUED)]
+
+
+def why_useless(jobs: Iterable[JobEntry], worker: WorkerEntry) -> str:
+    """Return why a worker can do nothing of what is queued; empty if it can, or nothing is."""
+    reasons = []
+    for job in jobs:
+        for task in queued_kinds(job):
+            problem = find_problem(job, task, worker)
+            if not problem:
+                return ""
+            reasons.append(f"it can't take {job.task_label(task)} of {job.id}: {problem}")
+    return reasons[0] if reasons else ""

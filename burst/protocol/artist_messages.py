@@ -270,7 +270,7 @@ class PoolView(Message):
     reason: str
     """Why so many are wanted."""
     failure: str
-    """Why the last worker could not start; empty when it could."""
+    """Why the last worker was of no use: it could not start, or can't render; else empty."""
 
 
 class FarmStatus(Message):

@@ -13,7 +13,8 @@ from burst.manager.autoscaler.provider import WorkerProvider
 from burst.manager.changes import Changes
 from burst.manager.database import statements
 from burst.manager.farm import Farm
-from burst.manager.index import WorkerStart
+from burst.manager.index import WorkerEntry, WorkerStart
+from burst.manager.matching import why_useless
 from burst.manager.scheduler import Scheduler
 from burst.protocol.artist_messages import PoolView
 
@@ -46,8 +47,10 @@ class Autoscaler:
         self._last_failure_at = 0.0
         self._failure = ""
         self._registered: set[str] = set()
+        self._came: dict[str, WorkerEntry] = {}
+        """Workers as they last were here."""
         self._gave_up = 0
-        """Workers in a row that came, and then found that they can't render."""
+        """Workers in a row that came for nothing: they can't render, or nothing that is queued."""
         self._rendered: set[str] = set()
         """Those that have finished a frame."""
         self._absent_since: dict[str, float] = {}
@@ -135,6 +138,8 @@ class Autoscaler:
                 self._note_failure(worker.failure)
             elif worker.gave_up:
                 self._note_gave_up(worker.failure)
+            elif reason := self._why_useless(worker.name):
+                self._note_gave_up(reason)
             await self._scheduler.give_up(worker.name, worker.failure or "its process has ended")
             await asyncio.to_thread(self._provider.remove, worker.name)
         for name in self._overdue({worker.name for worker in workers if worker.running}):
@@ -147,6 +152,7 @@ class Autoscaler:
             changes.write(statements.delete_worker_start(name))
             self._registered.discard(name)
             self._rendered.discard(name)
+            self._came.pop(name, None)
             await self._farm.save(changes)
 
     def _overdue(self, running: set[str]) -> list[str]:
@@ -184,6 +190,15 @@ class Autoscaler:
             self._failure = ""
         self._registered |= here
         self._rendered |= rendered
+        self._came.update((worker.name, worker) for worker in workers)
+
+    def _why_useless(self, name: str) -> str:
+        """Return why a worker that left could do nothing of what is queued.
+
+        The next one will be no better, until somebody gives the machine what is lacking.
+        """
+        worker = self._came.get(name)
+        return why_useless(self._farm.index.claimable_jobs(), worker) if worker else ""
 
     def _note_failure(self, reason: str) -> None:
         self._failed_starts += 1
@@ -195,7 +210,7 @@ class Autoscaler:
         self._gave_up += 1
         self._last_failure_at = self._farm.clock.monotonic()
         self._failure = reason
-        log.warning("a worker gave up: %s", reason)
+        log.warning("a worker came for nothing: %s", reason)
 
     def _pool_view(
         self, running: int, starting: int, reason: str, resize: policy.Resize | None = None

@@ -51,7 +51,7 @@ class Pool:
     boot_seconds: float
     """From start to first claim."""
     failed_starts: int
-    """Workers in a row that ended before they registered, or found that they can't render."""
+    """Workers in a row that ended before they registered, or came for nothing."""
     last_failure_at: float
     """Monotonic time of the last of them."""
 
@@ -109,7 +109,7 @@ def _resize(demand: Sequence[Demand], pool: Pool, left: int, now: float) -> Resi
         wanted, reason = here, "a new worker would come too late"
     start = max(0, min(wanted, fit - pool.leaving) - here)
     if start and now - pool.last_failure_at < retry_seconds(pool.failed_starts):
-        start, reason = 0, "the last worker could not work; waiting before the next try"
+        start, reason = 0, "the last worker was of no use; waiting before the next try"
     drain = max(0, pool.workers - fit)
     threads = max(1, pool.cores // max(1, wanted))
     return Resize(pool.name, max(wanted, here - drain), start, drain, threads, reason)

@@ -13,6 +13,7 @@ from fake_provider import FakeProvider
 from manager_kit import Manager, Worker, asynchronous, finished
 
 from burst.domain.transitions import AttemptStatus, WorkerStatus
+from burst.domain.workers import Requirements
 from burst.errors import DatabaseUnavailable
 from burst.manager import registry
 from burst.manager.autoscaler.loop import ABSENT_SECONDS_MAX, START_SECONDS_MAX, Autoscaler
@@ -218,7 +219,7 @@ async def test_workers_that_come_and_give_up_are_replaced_later_and_later(pool: 
         await pool.round(wait - 0.1)
         assert len(pool.provider.started) == count
         assert pool.autoscaler.view.failure == "this worker can't render any more"
-        assert "could not work" in pool.autoscaler.view.reason
+        assert "was of no use" in pool.autoscaler.view.reason
         await pool.round(0.1)
         assert len(pool.provider.started) == count + 1
     # A frame shows that it works again.
@@ -231,6 +232,45 @@ async def test_workers_that_come_and_give_up_are_replaced_later_and_later(pool: 
     await pool.round()
     await pool.round(2.0)
     assert len(pool.provider.started) == 5
+
+
+@asynchronous
+async def test_workers_that_can_do_nothing_of_what_is_queued_are_not_started_in_a_loop(
+    pool: Pool,
+) -> None:
+    pool.maximum = 1
+    pool.restart()
+    job = await pool.manager.submit("1-9", requirements=Requirements(features=("usd",)))
+    await pool.round()
+    for count, wait in ((1, 2.0), (2, 4.0), (3, 8.0)):
+        worker = await pool.manager.worker(f"local-{count}")
+        await pool.round()
+        assert (await worker.claim()).assignment is None
+        await worker.sign_off()
+        pool.provider.end(worker.name)
+        await pool.round()
+        await pool.round(wait - 0.1)
+        assert len(pool.provider.started) == count
+        assert f"it can't take frame 1 of {job.id}: the scene needs USD" in (
+            pool.autoscaler.view.failure
+        )
+        await pool.round(0.1)
+        assert len(pool.provider.started) == count + 1
+
+
+@asynchronous
+async def test_a_worker_that_leaves_while_there_is_work_for_it_is_replaced_at_once(
+    pool: Pool,
+) -> None:
+    await pool.manager.submit("1")
+    await pool.round()
+    worker = await pool.manager.worker("local-1")
+    await pool.round()
+    await worker.sign_off()
+    pool.provider.end("local-1")
+    await pool.round()
+    assert pool.autoscaler.view.failure == ""
+    assert pool.provider.started == ["local-1", "local-2"]
 
 
 @asynchronous

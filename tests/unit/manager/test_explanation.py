@@ -60,7 +60,7 @@ async def test_a_job_without_workers_says_what_the_autoscaler_does(manager: Mana
     assert _why(manager, job.id, failing) == [
         ("job", "no worker is here; 3 tasks are queued"),
         ("local", "0 workers are here, 1 start, 2 are wanted (the maximum is 2)"),
-        ("local", "the last worker could not start: no Blender was found"),
+        ("local", "the last worker was of no use: no Blender was found"),
     ]
 
 
