@@ -17,6 +17,7 @@
     │   └── ToolMissing            another program is not installed, such as ffmpeg
     ├── StorageError               a directory or bucket                             exit 1
     │   ├── StorageFull            no space left
+    │   ├── BlobMissing            a file of a scene is not there, or damaged
     │   └── StorageConflict        another file holds the name
     ├── StateError                 the manager's state directory                     exit 1
     │   ├── FarmRunning            another manager holds the directory
@@ -134,6 +135,10 @@ class StorageError(BurstError):
 
 class StorageFull(StorageError):
     """No space is left in the storage."""
+
+
+class BlobMissing(StorageError):
+    """A file of a scene is not whole in the storage."""
 
 
 class StorageConflict(StorageError):

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from burst.domain.jobs import SceneRef
-from burst.errors import StorageError, storage_error
+from burst.errors import BlobMissing, StorageError, storage_error
 from burst.scene.manifest import FileEntry, Manifest
 from burst.storage import layout
 from burst.storage.storage import Storage
@@ -62,8 +62,8 @@ def checkout(scene: SceneRef, storage: Storage, folder: Path) -> CheckedOut:
     folder. Blocks, also while another process builds it.
 
     Raises:
-        StorageError: a blob or the manifest is not in the storage or damaged, or the folder
-            can't be written.
+        BlobMissing: a blob is not in the storage, or damaged.
+        StorageError: so is the manifest, a blob can't be read, or the folder not be written.
     """
     manifest = Manifest.from_bytes(storage.get_bytes(layout.manifest(scene.name, scene.version)))
     if manifest.version != scene.version:
@@ -116,8 +116,10 @@ def _lay(place: str, entry: FileEntry, storage: Storage, target: Path) -> None:
     except FileNotFoundError:
         size = None
     if size != entry.size:
-        state = "not in the storage" if size is None else "damaged in the storage"
-        raise StorageError(f"{place} is {state}", hint="upload the scene again")
+        state = "is not in the storage" if size is None else "is damaged in the storage"
+        raise BlobMissing(f"{place} {state}", hint="upload the scene again")
+    if not os.access(blob, os.R_OK):
+        raise StorageError(f"{place} can't be read in the storage: {blob} is closed to this worker")
     if must_copy(place):
         _copy(blob, target)
     else:

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from burst.domain.jobs import SceneRef
-from burst.errors import BurstError
+from burst.errors import BlobMissing, BurstError
 from burst.protocol.messages import LogLine, RenderProgress
 from burst.protocol.worker_messages import AttemptEnded
 from burst.scene.checkout import CheckedOut, checkout, remove_checkout
@@ -227,6 +227,9 @@ class Session:
         if is_disk_full(error):
             self._courier.rest.begin()
             outcome = "interrupted"
+        elif isinstance(error, BlobMissing):
+            # No worker has it.
+            reason, gives_up = f"{reason}; {error.hint}", "job"
         elif isinstance(error, (BlenderFailed, CommandFailed)):
             outcome, peak_memory_bytes = error.outcome, error.peak_memory_bytes
             gives_up = error.gives_up
