@@ -55,7 +55,7 @@ class Ending:
     reason: str
     peak_memory_bytes: int = 0
     gives_up: Literal["task", "job"] | None = None
-    """What no other try can save."""
+    """What no other try can save; of an interruption it means nothing."""
 
 
 def grant(
@@ -363,8 +363,8 @@ def _end_by_report(index: Index, report: AttemptEnded, now: datetime, changes: C
     attempt = index.attempts.get(report.attempt_id)
     if attempt is None or not token_matches(attempt.token_sha256, report):
         return DROP
-    outcome, reason = AttemptStatus(report.outcome), report.reason
-    gives_up = None if outcome is AttemptStatus.INTERRUPTED else report.gives_up
-    ending = Ending(outcome, reason, report.peak_memory_bytes, gives_up)
+    ending = Ending(
+        AttemptStatus(report.outcome), report.reason, report.peak_memory_bytes, report.gives_up
+    )
     end(index, attempt, ending, now, changes)
     return DONE

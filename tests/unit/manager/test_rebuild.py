@@ -8,6 +8,7 @@ row a frame), and what lives in memory only (leases, progress).
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import shutil
 import sqlite3
@@ -20,7 +21,7 @@ from manager_kit import Manager, Worker, asynchronous, command, ended, finished,
 from burst.domain.commands import CommandTask
 from burst.domain.frames import is_frame
 from burst.domain.transitions import FrameStatus, TaskStatus
-from burst.errors import InvalidRequest, NotAllowed
+from burst.errors import InvalidRequest, NotAllowed, StorageConflict
 from burst.manager.index import Index, JobEntry
 from burst.manager.rebuild import build_index
 from burst.manager.turns import Look
@@ -140,7 +141,9 @@ class _History:
             worker = self.random.choice(self.workers)
             task = (await worker.claim()).assignment
             if task is not None:
-                await worker.finish(task)
+                # The name may be taken: what `publish` confirms is not always true.
+                with contextlib.suppress(StorageConflict):
+                    await worker.finish(task)
 
     async def render(self) -> None:
         for worker in self.workers:
