@@ -39,8 +39,18 @@ def render(kind: str, frame: int, folder: Path) -> None:
     if kind == "error":
         answer("failed", reason="Cannot render, no camera")
         return
+    if kind.startswith("gives-up"):
+        full = kind.endswith("full-disk")
+        answer("failed", reason="No space left on device" if full else "garbage", gives_up="job")
+        return
+    if kind == "nonsense":
+        answer("poem", text="roses are red")
+        return
+    if kind in ("stray", "upward"):
+        image = Path("/etc/passwd") if kind == "stray" else folder / ".." / "passwd"
     files = [] if kind == "no-file" else [str(image)]
-    facts = {"frame": frame, "files": files, "render_seconds": 0.5, "warnings": ["w"]}
+    seconds = "soon" if kind == "numberless" else 0.5
+    facts = {"frame": frame, "files": files, "render_seconds": seconds, "warnings": ["w"]}
     answer("rendered", peak_memory_bytes=5, main_count=len(files), **facts)
 
 
@@ -56,6 +66,8 @@ def main() -> None:
                 size = {"width": 4, "height": 2, "file_format": "PNG"}
                 size |= {"color_mode": "RGBA", "color_depth": 8}
                 named = {"blender_scene": "Scene", "engine": "CYCLES"}
+                if kind == "factless":
+                    named = {}
                 answer("loaded", warnings=[], load_seconds=0.1, **size, **named)
             else:
                 render(kind, request["frame"], Path(request["folder"]))

@@ -129,6 +129,18 @@ def test_a_blob_of_another_size_is_refused(tmp_path, storage, stored):
         checkout(scene, storage, tmp_path / "out")
 
 
+def test_a_blob_that_this_worker_may_not_read_is_refused_by_name(
+    tmp_path, storage, stored, monkeypatch
+):
+    scene = stored({"a.blend": b"B"})
+    # A superuser may read everything, so the rights of others are asked for here.
+    monkeypatch.setattr("os.access", lambda path, mode: bool(path.stat().st_mode & 0o004))
+    manifest = Manifest.from_bytes(storage.get_bytes(layout.manifest("s", scene.version)))
+    storage.blob_path(manifest.files["a.blend"].sha256).chmod(0o600)
+    with pytest.raises(StorageError, match=r"a\.blend can't be read in the storage: .* is closed"):
+        checkout(scene, storage, tmp_path / "out")
+
+
 def test_an_unknown_scene_is_refused(tmp_path, storage):
     with pytest.raises(StorageError, match="can't read scenes/s/"):
         checkout(SceneRef(name="s", version="0" * 16), storage, tmp_path / "out")

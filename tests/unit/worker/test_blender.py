@@ -1,12 +1,13 @@
 """A Blender that misbehaves ends in a sentence, an outcome, and its last lines.
 
 Against a stand-in that misbehaves on demand. Left out: what a real one can be made to do
-(`tests/integration/test_blender_trouble.py`).
+(`tests/integration/test_faults_*.py`).
 """
 
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -102,6 +103,10 @@ def test_a_crash_for_lack_of_memory_is_told_from_any_other(
         ("no-file", "Blender wrote no file for frame 7"),
         ("exits", "Blender left with exit status 3 while rendering frame 7"),
         ("error", "Blender failed while rendering frame 7: Cannot render, no camera"),
+        ("stray", "Blender wrote /etc/passwd outside of the folder that it was given"),
+        ("upward", "Blender wrote "),
+        ("nonsense", "Blender answered what burst does not understand while rendering frame 7"),
+        ("numberless", "Blender answered what burst does not understand while rendering frame 7"),
     ],
 )
 def test_each_way_to_make_no_frame_has_its_sentence(
@@ -110,6 +115,24 @@ def test_each_way_to_make_no_frame_has_its_sentence(
     failed = failure(blender, tmp_path, kind)
     assert failed.reason.startswith(reason)
     assert failed.outcome == "failed"
+
+
+def test_an_answer_to_a_load_without_its_facts_is_no_scene(
+    blender: Blender, tmp_path: Path
+) -> None:
+    with pytest.raises(BlenderFailed) as caught:
+        load(blender, tmp_path, "factless")
+    assert caught.value.fault is Fault.GARBLED
+    assert blender.pid is None
+
+
+@pytest.mark.parametrize("kind", ["gives-up", "gives-up-on-full-disk"])
+def test_what_no_try_can_save_is_given_up_but_not_for_another_cause(
+    blender: Blender, tmp_path: Path, kind: str
+) -> None:
+    failed = failure(blender, tmp_path, kind)
+    expected = ("job", Fault.REFUSED) if kind == "gives-up" else (None, Fault.DISK_FULL)
+    assert (failed.gives_up, failed.fault) == expected
 
 
 def test_the_last_lines_go_with_the_failure(blender: Blender, tmp_path: Path) -> None:
@@ -126,6 +149,44 @@ def test_nothing_is_rendered_before_a_load_or_after_a_kill(
     with pytest.raises(BlenderFailed) as caught:
         blender.render(1, tmp_path / "out", lambda progress: None)
     assert caught.value.outcome == "interrupted"
+
+
+def test_who_is_canceled_just_before_a_load_starts_no_blender(
+    blender: Blender, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    over = threading.Event()
+
+    def cancel() -> None:
+        # As the worker's session does it, from another thread.
+        over.set()
+        blender.kill()
+
+    blend = tmp_path / "good.blend"
+    blend.write_bytes(b"BLENDER")
+    started: list[object] = []
+    monkeypatch.setattr("burst.worker.blender.Child", lambda *args, **more: started.append(args))
+    cancel()
+    with pytest.raises(BlenderFailed) as caught:
+        blender.load(blend, RenderSettings(), {}, wanted=lambda: not over.is_set())
+    assert caught.value.fault is Fault.STOPPED
+    over.clear()
+    with pytest.raises(BlenderFailed) as caught:
+        # Later still: it was asked already, and nothing is started yet.
+        blender.load(blend, RenderSettings(), {}, wanted=lambda: cancel() or True)  # type: ignore[func-returns-value]
+    assert caught.value.fault is Fault.STOPPED
+    assert started == []
+
+
+def test_a_kill_between_two_frames_is_not_taken_for_a_loaded_scene(
+    blender: Blender, tmp_path: Path
+) -> None:
+    load(blender, tmp_path, "good")
+    pid = blender.pid
+    blender.kill()
+    assert blender.pid is None
+    load(blender, tmp_path, "good")
+    assert blender.pid not in (pid, None)
+    assert blender.render(7, tmp_path / "out", lambda progress: None).files
 
 
 def test_a_changed_blend_of_the_same_name_is_loaded_anew(blender: Blender, tmp_path: Path) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import sys
 import threading
+import time
 from pathlib import Path
 
 import psutil
 import pytest
 
-from burst.worker.process import Child, Exited, Item, Line, Message, ask
+from burst.worker.process import LINES_WAITING_MAX, Child, Exited, Item, Line, Message, ask
 
 PATIENCE_SECONDS = 20
 
@@ -56,6 +57,53 @@ os.write(writes, json.dumps({"length": len(json.loads(text)["x"])}).encode() + b
     child = start(script, tmp_path)
     child.send({"x": "a" * 500_000})
     assert Message({"length": 500_000}) in until_exit(child)
+
+
+@pytest.mark.parametrize(
+    "garbage", ["b'{'", "b'[1, 2]'", "b'word'", "bytes([255])", "b'[' * 60000"]
+)
+def test_what_is_no_message_arrives_as_an_empty_one(tmp_path: Path, garbage: str) -> None:
+    script = f"""
+os.write(writes, {garbage} + b'\\n')
+os.write(writes, b'{{"event": "x"}}\\n')
+"""
+    items = until_exit(start(script, tmp_path))
+    assert [item.body for item in items if isinstance(item, Message)] == [{}, {"event": "x"}]
+
+
+def test_a_child_that_prints_faster_than_it_is_heard_has_to_wait(tmp_path: Path) -> None:
+    lines = 3 * LINES_WAITING_MAX
+    script = f"""
+for number in range({lines}): print(number)
+sys.stdout.flush()
+os.write(writes, b'{{"event": "printed"}}\\n')
+"""
+    child = start(script, tmp_path)
+    # The pipe holds some thousand short lines more.
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while child._queue.qsize() <= LINES_WAITING_MAX and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert child.exit_code is None
+    assert LINES_WAITING_MAX < child._queue.qsize() < LINES_WAITING_MAX + 5
+    items = until_exit(child)
+    printed = [item.text for item in items if isinstance(item, Line)]
+    assert printed == [str(number) for number in range(lines)]
+
+
+def test_the_processor_time_of_ended_children_is_not_forgotten(tmp_path: Path) -> None:
+    script = """
+import subprocess
+burn = "import time\\nend = time.process_time() + 0.5\\nwhile time.process_time() < end: pass"
+subprocess.run([sys.executable, "-c", burn], check=True)
+os.write(writes, b'{"event": "burnt"}\\n')
+time.sleep(60)
+"""
+    child = start(script, tmp_path)
+    try:
+        assert child.next_item(PATIENCE_SECONDS) == Message({"event": "burnt"})
+        assert child.usage().cpu_seconds >= 0.5
+    finally:
+        child.close(0)
 
 
 def test_a_line_without_end_is_passed_on_in_pieces(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from scripted_manager import assignment
 
 from burst.domain.frames import RESULT_MIN
 from burst.domain.jobs import SceneRef
-from burst.errors import SceneError
+from burst.errors import BlobMissing, SceneError
 from burst.protocol.worker_messages import Assignment, AttemptEnded, Report
 from burst.storage.directory import DirectoryStorage
 from burst.worker import session as module
@@ -148,6 +148,20 @@ def test_the_last_lines_of_a_blender_that_was_stopped_are_no_errors(rig: Rig) ->
     rig.blender.trouble = BlenderFailed("stopped", ("Saved: x.png",), "interrupted")
     rig.session.render(rig.held)
     assert rig.there.errors == []
+
+
+def test_a_scene_that_lacks_a_file_in_the_storage_is_given_up_with_what_to_do(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def incomplete(*arguments: Any) -> None:
+        raise BlobMissing("a.png is not in the storage", hint="upload the scene again")
+
+    monkeypatch.setattr(module, "checkout", incomplete)
+    rig.session.render(rig.held)
+    (report,) = rig.there.reports
+    assert isinstance(report, AttemptEnded)
+    assert (report.outcome, report.gives_up) == ("failed", "job")
+    assert report.reason == "a.png is not in the storage; upload the scene again"
 
 
 @pytest.mark.parametrize("trouble", [SceneError("no such scene"), OSError(5, "Input/output error")])
