@@ -243,6 +243,24 @@ async def test_requeuing_what_failed_brings_back_what_waited_for_it(manager: Man
 
 
 @asynchronous
+async def test_a_video_that_failed_by_itself_is_requeued_without_its_frames(
+    manager: Manager,
+) -> None:
+    job, worker = await _rendered(manager, retry_limit=1)
+    await worker.beat(ended(await worker.take()))
+    worker.held.clear()
+    view = manager.view(job.id)
+    assert (view.status, view.status_reason) == (JobStatus.FAILED, "2 of 4 tasks failed")
+    view = await manager.queue.requeue(job.id, None)
+    assert (view.tasks.queued, view.tasks.waiting, view.frames_published) == (1, 1, 2)
+    for name in ("video", "tell"):
+        task = await worker.take()
+        assert task.task_name == name
+        await worker.finish(task)
+    assert manager.view(job.id).status is JobStatus.COMPLETED
+
+
+@asynchronous
 async def test_a_frame_that_is_published_while_a_requeue_looks_is_not_missed(
     manager: Manager, monkeypatch: pytest.MonkeyPatch
 ) -> None:
