@@ -35,6 +35,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--script", action="store_true", help="a driver that needs Python")
     parser.add_argument("--stereo", action="store_true", help="a file for each eye")
     parser.add_argument("--particles", action="store_true", help="an unbaked simulation")
+    parser.add_argument("--telling", action="store_true", help="metadata with path and host")
     parser.add_argument("--extras", action="store_true", help="things that overrides can change")
     return parser.parse_args(sys.argv[sys.argv.index("--") + 1 :])
 
@@ -153,6 +154,7 @@ def set_render(scene, wanted):
     image.file_format = wanted.format
     render.use_motion_blur = wanted.motion_blur
     scene.frame_start, scene.frame_end = 1, 20
+    render.use_stamp_filename = render.use_stamp_hostname = wanted.telling
     if wanted.crop:
         render.use_border = render.use_crop_to_border = True
         render.border_min_x, render.border_max_x = 0.1, 0.73

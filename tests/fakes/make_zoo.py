@@ -2,7 +2,7 @@
 
 Run as ``blender -b --factory-startup --python make_zoo.py -- BLEND FEATURE…`` or, with bpy,
 as ``python make_zoo.py -- BLEND FEATURE…``; no feature means all of `ANIMALS`, in one picture.
-`SHY` are those that render data must not be kept for.
+`SHY` are those that render data must not be kept for, `BROKEN` have something wrong with them.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def main() -> None:
     bpy.ops.wm.save_as_mainfile(filepath=blend)
     for number, name in enumerate(names or ANIMALS):
         place = (number % 5 * 2 - 4, number // 5 * 2 - 3, 0)
-        {**ANIMALS, **SHY, **SCRIPTS}[name](scene, place)
+        {**ANIMALS, **SHY, **SCRIPTS, **BROKEN}[name](scene, place)
     bpy.ops.wm.save_mainfile()
     sys.stdout.flush()
     # Some builds crash when they tidy up.
@@ -127,6 +127,32 @@ def script_handler(_scene, place):
     )
 
 
+def broken_boot(_scene, _place):
+    """A registered text that fails."""
+    text = bpy.data.texts.new("boot.py")
+    text.use_module = True
+    text.write("raise ValueError('no such rig')\n")
+
+
+def broken_driver(_scene, place):
+    """A driver that fails from some frame on."""
+    thing = add_mesh("Lame", "cube", place, size=0.8)
+    made = thing.driver_add("location", 2).driver
+    made.expression = "bpy.context.scene.frame_current if frame < 3 else [0][9]"
+
+
+def broken_handler(_scene, _place):
+    """A registered text that fails at one frame."""
+    text = bpy.data.texts.new("handler.py")
+    text.use_module = True
+    text.write(
+        "import bpy\n"
+        "def pull(scene, *rest):\n"
+        "    assert scene.frame_current != 4, 'four is too many'\n"
+        "bpy.app.handlers.frame_change_pre.append(pull)\n"
+    )
+
+
 def images(count, name):
     """Write a sequence of images, each of one colour, and return its first as a data-block."""
     folder = Path(bpy.data.filepath).parent / "images"
@@ -156,6 +182,18 @@ def sequence(_scene, place, name="Slides", auto=True):
     socket = "Emission Color" if "Emission Color" in shader.inputs else "Emission"
     shader.inputs["Emission Strength"].default_value = 1
     tree.links.new(node.outputs["Color"], shader.inputs[socket])
+
+
+def gallery(_scene, place):
+    """Seven images of which there is no file, and one that nobody shows."""
+    thing = add_mesh("Gallery", "plane", place)
+    paint(thing, "Gallery")
+    for number in range(7):
+        image = bpy.data.images.new(f"lost {number}", 2, 2)
+        image.source, image.filepath = "FILE", f"//lost {number}.png"
+        thing.data.materials[0].node_tree.nodes.new("ShaderNodeTexImage").image = image
+    unseen = bpy.data.images.new("unseen", 2, 2)
+    unseen.source, unseen.filepath, unseen.use_fake_user = "FILE", "//unseen.png", True
 
 
 def stubborn_sequence(scene, place):
@@ -378,6 +416,12 @@ def mosaic(scene, _place):
 
 
 SCRIPTS = {"script_driver": script_driver, "script_handler": script_handler}
+BROKEN = {
+    "broken_boot": broken_boot,
+    "broken_driver": broken_driver,
+    "broken_handler": broken_handler,
+    "gallery": gallery,
+}
 SHY = {
     "motion_blur": motion_blur,
     "hair": hair,
