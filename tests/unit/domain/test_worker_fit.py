@@ -192,6 +192,13 @@ def test_a_worker_that_is_told_a_device_that_is_not_there_hears_what_is(told: De
     assert "BURST_DEVICE=auto" in (caught.value.hint or "")
 
 
+def test_the_trouble_with_another_kind_of_gpu_is_not_told() -> None:
+    blender = _blender(5, 0, 1, device_troubles={"hip": "Blender crashed (SIGSEGV)"})
+    with pytest.raises(NoSuchDevice) as caught:
+        check_device("cuda", [blender])
+    assert "SIGSEGV" not in caught.value.message
+
+
 @pytest.mark.parametrize("told", ["auto", "cpu", "gpu", "cuda"])
 def test_one_blender_that_finds_the_device_is_enough(told: DeviceChoice) -> None:
     check_device(told, [DEBIAN, BOTH_KINDS])

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
@@ -82,6 +82,12 @@ class OneBlender:
         self._do(f"render {frame}")
         return RENDERED
 
+    def assist(
+        self, doing: str, answer: str, ask: Callable[[Path], Mapping[str, Any]], folder: Path
+    ) -> dict[str, Any]:
+        self._do(f"{doing}, to {folder}: {ask(folder)['do']} → {answer}")
+        return {"event": answer}
+
     def kill(self) -> None:
         self._do("kill")
 
@@ -151,6 +157,29 @@ def test_an_engine_is_asked_for_by_the_name_that_the_blender_has_for_it() -> Non
 def test_to_render_without_a_loaded_scene_is_a_failure_and_no_crash() -> None:
     with pytest.raises(BlenderFailed, match="rendering frame 1"):
         Stand((5, 0, 1)).render(1)
+
+
+def test_the_blender_that_is_open_assists_and_its_failure_is_noted() -> None:
+    stand = Stand((3, 4, 1), (5, 0, 1))
+
+    def ask(room: Path) -> Mapping[str, Any]:
+        return {"do": "mixdown"}
+
+    def mix() -> dict[str, Any]:
+        return stand.blenders.assist("mixing", "mixed", ask, Path("sound"))
+
+    with pytest.raises(BlenderFailed, match="mixing"):
+        mix()
+    stand.load(5, 0)
+    assert mix() == {"event": "mixed"}
+    assert stand.said[-1] == "5.0.1: mixing, to sound: mixdown → mixed"
+    assert stand.blenders.take_last_use() is None
+    stand.error = BlenderFailed("it crashed")
+    with pytest.raises(BlenderFailed):
+        mix()
+    use = stand.blenders.take_last_use()
+    assert use is not None
+    assert use.error is stand.error
 
 
 def test_what_came_of_a_blender_is_said_once() -> None:
