@@ -7,7 +7,7 @@ The same in a directory and in a bucket, ``/``-separated, relative to its root::
     attempts/<job>/<attempt>/<file>     uploads that are not published
     renders/<job>/<file>                published files under readable names
     renders/<job>/index.json            their names, sizes and hashes
-    previews/<job>/<frame>.jpg          one small picture a frame
+    previews/<job>/<frame>-<attempt>.jpg  small picture of what an attempt made of a frame
     logs/<job>/job.jsonl                the job's log, when it has ended
     incoming/<random>                   directory only: files being written
 """
@@ -50,9 +50,9 @@ def previews(job_id: str) -> str:
     return f"previews/{job_id}/"
 
 
-def preview(job_id: str, frame: int) -> str:
-    """Return where the preview of a frame lives."""
-    return f"previews/{job_id}/{frame}.jpg"
+def preview(job_id: str, frame: int, attempt_id: str) -> str:
+    """Return where the preview of a frame lives, of the one that this attempt rendered."""
+    return f"previews/{job_id}/{frame}-{attempt_id}.jpg"
 
 
 def job_log(job_id: str) -> str:

@@ -118,7 +118,7 @@ class _Agent:
         )
         self._held = HeldAttempts()
         scratch = settings.home / "scratch"
-        self._finisher = Finisher(storage, self._held, settings.verify, scratch)
+        self._finisher = Finisher(storage, self._held, settings.verify)
         self._outbox = Outbox(settings.home / "outbox")
         self._courier = Courier(
             client,

@@ -43,7 +43,8 @@ from burst.worker.blender import LoadedScene, RenderedFrame
 from burst.worker.courier import Courier
 from burst.worker.held import Held, HeldAttempts
 from burst.worker.preview import make_preview
-from burst.worker.proof import NotWhole, deep, prove
+from burst.worker.proof import Color, NotWhole, deep, prove
+from burst.worker.siblings import Siblings
 from burst.worker.space import is_disk_full
 
 log = logging.getLogger(__name__)
@@ -80,13 +81,11 @@ class Finisher:
         storage: Storage,
         held: HeldAttempts,
         verify: Literal["structure", "deep"],
-        scratch: Path,
     ) -> None:
         """Finish frames into ``storage``; call `start` before anything is handed in."""
         self._storage = storage
         self._held = held
         self._verify = verify
-        self._scratch = scratch
         self._courier: Courier | None = None
         self._steps: queue.SimpleQueue[_Step] = queue.SimpleQueue()
         self._again: deque[tuple[float, _Step]] = deque()
@@ -94,8 +93,7 @@ class Finisher:
         self._places = threading.BoundedSemaphore(FRAMES_WAITING_MAX)
         self._open_steps = 0
         self._handed_in: Counter[str] = Counter()
-        self._previews: dict[tuple[str, int], bytes] = {}
-        """Pictures of some kilobytes, of frames that await their verdict."""
+        self._siblings = Siblings()
         self._ends: dict[str, AttemptEnded] = {}
         self._idle = threading.Condition()
         self._stopping = threading.Event()
@@ -129,8 +127,7 @@ class Finisher:
             if verdict.answer == "publish":
                 self._add(lambda: self._publish(report, verdict))
             elif verdict.answer == "drop":
-                self._previews.pop((report.attempt_id, report.frame), None)
-                self._add(lambda: self._discard(report.job_id, report.attempt_id, report.files))
+                self._add(lambda: self._discard(report))
         elif isinstance(report, AttemptEnded):
             self._held.drop(report.attempt_id)
 
@@ -217,15 +214,22 @@ class Finisher:
 
     def _prove_and_upload(self, rendered: Rendered) -> FrameFinished:
         assignment, frame = rendered.held.assignment, rendered.frame
+        names = [path.relative_to(rendered.folder).as_posix() for path in frame.files]
+        for number, (path, name) in enumerate(zip(frame.files, names, strict=True)):
+            try:
+                self._prove(path, rendered.scene if number < frame.main_count else None)
+            except NotWhole as error:
+                raise NotWhole(f"{name} {error}") from error
+        doubts: tuple[str, ...] = ()
+        if rendered.scene is not None:
+            doubts = self._siblings.lacking(assignment.job_id, frame.frame, names)
+            doubts += self._preview(rendered)
         files = []
-        for number, path in enumerate(frame.files):
-            self._prove(path, rendered.scene, is_main=number == 0)
-            name = path.relative_to(rendered.folder).as_posix()
+        for path, name in zip(frame.files, names, strict=True):
             with path.open("rb") as file:
                 sha256 = hashlib.file_digest(file, "sha256").hexdigest()
             self._upload(path, layout.attempt(assignment.job_id, assignment.attempt_id, name))
             files.append(OutputFile(name=name, size=path.stat().st_size, sha256=sha256))
-        self._make_preview(assignment.attempt_id, frame)
         return FrameFinished(
             job_id=assignment.job_id,
             attempt_id=assignment.attempt_id,
@@ -234,19 +238,34 @@ class Finisher:
             files=tuple(files),
             render_seconds=frame.render_seconds,
             peak_memory_bytes=frame.peak_memory_bytes,
-            warnings=frame.warnings,
+            warnings=(*frame.warnings, *doubts),
         )
 
-    def _prove(self, path: Path, scene: LoadedScene | None, *, is_main: bool) -> None:
-        if is_main and scene is not None:
-            prove(path, scene.file_format, scene.width, scene.height)
+    def _prove(self, path: Path, scene: LoadedScene | None) -> None:
+        """Prove a file of the main image, whose scene says what it should be, or any other."""
+        if scene is not None:
+            color = Color(scene.color_mode, scene.color_depth)
+            prove(path, scene.file_format, scene.width, scene.height, color)
         else:
-            try:
-                prove(path, None, None, None)
-            except NotWhole as error:
-                raise NotWhole(f"{path.name} {error}") from error
+            prove(path, None, None, None)
         if self._verify == "deep":
-            deep(path)
+            deep(path, scene.file_format if scene else None)
+
+    def _preview(self, rendered: Rendered) -> tuple[str, ...]:
+        """Store a preview, and return what looks wrong. None is good too: it is a courtesy.
+
+        It stands under the attempt's own name from now on, so that whoever publishes the
+        frame has it, and nobody has another attempt's.
+        """
+        assignment, frame = rendered.held.assignment, rendered.frame
+        seen = make_preview(frame.files[0])
+        name = layout.preview(assignment.job_id, frame.frame, assignment.attempt_id)
+        try:
+            if seen.jpeg is not None:
+                self._storage.put_bytes(seen.jpeg, name)
+        except StorageError as error:
+            log.warning("no preview of frame %s: %s", frame.frame, error)
+        return seen.doubts
 
     def _upload(self, path: Path, name: str) -> None:
         for pause in (*UPLOAD_PAUSES_SECONDS, None):
@@ -259,20 +278,8 @@ class Finisher:
             else:
                 return
 
-    def _make_preview(self, attempt_id: str, frame: RenderedFrame) -> None:
-        """Make a preview, to be stored with the frame. It is a courtesy: none is good too."""
-        target = self._scratch / f"preview-{frame.frame}.jpg"
-        try:
-            if frame.files and make_preview(frame.files[0], target):
-                self._previews[attempt_id, frame.frame] = target.read_bytes()
-        except OSError as error:
-            log.warning("no preview of frame %s: %s", frame.frame, error)
-        finally:
-            target.unlink(missing_ok=True)
-
     def _publish(self, report: FrameFinished, verdict: Verdict) -> None:
         """Steps 3 and 4. Tried until it succeeds: the manager counts on it, or does it itself."""
-        self._store_preview(report)
         try:
             for file in report.files:
                 self._storage.publish(
@@ -299,18 +306,11 @@ class Finisher:
             )
         )
 
-    def _store_preview(self, report: FrameFinished) -> None:
-        picture = self._previews.pop((report.attempt_id, report.frame), None)
-        try:
-            if picture is not None:
-                self._storage.put_bytes(picture, layout.preview(report.job_id, report.frame))
-        except StorageError as error:
-            log.warning("no preview of frame %s: %s", report.frame, error)
-
-    def _discard(self, job_id: str, attempt_id: str, files: tuple[OutputFile, ...]) -> None:
+    def _discard(self, report: FrameFinished) -> None:
         """Delete uploads of an attempt that is not current any more."""
-        for file in files:
-            self._storage.delete(layout.attempt(job_id, attempt_id, file.name))
+        for file in report.files:
+            self._storage.delete(layout.attempt(report.job_id, report.attempt_id, file.name))
+        self._storage.delete(layout.preview(report.job_id, report.frame, report.attempt_id))
 
     def _fail(
         self,

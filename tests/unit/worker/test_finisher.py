@@ -39,7 +39,7 @@ class Rig:
         self.manager, self.folder = manager, folder
         self.storage = DirectoryStorage(folder / "storage")
         self.held = HeldAttempts()
-        self.finisher = Finisher(self.storage, self.held, "structure", folder / "scratch")
+        self.finisher = Finisher(self.storage, self.held, "structure")
         self.outbox = Outbox(folder / "outbox")
         self.client = ManagerClient(manager.url)
         self.courier = Courier(
@@ -52,9 +52,11 @@ class Rig:
                     "pool": "p",
                     "host": "h",
                     "pid": 1,
-                    "blender": {"version": [5, 0, 1], "kind": "binary"},
+                    "capabilities": {
+                        "blenders": [{"version": [5, 0, 1], "kind": "binary"}],
+                        "memory_bytes": 1,
+                    },
                     "threads": 1,
-                    "memory_bytes": 1,
                 }
             )
         )
@@ -65,14 +67,19 @@ class Rig:
         damage: Callable[[Path], None] = lambda path: None,
         frame: int = 1,
         held: Held | None = None,
+        beside: tuple[str, ...] = (),
     ) -> Rendered:
         held = held or self.hold(1)
         folder = self.folder / "scratch" / "a1" / str(frame)
         folder.mkdir(parents=True)
         path = folder / f"shot_{frame:04}.png"
         Image.new("RGB", (8, 4), "red").save(path)
+        paths = (path, *(folder / name for name in beside))
+        for other in paths[1:]:
+            other.parent.mkdir(parents=True, exist_ok=True)
+            Image.new("RGBA", (2, 2), "blue").save(other)
         damage(path)
-        rendered = Rendered(held, SCENE, RenderedFrame(frame, (path,), 1, 1.0, 10, ()), folder)
+        rendered = Rendered(held, SCENE, RenderedFrame(frame, paths, 1, 1.0, 10, ()), folder)
         self.finisher.hand_in(rendered)
         return rendered
 
@@ -157,9 +164,18 @@ def _other_size(path: Path) -> None:
     Image.new("RGB", (9, 9)).save(path)
 
 
+def _other_channels(path: Path) -> None:
+    Image.new("RGBA", (8, 4)).save(path)
+
+
 @pytest.mark.parametrize(
     ("damage", "said"),
-    [(_cut, "is not whole"), (_other_size, "9 × 9 pixels, not 8 × 4"), (Path.unlink, "")],
+    [
+        (_cut, "frame 1 is not whole: shot_0001.png is cut"),
+        (_other_size, "9 × 9 pixels, not 8 × 4"),
+        (_other_channels, "is RGBA, not RGB"),
+        (Path.unlink, ""),
+    ],
 )
 def test_a_frame_that_is_not_whole_fails_and_is_never_uploaded(
     rig: Rig, damage: Callable[[Path], None], said: str
@@ -173,6 +189,62 @@ def test_a_frame_that_is_not_whole_fails_and_is_never_uploaded(
     assert list(rig.storage.list("")) == []
     assert not rig.finisher.has(rendered.held)
     assert len(rig.held) == 0
+
+
+def test_a_preview_is_stored_before_the_frame_is_reported(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rig.storage, "publish", _never)
+    rig.hand_in()
+    rig.reported("finished")
+    # Whoever publishes the frame then, and whatever becomes of this worker.
+    with Image.open(rig.folder / "storage" / layout.preview("job", 1, "a1")) as image:
+        assert image.size == (8, 4)
+    rig.finisher.stop()
+    rig.settle()
+
+
+def _never(*arguments: Any) -> None:
+    raise StorageError("no answer")
+
+
+def test_a_frame_without_a_preview_is_published_all_the_same(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rig.storage, "put_bytes", _never)
+    rig.hand_in()
+    rig.reported("published")
+    rig.settle()
+    assert rig.storage.missing([FINISHED_AT]) == set()
+
+
+def _black(path: Path) -> None:
+    Image.new("RGB", (8, 4)).save(path)
+
+
+def test_a_black_frame_is_published_with_a_warning(rig: Rig) -> None:
+    rig.hand_in(_black)
+    assert rig.reported("finished")["warnings"] == ["every pixel is black"]
+    rig.reported("published")
+    rig.settle()
+
+
+def test_a_file_that_the_first_frame_has_is_missed_in_another(rig: Rig) -> None:
+    held = rig.hold(1, 2)
+    rig.hand_in(held=held, beside=("aux/a0001.png",))
+    rig.hand_in(frame=2, held=held)
+    assert rig.reported("finished", 1)["warnings"] == []
+    warnings = rig.reported("finished", 2)["warnings"]
+    assert warnings == ["there is no aux/a0002.png, but frame 1 has aux/a0001.png"]
+    rig.settle()
+    assert rig.storage.missing([layout.render("job", "aux/a0001.png")]) == set()
+
+
+def test_a_cut_file_beside_a_whole_one_keeps_both_from_the_storage(rig: Rig) -> None:
+    rig.hand_in(lambda path: _cut(path.parent / "aux/a.png"), beside=("aux/a.png",))
+    assert "aux/a.png is cut" in rig.reported("ended")["reason"]
+    rig.settle()
+    assert list(rig.storage.list("")) == []
 
 
 def test_a_dropped_frame_leaves_nothing(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:

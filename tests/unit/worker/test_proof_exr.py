@@ -156,10 +156,10 @@ def test_other_channels_than_wanted_are_refused(tmp_path: Path, wanted: Color, s
 
 def test_subsampled_channels_are_measured_right(tmp_path: Path) -> None:
     path = tmp_path / "a.exr"
-    write_luminance_and_chroma(path, np.full((9, 13), 0.5, "float16"))
-    prove(path, None, 13, 9)
+    write_luminance_and_chroma(path, np.full((10, 14), 0.5, "float16"))
+    prove(path, None, 14, 10)
     deep(path)
     content = path.read_bytes()
     path.write_bytes(content[:-1])
     with pytest.raises(NotWhole):
-        prove(path, None, 13, 9)
+        prove(path, None, 14, 10)
