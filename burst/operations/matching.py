@@ -32,7 +32,8 @@ def match_worker(
     try:
         blender = check_fit(requirements, machine)
     except EngineUnavailable as error:
-        if FEATURE_NAMES["oidn"] not in error.message:
+        # A node of the compositor stays, whatever Cycles does.
+        if FEATURE_NAMES["oidn"] not in error.message or "oidn" in needs.features:
             raise
         hint = "render without it: --denoiser off"
         raise EngineUnavailable(error.message, hint=hint) from error
@@ -85,10 +86,9 @@ def _listed(names: tuple[str, ...]) -> str:
 def _requirements(request: RenderRequest, facts: SceneFacts, needs: SceneNeeds) -> Requirements:
     engine = choose_engine(request.engine, facts)
     features = set(needs.features)
-    if request.denoiser == "oidn":
+    denoises = needs.denoises if request.denoiser is None else request.denoiser == "oidn"
+    if denoises and engine == "CYCLES":
         features.add("oidn")
-    elif request.denoiser is not None or engine != "CYCLES":
-        features.discard("oidn")
     return Requirements(
         blender=facts.blender,
         engine=engine,

@@ -44,7 +44,9 @@ class SceneNeeds:
     """What a scene asks of the Blender that renders it."""
 
     features: tuple[str, ...]
-    """Each a `burst.domain.workers.Feature`, sorted."""
+    """Each a `burst.domain.workers.Feature`, sorted; ``oidn`` for a node of the compositor."""
+    denoises: bool
+    """Whether Cycles, if it renders the scene, denoises with OpenImageDenoise."""
     unbaked: tuple[str, ...]
     """Simulations without a bake, as "Cloth on 'Flag'", sorted."""
     has_sound: bool
@@ -66,19 +68,18 @@ def read_needs(traced: SceneTrace, blender_scene: str | None = None) -> SceneNee
     with Blends(file.path for file in traced.files) as blends, reading(main):
         blend = blends.get(main)
         scene = find_scene(blend, main, blender_scene)
-        features, simulations, heard = set(_of_scene(scene, main)), set[str](), False
+        features, simulations, heard = set(_of_scene(scene)), set[str](), False
+        denoises = _is_denoised(scene, main)
         script_nodes = _is_cycles(scene) and bool(_cycles(scene, (b"id",)).get("shading_system"))
         for block in used_blocks(blends, scene):
             features |= set(_of_block(block, script_nodes))
             simulations |= set(unbaked(blends, block))
             heard = heard or _is_speaker(block) or (block.code == b"SC" and _is_heard(block))
-    return SceneNeeds(tuple(sorted(features)), tuple(sorted(simulations)), heard)
+    return SceneNeeds(tuple(sorted(features)), denoises, tuple(sorted(simulations)), heard)
 
 
-def _of_scene(scene: BlendFileBlock, path: Path) -> Iterator[str]:
-    """Yield what the settings of the scene ask for."""
-    if _is_cycles(scene) and _is_denoised(scene, path):
-        yield "oidn"
+def _of_scene(scene: BlendFileBlock) -> Iterator[str]:
+    """Yield what the compositor asks for."""
     if any(node[b"idname"] == b"CompositorNodeDenoise" for node in _nodes(compositor(scene))):
         yield "oidn"
 

@@ -43,6 +43,7 @@ GIB = 2**30
 def match(
     *blenders: BlenderFacts,
     features: tuple[str, ...] = (),
+    denoises: bool = False,
     saved: tuple[int, int] = (3, 4),
     engine: str = "CYCLES",
     **typed: Any,
@@ -50,12 +51,15 @@ def match(
     machine = Capabilities(blenders=blenders or (NEW, OLD), memory_bytes=16 * GIB)
     said = facts(blender=saved, engine=engine)
     return match_worker(
-        RenderRequest(Path("a.blend"), **typed), said, needs(features=features), machine
+        RenderRequest(Path("a.blend"), **typed),
+        said,
+        needs(features=features, denoises=denoises),
+        machine,
     )
 
 
 def needs(**changes: Any) -> SceneNeeds:
-    values: dict[str, Any] = {"features": (), "unbaked": (), "has_sound": False}
+    values: dict[str, Any] = {"features": (), "denoises": False, "unbaked": (), "has_sound": False}
     return SceneNeeds(**(values | changes))
 
 
@@ -88,19 +92,24 @@ def test_an_engine_that_no_blender_can_run_is_refused_with_its_reason() -> None:
 
 
 def test_a_denoiser_that_is_lacking_can_be_switched_off() -> None:
-    with pytest.raises(EngineUnavailable, match="built without it") as caught:
-        match(OLD, denoiser="oidn")
-    assert "--denoiser off" in (caught.value.hint or "")
-    with pytest.raises(EngineUnavailable) as caught:
-        match(OLD, features=("oidn",))
-    assert "--denoiser off" in (caught.value.hint or "")
-    requirements, blender = match(OLD, features=("oidn",), denoiser="off")
+    for wanted in ({"denoiser": "oidn"}, {"denoises": True}):
+        with pytest.raises(EngineUnavailable, match="built without it") as caught:
+            match(OLD, **wanted)
+        assert "--denoiser off" in (caught.value.hint or "")
+    requirements, blender = match(OLD, denoises=True, denoiser="off")
     assert (requirements.features, blender) == ((), OLD)
 
 
+def test_a_denoise_node_stays_whatever_cycles_does() -> None:
+    with pytest.raises(EngineUnavailable, match="built without it") as caught:
+        match(OLD, features=("oidn",), denoiser="off")
+    assert "--denoiser" not in (caught.value.hint or "")
+
+
 def test_only_cycles_needs_a_denoiser() -> None:
-    assert match(NEW, features=("oidn",))[0].features == ("oidn",)
-    assert match(NEW, features=("oidn",), engine="BLENDER_EEVEE")[0].features == ()
+    assert match(NEW, denoises=True)[0].features == ("oidn",)
+    assert match(NEW, denoises=True, engine="BLENDER_EEVEE")[0].features == ()
+    assert match(NEW, denoiser="oidn", engine="BLENDER_EEVEE")[0].features == ()
 
 
 def test_the_optix_denoiser_needs_its_card() -> None:
