@@ -6,14 +6,36 @@ A frame job's own tasks have none of these: they are arithmetic over its frame r
 
 from __future__ import annotations
 
+import re
+from pathlib import PurePosixPath
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 Codec = Literal["h264", "prores", "prores4444", "av1"]
 
+VIDEO_SUFFIXES: dict[Codec, tuple[str, ...]] = {
+    "h264": (".mp4", ".mov"),
+    "prores": (".mov",),
+    "prores4444": (".mov",),
+    "av1": (".mp4",),
+}
+"""What a video's name may end in; others can't hold the codec, or hardly any player opens them."""
+
 FRAMES = "frames"
 """Name that stands for all frame tasks of the job."""
+
+
+def check_inner(name: str) -> str:
+    """Return a file name that is to lie below the job's renders.
+
+    Raises:
+        ValueError: it would lie elsewhere.
+    """
+    path = PurePosixPath(name)
+    if not path.parts or path.is_absolute() or ".." in path.parts or "\0" in name:
+        raise ValueError(f"{name!r} is no name below the job's renders")
+    return name
 
 
 class _Command(BaseModel):
@@ -35,6 +57,19 @@ class Exec(_Command):
     timeout_seconds: float | None = Field(default=None, gt=0)
     progress: str | None = None
     """Regular expression; its first group is a percentage, or its two groups are part and whole."""
+
+    @field_validator("progress")
+    @classmethod
+    def _check_pattern(cls, pattern: str | None) -> str | None:
+        if pattern is None:
+            return None
+        try:
+            groups = re.compile(pattern).groups
+        except re.error as error:
+            raise ValueError(f"{pattern!r} is no regular expression: {error}") from error
+        if groups not in (1, 2):
+            raise ValueError(f"{pattern!r} has {groups} groups, not one or two")
+        return pattern
 
 
 class Sleep(_Command):
@@ -60,6 +95,11 @@ class Copy(_Command):
     target: str
     """Relative to the job's renders."""
 
+    @field_validator("target")
+    @classmethod
+    def _check_target(cls, name: str) -> str:
+        return check_inner(name)
+
 
 class Encode(_Command):
     """Make a video of the job's published frames."""
@@ -75,6 +115,13 @@ class Encode(_Command):
     """A missing frame is shown by the one before it; otherwise it is an error."""
     sound: bool = True
     """Mix the scene's sound in, if it has any."""
+
+    @model_validator(mode="after")
+    def _check_name(self) -> Encode:
+        suffixes = VIDEO_SUFFIXES[self.codec]
+        if PurePosixPath(check_inner(self.name)).suffix.lower() not in suffixes:
+            raise ValueError(f"the name of a {self.codec} video ends in {' or '.join(suffixes)}")
+        return self
 
 
 TaskCommand = Annotated[Exec | Sleep | Echo | Copy | Encode, Field(discriminator="kind")]
@@ -102,5 +149,4 @@ def video_name(stem: str, first: int, last: int, codec: Codec) -> str:
         codec: what it is encoded with.
     """
     numbers = "-".join(f"{'-' * (n < 0)}{abs(n):04d}" for n in (first, last))
-    suffix = ".mov" if codec.startswith("prores") else ".mp4"
-    return f"{stem.rstrip('#')}{numbers}{suffix}"
+    return f"{stem.rstrip('#')}{numbers}{VIDEO_SUFFIXES[codec][0]}"

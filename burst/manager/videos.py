@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import PurePosixPath
 
-from burst.domain.commands import FRAMES, CommandTask, Encode, video_name
+from burst.domain.commands import FRAMES, VIDEO_SUFFIXES, CommandTask, Encode, video_name
 from burst.domain.frames import FrameRange
 from burst.domain.transitions import JobStatus, TaskStatus
 from burst.domain.turns import encodes
@@ -125,6 +125,11 @@ def _file_name(job: JobEntry, message: MakeVideo, wanted: FrameRange) -> str:
         path = PurePosixPath(message.name)
         if not path.parts or path.is_absolute() or ".." in path.parts or "\\" in message.name:
             raise InvalidRequest(f"{message.name!r} is no name for a video")
+        suffixes = VIDEO_SUFFIXES[message.codec]
+        if path.suffix.lower() not in suffixes:
+            raise InvalidRequest(
+                f"the name of a {message.codec} video ends in {' or '.join(suffixes)}"
+            )
         if str(path) in taken:
             raise NotAllowed(f"job {job.id} has a video {path}", hint="give it another name")
         return str(path)

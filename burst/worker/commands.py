@@ -14,7 +14,7 @@ import stat
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from burst.domain.commands import Copy, Echo, Encode, Exec, Sleep, TaskCommand
@@ -198,6 +198,8 @@ def judge(command: TaskCommand, name: str, ended: Ended, place: Place) -> None:
     outcome: Outcome = "failed"
     if ended.how == "timeout" and isinstance(command, Exec):
         reason = f"{name} took longer than the {command.timeout_seconds:g} s that it was given"
+    elif ended.how == "silent":
+        reason = f"{name} hung: it has said nothing for too long"
     elif ended.how == "memory":
         used, limit = ended.peak_memory_bytes / 2**30, place.memory_limit_bytes / 2**30
         reason, outcome = f"{name} used {used:.1f} of {limit:.1f} GiB of memory", "out_of_memory"
@@ -236,7 +238,7 @@ def run_copy(command: Copy, place: Place) -> None:
         Interrupted: the attempt is over.
     """
     source = _source(command, place)
-    target = place.output / _inner(command, command.target)
+    target = place.output / command.target
     if source.is_dir():
         for parent, folders, names in os.walk(source, followlinks=True):
             folders.sort()
@@ -284,14 +286,6 @@ def _in_scene(command: TaskCommand, name: str, place: Place) -> Path:
     path = Path(os.path.normpath(place.scene.blend.parent / name))
     if not path.is_relative_to(place.scene.folder):
         raise _failed(command, f"{name} lies outside of the scene", gives_up="task")
-    return path
-
-
-def _inner(command: TaskCommand, name: str) -> PurePosixPath:
-    """Return a name below the job's renders."""
-    path = PurePosixPath(name)
-    if path.is_absolute() or ".." in path.parts or not path.parts or "\0" in name:
-        raise _failed(command, f"{name!r} is no name below the job's renders", gives_up="task")
     return path
 
 

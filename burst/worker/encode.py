@@ -15,7 +15,7 @@ import shutil
 import stat
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from burst.domain.commands import Encode
 from burst.domain.frames import FrameRange
@@ -38,6 +38,10 @@ from burst.worker.pictures import Pictures, bring_pictures
 from burst.worker.program import Allowance, run_program
 
 __all__ = ["Encoder", "ffmpeg_version"]
+
+SILENCE_SECONDS = 600.0
+"""ffmpeg says how far it is twice a second, unless it hangs: SVT-AV1 does when a video can't be
+begun, for ever."""
 
 _SCENE_LIGHT = frozenset({".exr", ".hdr", ".dpx", ".cin"})
 """Images with light as the scene has it: the scene's view transform makes them visible."""
@@ -103,7 +107,7 @@ class Encoder:
             rate=exact_rate(command.fps),
             sound=self._mix_sound(job) if command.sound else None,
         )
-        video = place.output / _inner(command.name)
+        video = place.output / command.name
         video.parent.mkdir(parents=True, exist_ok=True)
         self._make(job, film, video)
         counted = self._count(job, film, video)
@@ -147,7 +151,7 @@ class Encoder:
             folder=place.own,
             on_line=listen,
             stop=place.held.over,
-            allowance=Allowance(None, place.memory_limit_bytes),
+            allowance=Allowance(None, place.memory_limit_bytes, SILENCE_SECONDS),
         )
         if full[0]:
             place.check()
@@ -264,10 +268,3 @@ def _out_of_time(frames: FrameRange, scene_fps: float, fps: float) -> str:
     if exact_rate(scene_fps) != exact_rate(fps):
         return f"it shows {fps:g} frames a second, the scene has {scene_fps:g}"
     return ""
-
-
-def _inner(name: str) -> PurePosixPath:
-    path = PurePosixPath(name)
-    if path.is_absolute() or ".." in path.parts or not path.parts:
-        raise CommandFailed(f"encode: {name!r} is no name of a video", gives_up="task")
-    return path

@@ -29,7 +29,7 @@ _SWEEP_SECONDS = 10.0
 _MEMORY_SHARE = 0.9
 """A program is stopped there: at the whole limit the kernel would kill the worker with it."""
 
-End = Literal["exited", "stopped", "timeout", "memory"]
+End = Literal["exited", "stopped", "timeout", "memory", "silent"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +56,8 @@ class Allowance:
 
     seconds: float | None = None
     memory_bytes: int = 0
+    silence_seconds: float | None = None
+    """How long it may print nothing."""
 
 
 def run_program(
@@ -105,7 +107,7 @@ class _Run:
         self._child = child
         self._on_line = on_line
         self._allowance = allowance
-        self._started_at = self._measured_at = time.monotonic()
+        self._started_at = self._measured_at = self._heard_at = time.monotonic()
         self._tail: deque[str] = deque(maxlen=LAST_LINES)
         self._peak_memory_bytes = 0
         self._ended: Message | None = None
@@ -122,9 +124,12 @@ class _Run:
             self._peak_memory_bytes = max(self._peak_memory_bytes, used)
             if 0 < self._allowance.memory_bytes * _MEMORY_SHARE < used:
                 self._how, self.is_over = "memory", True
-        limit = self._allowance.seconds
-        if limit is not None and now - self._started_at > limit and self._ended is None:
+        if self._ended is not None:
+            return
+        if _is_past(self._allowance.seconds, now - self._started_at):
             self._how, self.is_over = "timeout", True
+        elif _is_past(self._allowance.silence_seconds, now - self._heard_at):
+            self._how, self.is_over = "silent", True
 
     def finish(self, *, is_stopped: bool) -> Ended:
         """Have everything ended, hear the rest, and say how it went."""
@@ -153,6 +158,7 @@ class _Run:
         if isinstance(item, Line):
             # What a terminal would show in the end of a line that was written over and over.
             text = item.text.rpartition("\r")[2]
+            self._heard_at = time.monotonic()
             self._tail.append(text)
             self._on_line(text)
         elif isinstance(item, Message) and self._ended is None:
@@ -160,3 +166,7 @@ class _Run:
         elif isinstance(item, Exited):
             self.is_over = True
         return item is not None
+
+
+def _is_past(limit: float | None, seconds: float) -> bool:
+    return limit is not None and seconds > limit
