@@ -10,8 +10,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import OpenEXR
-
 COMPOSITE = "Composite"
 """Layer of what the compositor made; the image, where there is one."""
 _COMBINED = ".Combined"
@@ -24,6 +22,8 @@ def main_layer(path: Path, view_layers: Sequence[str]) -> str | None:
         path: a whole OpenEXR file.
         view_layers: those of the scene, in its order.
     """
+    import OpenEXR
+
     parts = OpenEXR.File(str(path), header_only=True).parts
     if len(parts) > 1:
         return None
@@ -42,6 +42,8 @@ def extract_layer(path: Path, layer: str, target: Path) -> None:
         layer: one that it has.
         target: where it goes.
     """
+    import OpenEXR
+
     with OpenEXR.File(str(path)) as file:
         pixels = file.parts[0].channels[layer + _COMBINED].pixels
         header = {"compression": OpenEXR.NO_COMPRESSION, "type": OpenEXR.scanlineimage}
