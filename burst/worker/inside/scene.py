@@ -46,7 +46,8 @@ def apply_settings(
     render = scene.render
     if settings.get("engine"):
         _set_engine(bpy, render, settings["engine"])
-    if render.image_settings.file_format in MOVIES:
+    own_format = render.image_settings.file_format
+    if own_format in MOVIES:
         render.filepath = frames_name(render.filepath)
     _set_format(render.image_settings, settings.get("file_format"))
     for key in ("resolution_x", "resolution_y", "resolution_percentage"):
@@ -62,7 +63,9 @@ def apply_settings(
     render.threads = threads
     render.use_overwrite = True
     render.use_placeholder = False
-    render.use_file_extension = True
+    if render.image_settings.file_format != own_format:
+        # A name that has its extension already has the wrong one.
+        render.use_file_extension = True
     render.use_render_cache = False
     scene.frame_step = 1
 
