@@ -145,7 +145,7 @@ class _Agent:
             ),
         )
         self._health = Health()
-        self._checkup = Checkup(scratch / "checkup")
+        self._checkup = Checkup(scratch / "checkup", cage)
         self._fault = ""
         """Why this worker can't render any more; empty while it can."""
         self._preempted = False

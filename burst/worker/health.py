@@ -8,6 +8,7 @@ pixels are rendered in a fresh Blender. Called by the agent, between two tasks.
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from burst.errors import BlenderNotFound
 from burst.worker.blenders import Use
 from burst.worker.probing import Probe
 from burst.worker.space import is_disk_full
+from burst.worker.trust import Cage, Inmate
 
 FAILURES_MAX = 3
 """Failures in a row after which a worker doubts itself, …"""
@@ -95,9 +97,13 @@ def _is_against_the_machine(use: Use) -> bool:
 class Checkup:
     """Renders a few pixels in a fresh process; any thread may stop it for good."""
 
-    def __init__(self, scratch: Path) -> None:
-        """Use ``scratch`` for the home and the temporary files of that process."""
+    def __init__(self, scratch: Path, cage: Cage | None) -> None:
+        """Use ``scratch`` for the home and the temporary files of that process.
+
+        It is shut in as those that render scenes: the cage may be what is in the way.
+        """
         self._scratch = scratch
+        self._cage = cage
         self._stopped = threading.Event()
 
     def stop(self) -> None:
@@ -110,9 +116,22 @@ class Checkup:
         Blocks for some seconds. The answer means nothing if it was stopped.
         """
         installed = use.installed
+
+        def shut_in(command: list[str], env: Mapping[str, str]) -> list[str]:
+            if self._cage is None:
+                return command
+            # It loads no scene, but might as well have one here.
+            blend, graphics = self._scratch / "none.blend", use.engine != "CYCLES"
+            inmate = Inmate(installed.program, installed.facts, blend, self._scratch, env, graphics)
+            return self._cage.command_line(command, inmate)
+
         try:
             with Probe(
-                installed.program, self._scratch, installed.facts.kind, self._stopped.is_set
+                installed.program,
+                self._scratch,
+                installed.facts.kind,
+                self._stopped.is_set,
+                shut_in,
             ) as probe:
                 return probe.render(use.engine, use.device).reason
         except BlenderNotFound as error:

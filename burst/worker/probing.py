@@ -112,6 +112,7 @@ class Probe:
         scratch: Path,
         kind: str | None = None,
         stopped: Callable[[], bool] = lambda: False,
+        wrap: Callable[[list[str], Mapping[str, str]], list[str]] = lambda command, env: command,
     ) -> None:
         """Start it and hear what it is.
 
@@ -120,6 +121,7 @@ class Probe:
             scratch: folder for its home and temporary files.
             kind: which of both, if that is known.
             stopped: whether nobody waits for answers any more; asked a few times a second.
+            wrap: makes the command that is run of the one that starts it, and its environment.
 
         Raises:
             BlenderNotFound: it is no Blender, too old, or does not start.
@@ -128,6 +130,7 @@ class Probe:
         self._program = program
         self._scratch = scratch
         self._stopped = stopped
+        self._wrap = wrap
         self._printed: deque[str] = deque(maxlen=10)
         self._child: Child | None = None
         self.kind = kind or _kind(program, prepare(scratch))
@@ -180,8 +183,8 @@ class Probe:
         env = prepare(self._scratch)
         try:
             self._child = Child(
-                lambda reads, writes: command_line(
-                    self._program, self.kind, PROBE, (reads, writes)
+                lambda reads, writes: self._wrap(
+                    command_line(self._program, self.kind, PROBE, (reads, writes)), env
                 ),
                 env=env,
                 folder=self._scratch,

@@ -12,6 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from burst.worker.blender import BlenderFailed
+from burst.worker.blenders import Use
+from burst.worker.discovery import Installed
+from burst.worker.health import Checkup
+from burst.worker.trust import Cage
 from tests.fakes.blenders import RealBlender, real_blender
 from tests.integration.test_cli_farm import Shell, eventually
 
@@ -98,6 +103,19 @@ def test_a_worker_whose_blender_broke_leaves_and_work_waits_for_one_that_renders
         eventually(lambda job=job: status_of(shell, job) == "completed")  # type: ignore[misc]
     assert worker_logs(shell).count(" failed: ") == failures
     assert shell.json("status", "--local")["pools"][0]["failure"] == ""
+
+
+@pytest.mark.parametrize("kind", ["binary", "bpy"])
+@pytest.mark.parametrize("caged", [True, False])
+def test_the_check_renders_in_every_blender_also_in_its_cage(
+    kind: str, caged: bool, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    blender = real_blender(kind, tmp_path_factory.getbasetemp() / "facts")
+    cage = Cage(tmp_path / "scenes") if caged else None
+    installed = Installed(blender.program, blender.facts)
+    use = Use(installed, "CYCLES", "cpu", BlenderFailed("Blender crashed"))
+    scratch = tmp_path / "scratch"
+    assert Checkup(scratch, cage).find_fault(use) == ""
 
 
 def test_a_worker_that_renders_a_few_pixels_is_not_to_blame_for_broken_jobs(

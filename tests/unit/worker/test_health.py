@@ -128,7 +128,7 @@ def test_a_check_tells_whether_a_few_pixels_come_out(
     tmp_path: Path, script: str, fault: str
 ) -> None:
     checked = Use(stand_in(tmp_path, script), "CYCLES", "cuda", CRASH)
-    found = Checkup(tmp_path / "scratch").find_fault(checked)
+    found = Checkup(tmp_path / "scratch", None).find_fault(checked)
     assert found.endswith(fault)
     assert bool(found) is bool(fault)
 
@@ -136,19 +136,19 @@ def test_a_check_tells_whether_a_few_pixels_come_out(
 def test_the_check_is_on_the_device_that_failed(tmp_path: Path) -> None:
     script = ANSWER + "say(event='tried', reason=question['device'], found=[])"
     checked = Use(stand_in(tmp_path, script), "CYCLES", "hip", CRASH)
-    assert Checkup(tmp_path / "scratch").find_fault(checked) == "hip"
+    assert Checkup(tmp_path / "scratch", None).find_fault(checked) == "hip"
 
 
 def test_a_program_or_a_disk_that_is_gone_is_a_fault(tmp_path: Path) -> None:
     gone = Use(Installed(tmp_path / "none", FACTS), "CYCLES", "cpu", CRASH)
-    assert "can't be started" in Checkup(tmp_path / "scratch").find_fault(gone)
+    assert "can't be started" in Checkup(tmp_path / "scratch", None).find_fault(gone)
     (tmp_path / "file").touch()
-    assert "can't be tried" in Checkup(tmp_path / "file" / "scratch").find_fault(gone)
+    assert "can't be tried" in Checkup(tmp_path / "file" / "scratch", None).find_fault(gone)
 
 
 def test_a_check_ends_at_once_when_the_machine_is_taken_away(tmp_path: Path) -> None:
     checked = Use(stand_in(tmp_path, ANSWER + "time.sleep(600)"), "CYCLES", "cpu", CRASH)
-    checkup = Checkup(tmp_path / "scratch")
+    checkup = Checkup(tmp_path / "scratch", None)
     checking = threading.Thread(target=checkup.find_fault, args=(checked,), daemon=True)
     checking.start()
     checkup.stop()
