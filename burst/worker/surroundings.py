@@ -40,6 +40,8 @@ _OWN_FOLDERS = {
     "TMPDIR": "tmp",
     "XDG_CACHE_HOME": "home/.cache",
     "XDG_CONFIG_HOME": "home/.config",
+    # Otherwise a folder of /var/tmp, which a caged Blender can't write to.
+    "OPTIX_CACHE_PATH": "home/.cache/optix",
     "BLENDER_USER_RESOURCES": "home/blender",
     "BLENDER_USER_CONFIG": "home/blender/config",
     "BLENDER_USER_SCRIPTS": "home/blender/scripts",
