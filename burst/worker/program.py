@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from burst.errors import ToolError
 from burst.worker.process import Child, Exited, Line, Message
 
 GUARD = Path(__file__).with_name("guard.py")
@@ -46,7 +45,7 @@ class Ended:
     last_lines: tuple[str, ...]
 
 
-class Unstartable(ToolError):
+class Unstartable(Exception):
     """The program can't be started."""
 
 
