@@ -14,6 +14,7 @@ from typing import Literal
 
 from burst import __version__
 from burst.config.farm import FarmSettings, default_cache_dir
+from burst.config.machine import available_cores, memory_limit_bytes
 from burst.domain.workers import FEATURE_NAMES, BlenderFacts
 from burst.errors import BurstError
 from burst.manager.state_dir import find_manager
@@ -106,11 +107,8 @@ def _python() -> Finding:
 
 
 def _machine() -> Finding:
-    import psutil
-
-    cores = len(psutil.Process().cpu_affinity()) if sys.platform == "linux" else os.cpu_count()
-    memory = psutil.virtual_memory().total
-    text = f"{cores} cores, {memory / 1e9:.1f} GB of memory"
+    memory = memory_limit_bytes()
+    text = f"{available_cores()} cores, {memory / 1e9:.1f} GB of memory"
     if memory < _MEMORY_BYTES:
         return Finding("machine", "warning", text, "large scenes may not fit")
     return Finding("machine", "good", text)
