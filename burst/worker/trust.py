@@ -132,9 +132,16 @@ class Cage:
 def start_line(
     made: Cage | None, inmate: Inmate, script: Path, pipes: tuple[int, int]
 ) -> list[str]:
-    """Return the command that starts a Blender with ``script`` in it, in its cage if any."""
+    """Return the command that starts a Blender with ``script`` in it, in its cage if any.
+
+    Raises:
+        OSError: there is no such program; what starts in its place would not say so.
+    """
     command = command_line(inmate.program, inmate.facts.kind, script, pipes)
-    return made.command_line(command, inmate) if made else command
+    if made is None:
+        return command
+    inmate.program.stat()
+    return made.command_line(command, inmate)
 
 
 def open_cage(
