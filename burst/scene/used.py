@@ -20,7 +20,7 @@ _NOT_SHOWN = {b"BR", b"LI", b"PC", b"PL", b"SC", b"SR", b"WM", b"WS"}
 are told apart on their own."""
 _DO_SEQUENCER = 0x0001
 """R_DOSEQ"""
-_DO_COMPOSITOR = 0x0002
+_DO_COMPOSITOR = 0x0040
 """R_DOCOMP"""
 
 
