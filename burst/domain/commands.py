@@ -6,8 +6,8 @@ A frame job's own tasks have none of these: they are arithmetic over its frame r
 
 from __future__ import annotations
 
+import posixpath
 import re
-from pathlib import PurePosixPath
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -32,8 +32,8 @@ def check_inner(name: str) -> str:
     Raises:
         ValueError: it would lie elsewhere.
     """
-    path = PurePosixPath(name)
-    if not path.parts or path.is_absolute() or ".." in path.parts or "\0" in name:
+    parts = set(name.split("/")) - {"", "."}
+    if not parts or name.startswith("/") or ".." in parts or "\0" in name:
         raise ValueError(f"{name!r} is no name below the job's renders")
     return name
 
@@ -119,7 +119,7 @@ class Encode(_Command):
     @model_validator(mode="after")
     def _check_name(self) -> Encode:
         suffixes = VIDEO_SUFFIXES[self.codec]
-        if PurePosixPath(check_inner(self.name)).suffix.lower() not in suffixes:
+        if posixpath.splitext(check_inner(self.name))[1].lower() not in suffixes:
             raise ValueError(f"the name of a {self.codec} video ends in {' or '.join(suffixes)}")
         return self
 
