@@ -21,7 +21,15 @@ import pytest
 from burst.domain.workers import BlenderFacts
 from burst.errors import ToolError
 from burst.worker.inside import cage
-from burst.worker.trust import Cage, Inmate, StrayFileError, lent, open_cage, ordinary_files
+from burst.worker.trust import (
+    Cage,
+    Inmate,
+    StrayFileError,
+    lent,
+    open_cage,
+    ordinary_files,
+    start_line,
+)
 
 needs_landlock = pytest.mark.skipif(
     cage.landlock_version() == 0, reason="this kernel has no Landlock"
@@ -239,6 +247,14 @@ def test_a_blender_that_does_not_start_in_the_cage_is_refused_with_the_switch(
     made, lacks = open_cage(tmp_path / "scenes", None, [(tmp_path / "real", binary)])
     assert lacks == ""
     assert made.version == cage.landlock_version()
+
+
+def test_a_program_that_is_gone_is_not_taken_for_one_that_failed(tmp_path: Path) -> None:
+    program = tmp_path / "gone"
+    inmate = Inmate(program, FACTS, tmp_path / "a.blend", tmp_path, {})
+    with pytest.raises(FileNotFoundError):
+        start_line(Cage(tmp_path), inmate, Path("driver.py"), (3, 4))
+    assert str(program) in start_line(None, inmate, Path("driver.py"), (3, 4))
 
 
 def test_what_a_kernel_can_not_hold_is_named() -> None:
