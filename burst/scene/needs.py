@@ -33,7 +33,7 @@ _UNSET_IS_OFF = (3, 0, 25)
 """Up to this version a scene that says nothing of denoising is not denoised."""
 _OIDN = 4
 """Cycles' number for OpenImageDenoise."""
-_MUTED_SPEAKER, _MUTED_STRIP = 1, 1 << 5
+_MUTED_SPEAKER, _MUTED_STRIP = 1 << 1, 1 << 5
 """SPK_MUTED, SEQ_MUTE"""
 _SOUND_STRIPS = (4, 5)
 """SEQ_TYPE_SOUND_RAM and _HD"""

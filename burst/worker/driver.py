@@ -40,6 +40,7 @@ from burst.worker.inside import (
 )
 from burst.worker.inside.channel import Channel
 from burst.worker.inside.refusals import FrameRefused, Refused
+from burst.worker.inside.used import used_blocks
 
 sys.path.pop()
 
@@ -81,6 +82,7 @@ class Driver:
         files.remap_paths(bpy, request["remap"])
         scene.apply_settings(bpy, self._scene, settings, request["threads"], request["device"])
         overrides.apply_overrides(bpy, self._scene, settings["properties"])
+        self._used = used_blocks(bpy, self._scene)
         warnings = self._check_files(settings["missing"]) + self._keep_data(settings, scripted)
         self._keeps_metadata = settings["keep_metadata"]
         if not self._keeps_metadata:
@@ -144,9 +146,9 @@ class Driver:
 
     def _check_files(self, policy: str) -> list[str]:
         """Look for every file that the scene needs; what one frame needs is looked for then."""
-        self._sequences = missing.Sequences(self._bpy, self._scene)
+        self._sequences = missing.Sequences(self._bpy, self._used)
         self._may_lack = policy == "warn"
-        names = missing.missing_files(self._bpy, self._scene)
+        names = missing.missing_files(self._bpy, self._scene, self._used)
         if names and not self._may_lack:
             raise Refused(f"{missing.sentence(names)} (--allow-missing renders without)")
         return [f"{name} is missing" for name in names]
@@ -165,17 +167,17 @@ class Driver:
 
         Only where no frame's pixels can come to depend on that.
         """
-        names = simulations.unbaked(self._bpy, self._scene)
+        names = simulations.unbaked(self._bpy, self._scene, self._used)
         if names and settings["unbaked"] == "refuse":
             raise Refused(f"{', '.join(names)} is not baked: bake it, or render it with --force")
         render = self._scene.render
         if not any(path.endswith(".use_persistent_data") for path in settings["properties"]):
             keeps = render.engine == "CYCLES" and not names and not scripted
             render.use_persistent_data = keeps and not history.depends_on_history(
-                self._bpy, self._scene
+                self._bpy, self._scene, self._used
             )
         if render.use_persistent_data:
-            missing.follow_frames(self._bpy, self._scene)
+            missing.follow_frames(self._used)
         return [
             f"{name} is not baked: without one, Blender may render it as if time stood still"
             for name in names

@@ -16,6 +16,7 @@ import bpy
 sys.path.append(str(Path(__file__).parents[2]))
 from burst.worker.inside.history import depends_on_history
 from burst.worker.inside.simulations import unbaked
+from burst.worker.inside.used import used_blocks
 
 
 def main():
@@ -25,9 +26,10 @@ def main():
     for blend in blends:
         bpy.ops.wm.open_mainfile(filepath=blend, load_ui=False, use_scripts=False)
         scene = bpy.context.scene
+        used = used_blocks(bpy, scene)
         found[Path(blend).stem] = {
-            "unbaked": unbaked(bpy, scene),
-            "history": depends_on_history(bpy, scene),
+            "unbaked": unbaked(bpy, scene, used),
+            "history": depends_on_history(bpy, scene, used),
         }
     Path(results).write_text(json.dumps(found), "utf-8")
     sys.stdout.flush()

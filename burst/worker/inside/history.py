@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from burst.worker.inside.used import node_trees, rendered_scenes, used_blocks
+from burst.worker.inside.used import node_trees, rendered_scenes
 
 _HANDLERS = (
     *("frame_change_pre", "frame_change_post", "depsgraph_update_pre", "depsgraph_update_post"),
@@ -25,12 +25,11 @@ def handlers(bpy: Any) -> list[Any]:
     return [function for kind in _HANDLERS for function in getattr(bpy.app.handlers, kind)]
 
 
-def depends_on_history(bpy: Any, scene: Any) -> bool:
+def depends_on_history(bpy: Any, scene: Any, used: set[Any]) -> bool:
     """Say whether persistent data could make a frame depend on those rendered before."""
     scenes = rendered_scenes(bpy, scene)
     if any(one.render.use_motion_blur for one in scenes):
         return True
-    used = used_blocks(bpy, scene)
     things = [block for block in used if block.bl_rna.identifier == "Object"]
     if any(_has_moving_hair(thing) or _is_diced(one, thing) for one in scenes for thing in things):
         return True

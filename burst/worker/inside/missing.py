@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from burst.worker.inside.used import node_trees, rendered_scenes, strips, used_blocks
+from burst.worker.inside.used import node_trees, rendered_scenes, strips
 
 NAMED = 5
 """How many missing files a sentence names."""
@@ -26,9 +26,8 @@ _KINDS = {
 }
 
 
-def missing_files(bpy: Any, scene: Any) -> list[str]:
+def missing_files(bpy: Any, scene: Any, used: set[Any]) -> list[str]:
     """Return a name for each file that the rendered scenes use and that is not there."""
-    used = used_blocks(bpy, scene)
     libraries = dict.fromkeys(block.library for block in used if block.library)
     found = [
         f"library {library.filepath}"
@@ -60,9 +59,9 @@ def _be(names: list[str]) -> str:
 class Sequences:
     """Looks for the files that one frame needs of image sequences."""
 
-    def __init__(self, bpy: Any, scene: Any) -> None:
+    def __init__(self, bpy: Any, used: set[Any]) -> None:
         """Find the users of sequences once; to look for a frame is cheap."""
-        self._users = list(_sequence_users(used_blocks(bpy, scene)))
+        self._users = list(_sequence_users(used))
         # Blender puts a frame's number into a name for a user that has that number.
         self._own: Any = None
         if self._users:
@@ -94,12 +93,12 @@ def frame_of(user: Any, frame: int) -> int | None:
     return min(step, count) + user.frame_offset if step > 0 and count else None
 
 
-def follow_frames(bpy: Any, scene: Any) -> None:
+def follow_frames(used: set[Any]) -> None:
     """Have every sequence and movie follow the frames when render data is kept between them.
 
     Without the switch for it Blender updates nothing, and the first frame's image would stay.
     """
-    for tree in node_trees(used_blocks(bpy, scene)):
+    for tree in node_trees(used):
         for node in tree.nodes:
             image, user = getattr(node, "image", None), getattr(node, "image_user", None)
             if user and image and image.source in ("SEQUENCE", "MOVIE"):

@@ -10,22 +10,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from burst.worker.inside.used import rendered_scenes, used_blocks
+from burst.worker.inside.used import rendered_scenes
 
 _NO_CACHE = ("NO", "KEYED")
 """Particle physics that follow from the frame's number alone; there is nothing to bake."""
 
 
-def unbaked(bpy: Any, scene: Any) -> list[str]:
+def unbaked(bpy: Any, scene: Any, used: set[Any]) -> list[str]:
     """Return the simulations that a scene shows and nobody baked, as "Cloth on 'Flag'", sorted."""
-    owners = [thing for thing in bpy.data.objects if any(_of_object(bpy, thing))]
-    used = used_blocks(bpy, scene) if owners else set()
-    found = {
-        f"{kind} on '{thing.name}'"
-        for thing in owners
-        if thing in used
-        for kind in _of_object(bpy, thing)
-    }
+    things = (block for block in used if block.bl_rna.identifier == "Object")
+    found = {f"{kind} on '{thing.name}'" for thing in things for kind in _of_object(bpy, thing)}
     worlds = [one.rigidbody_world for one in rendered_scenes(bpy, scene) if one.rigidbody_world]
     if any(_is_rigid(world) and not _is_baked(world.point_cache) for world in worlds):
         found.add("Rigid bodies")
