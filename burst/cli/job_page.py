@@ -11,6 +11,7 @@ from burst.domain.commands import CommandTask, Copy, Echo, Encode, Exec, TaskCom
 from burst.domain.jobs import RenderSettings
 from burst.domain.workers import FEATURE_NAMES, Requirements
 from burst.operations.reasons import attempt_troubles, last_reason, subject_of
+from burst.operations.summary import extent
 from burst.protocol.artist_messages import JobView, TaskView
 
 _REASON_WIDTH = 60
@@ -26,7 +27,8 @@ def print_job(job: JobView, tasks: Iterable[TaskView]) -> None:
         "job": [job.id],
         "name": [job.name],
         "status": [f"{job.status}{reason}"],
-        "frames": [f"{job.frames}, {job.frames_published} of {job.frame_count} done"],
+        "frames": [job.frames],
+        "done": [str(extent(job))],
         "scene": [f"{job.scene.name} {job.scene.version[:12]}" if job.scene else ""],
         "needs": [needs(job.requirements)],
         "changes": list(changes(job.settings)),

@@ -27,6 +27,7 @@ def _jobs(context: typer.Context) -> None:
 def list_jobs(state_dir: options.StateDir = None, json: options.Json = False) -> None:
     """List all jobs, newest first."""
     from burst.operations.jobs import has_jobs, local_farm
+    from burst.operations.summary import extent
 
     settings = farm_settings(state_dir)
     jobs: tuple[JobView, ...] = ()
@@ -39,12 +40,12 @@ def list_jobs(state_dir: options.StateDir = None, json: options.Json = False) ->
         console.tell("there are no jobs")
     else:
         console.table(
-            ("JOB", "STATUS", "FRAMES", "PRIORITY", "ETA", "SUBMITTED"),
+            ("JOB", "STATUS", "DONE", "PRIORITY", "ETA", "SUBMITTED"),
             [
                 (
                     job.id,
                     str(job.status),
-                    f"{job.frames_published}/{job.frame_count}",
+                    words.share(extent(job)),
                     str(job.priority),
                     words.duration(job.eta_seconds),
                     f"{job.created_at.astimezone():%Y-%m-%d %H:%M}",
@@ -197,5 +198,6 @@ def _print_change(job: JobView, *, json: bool) -> None:
     if json:
         console.emit(job.model_dump(mode="json"))
         return
-    done = f"{job.frames_published} of {words.count(job.frame_count, 'frame')} done"
-    console.tell(f"job {job.id} is {job.status}, priority {job.priority}, {done}")
+    from burst.operations.summary import extent
+
+    console.tell(f"job {job.id} is {job.status}, priority {job.priority}, {extent(job)} done")

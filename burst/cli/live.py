@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from burst.cli import console, words
 from burst.operations.progress import Note, WatchState
+from burst.operations.summary import extent
 from burst.operations.watch import View
 from burst.protocol.artist_messages import JobView
 from burst.protocol.messages import RenderProgress
@@ -75,7 +76,7 @@ class LiveView:
         from rich.progress_bar import ProgressBar
         from rich.table import Table
 
-        share = 100 * job.frames_published // max(1, job.frame_count)
+        so_far = extent(job)
         ahead = str(job.status)
         if job.eta_seconds is not None:
             left = job.eta_seconds - (time.monotonic() - self._shown_at)
@@ -83,9 +84,9 @@ class LiveView:
         line = Table.grid(padding=(0, 1))
         line.add_row(
             escape(job.name),
-            ProgressBar(total=job.frame_count, completed=job.frames_published, width=_BAR_WIDTH),
-            f"{job.frames_published}/{job.frame_count} frames",
-            f"{share}%",
+            ProgressBar(total=so_far.whole, completed=so_far.done, width=_BAR_WIDTH),
+            words.share(so_far),
+            f"{100 * so_far.done // max(1, so_far.whole)}%",
             ahead,
         )
         return line

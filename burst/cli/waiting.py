@@ -12,7 +12,7 @@ from burst.cli.live import job_view
 from burst.config.farm import FarmSettings
 from burst.domain.transitions import JobStatus
 from burst.operations.frames import FrameFolder
-from burst.operations.summary import Summary, error_of, summarize
+from burst.operations.summary import Summary, error_of, extent, summarize
 from burst.operations.watch import Touch, watch_job
 from burst.protocol.artist_messages import JobView
 from burst.storage.storage import open_storage
@@ -84,7 +84,7 @@ def summary_lines(summary: Summary) -> list[str]:
     """Return the last words on a job."""
     job = summary.job
     took = "" if summary.seconds is None else f" in {words.duration(summary.seconds)}"
-    lines = [f"{job.frames_published} of {words.count(job.frame_count, 'frame')}{took}"]
+    lines = [f"{extent(job)}{took}"]
     if job.mean_frame_seconds is not None:
         lines[0] += f", {words.duration(job.mean_frame_seconds)} a frame"
     if job.slowest_frame is not None and job.frame_count > 1:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from burst.operations.summary import Extent
     from burst.protocol.artist_messages import JobView
     from burst.protocol.messages import RenderProgress
 
@@ -42,6 +43,11 @@ def binary_size(count_bytes: int) -> str:
 def count(number: int, thing: str) -> str:
     """Return e.g. ``1 frame`` or ``3 frames``."""
     return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
+
+
+def share(extent: Extent) -> str:
+    """Return e.g. ``12/48 frames``."""
+    return f"{extent.done}/{extent.whole} {extent.thing}s"
 
 
 def troubles(job: JobView) -> list[str]:

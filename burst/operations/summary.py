@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from burst.domain.transitions import JobStatus, TaskStatus
 from burst.errors import BurstError, JobCanceled, JobFailed
@@ -53,6 +53,25 @@ class Summary:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """How much there is to do, and how much is done: frames, or tasks where there are none."""
+
+    done: int
+    whole: int
+    thing: Literal["frame", "task"]
+
+    def __str__(self) -> str:
+        return f"{self.done} of {self.whole} {self.thing}{'s' * (self.whole != 1)}"
+
+
+def extent(job: JobView) -> Extent:
+    """Return how far a job is."""
+    if job.frame_count:
+        return Extent(job.frames_published, job.frame_count, "frame")
+    return Extent(job.tasks.completed, len(job.commands), "task")
+
+
 def results_as_json(results: Iterable[FrameView]) -> list[dict[str, Any]]:
     """Return what command tasks made, for ``--json``."""
     return [
@@ -86,16 +105,17 @@ def error_of(summary: Summary) -> BurstError | None:
     job = summary.job
     if job.status is JobStatus.CANCELED:
         return JobCanceled(
-            f"job {job.id} was canceled, {job.frames_published} of {job.frame_count} frames "
-            "are done",
+            f"job {job.id} was canceled, {extent(job)} are done",
             hint=f"go on with it: burst jobs requeue {job.id}",
         )
     if job.status is not JobStatus.FAILED:
         return None
-    lacking = job.frame_count - job.frames_published
-    lines = [f"job {job.id} failed: {lacking} of {job.frame_count} frames are lacking"]
-    if not lacking:
-        lines = [f"job {job.id} failed, with all {job.frame_count} frames done"]
+    so_far = extent(job)
+    if so_far.done == so_far.whole:
+        lines = [f"job {job.id} failed, with all of {so_far.whole} {so_far.thing}s done"]
+    else:
+        lacking = f"{so_far.whole - so_far.done} of {so_far.whole} {so_far.thing}s"
+        lines = [f"job {job.id} failed: {lacking} are lacking"]
     reasons = troubles((task, last_reason(task)) for task in summary.failed)
     lines += [f"  {trouble}" for trouble in reasons[:_REASONS_SHOWN]]
     if len(reasons) > _REASONS_SHOWN:

@@ -226,10 +226,10 @@ def test_jobs_are_steered_and_deleted(farm: Shell) -> None:
 def test_listings_for_people_name_what_is_there(farm: Shell) -> None:
     job = submit(farm)
     table = farm.run("jobs").stdout.splitlines()
-    assert table[0].split()[:3] == ["JOB", "STATUS", "FRAMES"]
+    assert table[0].split()[:3] == ["JOB", "STATUS", "DONE"]
     assert table[1].split()[:3] == [job, "queued", "0/4"]
     assert "1 queued" in farm.run("status", "--local").stdout
-    assert "1-4, 0 of 4 done" in farm.run("jobs", "show", job).stdout
+    assert "0 of 4 frames" in farm.run("jobs", "show", job).stdout
     assert "no workers" in farm.run("workers").stderr
     assert "submitted" in farm.run("logs", job).stdout
     assert farm.run("logs", "nobody").returncode == 1

@@ -5,11 +5,12 @@ from __future__ import annotations
 from datetime import timedelta
 from pathlib import Path
 
+from burst.domain.commands import CommandTask, Sleep
 from burst.domain.frames import RESULT_MIN
 from burst.domain.transitions import AttemptStatus, JobStatus, TaskStatus
 from burst.errors import EXIT_JOB_CANCELED, EXIT_JOB_FAILED
-from burst.operations.summary import error_of, summarize
-from burst.protocol.artist_messages import AttemptView, TaskView
+from burst.operations.summary import error_of, extent, summarize
+from burst.protocol.artist_messages import AttemptView, TaskCounts, TaskView
 from burst.protocol.messages import OutputFile
 from tests.fakes.manager import NOW, frame_view, job_view
 
@@ -80,9 +81,26 @@ def test_a_job_that_lacks_only_its_video_does_not_speak_of_lacking_frames() -> N
     error = error_of(summarize(job, (video,), None))
     assert error is not None
     assert error.message.splitlines() == [
-        "job shot-abc234 failed, with all 2 frames done",
+        "job shot-abc234 failed, with all of 2 frames done",
         "  video: last reason",
     ]
+
+
+def test_a_job_without_frames_is_counted_in_tasks() -> None:
+    sleep = CommandTask(name="wait", commands=(Sleep(seconds=1),))
+    tasks = TaskCounts(queued=0, waiting=0, active=0, completed=1, failed=1, canceled=0)
+    chores = job_view(
+        status=JobStatus.FAILED,
+        frames="",
+        frame_count=0,
+        commands=(sleep, sleep.model_copy(update={"name": "other"})),
+        tasks=tasks,
+    )
+    assert str(extent(chores)) == "1 of 2 tasks"
+    assert str(extent(job_view(frame_count=1))) == "0 of 1 frame"
+    error = error_of(summarize(chores, (), None))
+    assert error is not None
+    assert error.message == "job shot-abc234 failed: 1 of 2 tasks are lacking"
 
 
 def test_a_canceled_job_has_an_exit_status_of_its_own() -> None:
