@@ -122,8 +122,7 @@ class Scheduler:
         )
         if not is_current:
             raise NotAllowed(f"attempt {message.attempt_id} is not current any more")
-        # What the index knows may still be on its way to the disk.
-        await farm.save(Changes())
+        # Whoever knows the attempt was answered after its commit: what it waited for is on disk.
         return await asyncio.to_thread(self._inputs_of, message.job_id)
 
     def _inputs_of(self, job_id: str) -> bytes:
