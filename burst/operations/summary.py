@@ -124,5 +124,5 @@ def error_of(summary: Summary) -> BurstError | None:
         lines.append(f"  {job.status_reason}")
     return JobFailed(
         "\n".join(lines),
-        hint=f"see what Blender said: burst logs {job.id}; try again: burst jobs requeue {job.id}",
+        hint=f"see what was said: burst logs {job.id}; try again: burst jobs requeue {job.id}",
     )

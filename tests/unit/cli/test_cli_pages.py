@@ -86,6 +86,13 @@ def test_what_a_job_does_after_its_frames_is_told(capsys: pytest.CaptureFixture[
     assert "fails:         with the first frame that is given up" in lines
 
 
+def test_a_job_without_a_scene_needs_no_blender(capsys: pytest.CaptureFixture[str]) -> None:
+    wait = CommandTask(name="wait", commands=(Sleep(seconds=2),))
+    lines = page(capsys, scene=None, frames="", frame_count=0, commands=(wait,))
+    assert "does:          wait: sleep 2 s" in lines
+    assert not [line for line in lines if line.startswith(("needs", "scene", "frames"))]
+
+
 def test_every_kind_of_command_has_its_words() -> None:
     said = [
         job_page.command_words(command)
