@@ -315,8 +315,8 @@ class Blender:
                 request = {"do": "render", "frame": frame, "folder": str(place)}
                 return dialogue.ask(work, request), place
         except OSError as error:
-            reason = error.strerror
-            raise dialogue.failure(work, Fault.NOT_WRITABLE, reason=reason) from error
+            fault, reason = _of_disk(error), error.strerror
+            raise dialogue.failure(work, fault, reason=reason) from error
 
     def _start(self, work: Work, blend: Path, settings: RenderSettings, graphics: bool) -> Dialogue:
         try:
@@ -382,9 +382,12 @@ def _make(folder: Path) -> None:
 
 
 def _not_written(folder: Path, error: OSError) -> BlenderFailed:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return failed(Fault.DISK_FULL, folder=folder)
-    return failed(Fault.NOT_WRITABLE, folder=folder, reason=error.strerror)
+    return failed(_of_disk(error), folder=folder, reason=error.strerror)
+
+
+def _of_disk(error: OSError) -> Fault:
+    is_full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return Fault.DISK_FULL if is_full else Fault.NOT_WRITABLE
 
 
 def _content(blend: Path) -> tuple[Path, int, int]:

@@ -1,13 +1,17 @@
 """A full disk is said clearly, loses nothing, and the farm goes on when there is space.
 
 Each of storage, scratch and state directory is a small tmpfs of its own, which only root
-may mount. Leaves out a full disk where the artist's frames go: `burst download` has that.
+may mount; so is each folder of a worker that lies on no disk of its own otherwise. Leaves
+out a full disk where the artist's frames go: `burst download` has that.
 """
 
 from __future__ import annotations
 
 import errno
+import itertools
 import os
+import shutil
+import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,6 +19,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.fakes.blenders import real_blender
 from tests.fakes.checker import ExpectedJob, Left, check
 from tests.fakes.farm import HEIGHT, WIDTH, Farm, Program, job_in, poll, running_farm
 
@@ -27,10 +32,11 @@ FRAMES = tuple(range(1, 13))
 
 
 @contextmanager
-def small_disk(folder: Path, megabytes: int) -> Iterator[None]:
-    """Mount a tmpfs for as long as the block runs."""
+def small_disk(folder: Path, megabytes: int, files: int = 0) -> Iterator[None]:
+    """Mount a tmpfs for as long as the block runs, with room for so many files (0: any)."""
     folder.mkdir(parents=True, exist_ok=True)
-    command = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", str(folder)]
+    options = f"size={megabytes}m,nr_inodes={files}"
+    command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)]
     if (done := subprocess.run(command, capture_output=True, text=True)).returncode:
         pytest.skip(f"a tmpfs can't be mounted here: {done.stderr.strip()}")
     try:
@@ -50,6 +56,19 @@ def filled(folder: Path) -> Iterator[None]:
             yield
         finally:
             ballast.unlink()
+
+
+@contextmanager
+def crowded(folder: Path) -> Iterator[None]:
+    """Leave no room for one more file or folder for as long as the block runs."""
+    numbers = itertools.count()
+    ballast = folder / "crowd"
+    ballast.mkdir()
+    fill(lambda: (ballast / str(next(numbers))).touch())
+    try:
+        yield
+    finally:
+        shutil.rmtree(ballast)
 
 
 def fill(write: Callable[[], int | None]) -> None:
@@ -103,6 +122,47 @@ def test_a_full_state_directory_stops_the_farm_for_as_long_as_it_lasts(
         cli, job_id = render_some(farm, scene)
         with filled(state):
             poll(lambda: "could not write its database" in worker_words(farm), farm.logs)
+        finish(farm, cli, job_id)
+
+
+PLACES = {
+    "outbox": "a report is kept in memory only",
+    "scenes": "no space left on the disk",
+    "scratch": "the disk is full: Blender could not write to",
+}
+"""Folder of a worker → what is said when it is full."""
+
+
+@pytest.mark.parametrize(
+    ("place", "kind"),
+    # Of the first two Blender sees nothing.
+    [("outbox", "binary"), ("scenes", "bpy"), ("scratch", "binary"), ("scratch", "bpy")],
+)
+def test_a_full_folder_of_a_worker_loses_nothing_and_it_goes_on_with_space(
+    tmp_path: Path, scene: Path, place: str, kind: str
+) -> None:
+    blender = str(real_blender(kind, tmp_path / "facts").program)
+    folder = tmp_path / "by-hand" / "w1" / place
+    # The worker leaves before the manager does, so that it can sign off.
+    settings = {"BURST_EXIT_WHEN_IDLE_SECONDS": "5"}
+    with small_disk(folder, 16, 400), running_farm(tmp_path, **settings) as farm:
+        frames = f"{FRAMES[0]}-{FRAMES[-1]}"
+        more = ("--workers", "0", "--samples", "1")
+        cli = farm.start_render(scene, frames, tmp_path / "out", *more)
+        job_id = poll(lambda: job_in(cli.words()), cli.words)
+        if place == "scratch":
+            # It is emptied when a worker begins.
+            worker = farm.start_worker("w1", BURST_BLENDER=blender)
+            poll(lambda: "registered" in worker.words(), worker.words)
+        with crowded(folder):
+            if place != "scratch":
+                worker = farm.start_worker("w1", BURST_BLENDER=blender)
+            poll(lambda: PLACES[place] in worker.words(), worker.words)
+            if place == "outbox":
+                poll(lambda: farm.published(job_id), worker.words)
+        assert cli.wait(120) == 0, cli.words()
+        worker.kill(signal.SIGTERM)
+        assert worker.wait() == 0, worker.words()
         finish(farm, cli, job_id)
 
 
