@@ -14,7 +14,7 @@ from burst.domain.workers import BlenderFacts, Capabilities, Requirements
 from burst.errors import SceneError, StorageError, ToolMissing, UsageError
 from burst.manager.state_dir import check_version
 from burst.operations.matching import check_baked, match_worker, version_notes
-from burst.operations.request import JobPlan, RenderRequest, plan_job
+from burst.operations.request import JobPlan, RenderRequest, plan_job, without_sound
 from burst.protocol.artist_messages import SceneFacts
 from burst.scene.facts import read_facts
 from burst.scene.needs import read_needs
@@ -97,7 +97,7 @@ def check_render(request: RenderRequest, settings: FarmSettings) -> CheckedRende
         trace=traced,
         programs=tuple(one.program for one in installed),
         blender=blender,
-        plan=plan,
+        plan=plan if needs.has_sound else without_sound(plan),
         requirements=requirements,
         output=output,
         notes=(*plan.notes, *version_notes(facts, blender), *simulations, *missing),

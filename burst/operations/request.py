@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -214,6 +214,24 @@ def video_task(codec: Codec, facts: SceneFacts, frames: FrameRange, name: str) -
         frames=str(frames),
     )
     return CommandTask(name=VIDEO_TASK, commands=(encode,), after=(FRAMES,))
+
+
+def without_sound(plan: JobPlan) -> JobPlan:
+    """Return a plan whose videos mix no sound in: to find that there is none takes a Blender."""
+    quiet = tuple(
+        task.model_copy(
+            update={
+                "commands": tuple(
+                    command.model_copy(update={"sound": False})
+                    if isinstance(command, Encode)
+                    else command
+                    for command in task.commands
+                )
+            }
+        )
+        for task in plan.commands
+    )
+    return replace(plan, commands=quiet)
 
 
 def _video_stem(output_name: str, name: str) -> str:

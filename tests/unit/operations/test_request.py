@@ -19,6 +19,7 @@ from burst.operations.request import (
     choose_memory,
     choose_resolution,
     plan_job,
+    without_sound,
 )
 from burst.protocol.artist_messages import SceneFacts
 
@@ -192,6 +193,15 @@ def video_of(typed: Any, **changes: Any) -> Encode | None:
     (encode,) = task.commands
     assert isinstance(encode, Encode)
     return encode
+
+
+def test_a_scene_that_is_silent_has_no_sound_mixed() -> None:
+    plan = plan_job(RenderRequest(Path("a.blend"), video="h264"), facts(), "a")
+    (task,) = without_sound(plan).commands
+    (encode,) = task.commands
+    assert isinstance(encode, Encode)
+    assert not encode.sound
+    assert encode.model_copy(update={"sound": True}) == plan.commands[0].commands[0]
 
 
 def test_a_scene_set_to_a_video_format_gets_one_unless_it_was_said_otherwise() -> None:
