@@ -88,7 +88,7 @@ class Driver:
         if not self._keeps_metadata:
             warnings += metadata.strip(bpy)
         self._output = outputs.Output(bpy, self._scene)
-        self._scripts.loaded()
+        self._scripts.loaded(self._used)
         width, height = scene.final_size(self._scene.render)
         image = self._scene.render.image_settings
         self.answer(

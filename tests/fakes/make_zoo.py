@@ -141,6 +141,13 @@ def broken_driver(_scene, place):
     made.expression = "bpy.context.scene.frame_current if frame < 3 else [0][9]"
 
 
+def lost_target(_scene, place):
+    """A driver whose variable points to nothing any more."""
+    driver = add_mesh("Orphan", "cube", place, size=0.8).driver_add("location", 2).driver
+    driver.variables.new().name = "parent"
+    driver.expression = "parent"
+
+
 def broken_handler(_scene, _place):
     """A registered text that fails at one frame."""
     text = bpy.data.texts.new("handler.py")
@@ -421,6 +428,7 @@ BROKEN = {
     "broken_driver": broken_driver,
     "broken_handler": broken_handler,
     "gallery": gallery,
+    "lost_target": lost_target,
 }
 SHY = {
     "motion_blur": motion_blur,

@@ -117,6 +117,14 @@ def test_python_that_was_not_run_is_named_with_the_switch(
     assert render(warm, 2, tmp_path).warnings == (warning,)
 
 
+def test_a_driver_without_its_target_is_named(
+    real: RealBlender, warm: Blender, tmp_path: Path
+) -> None:
+    blend = scene_with(real, tmp_path, "lost_target", "driver")
+    warning = "a driver of the scene is broken: location of 'Orphan'"
+    assert warm.load(blend, RenderSettings(), {}).warnings == (warning,)
+
+
 @pytest.mark.parametrize("keep", [0, 20, 0.6, 0.95])
 def test_a_blend_that_can_not_be_read_gives_up_the_job(
     real: RealBlender, warm: Blender, tmp_path: Path, keep: float

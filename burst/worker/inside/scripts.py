@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import sys
 import traceback
+from collections.abc import Iterator
 from types import TracebackType
 from typing import Any
 
 _DRIVER = "<bpy driver>"
 """Blender's name for the code of a driver. One that failed once is not run again."""
+_NAMED = 3
+"""How many broken drivers are named."""
 
 
 class Scripts:
@@ -22,9 +25,10 @@ class Scripts:
         self._passing: dict[str, None] = {}
         sys.excepthook = self._hear
 
-    def loaded(self) -> None:
+    def loaded(self, used: set[Any]) -> None:
         """Take whatever failed until now for something that every frame may suffer from."""
         self._lasting.update(self._passing)
+        self._lasting.update(dict.fromkeys(_broken_drivers(used)))
         self._passing.clear()
 
     def warnings(self) -> list[str]:
@@ -49,3 +53,21 @@ class Scripts:
         else:
             self._passing[f"a script of the scene failed: {last}"] = None
         self._pass_on(kind, error, trace)
+
+
+def _broken_drivers(used: set[Any]) -> Iterator[str]:
+    """Yield a sentence for the drivers that Blender gave up without a word, if there are any."""
+    broken = sorted(
+        f"{curve.data_path} of '{block.name}'"
+        for block in used
+        for curve in getattr(getattr(block, "animation_data", None), "drivers", ())
+        # Where Python failed, or was not run, that is told with the reason.
+        if not (curve.mute or curve.driver.is_valid) and _is_plain(curve.driver)
+    )
+    if broken:
+        more = f" and {len(broken) - _NAMED} more" if len(broken) > _NAMED else ""
+        yield f"a driver of the scene is broken: {', '.join(broken[:_NAMED])}{more}"
+
+
+def _is_plain(driver: Any) -> bool:
+    return bool(driver.type != "SCRIPTED" or driver.is_simple_expression)
