@@ -139,7 +139,7 @@ class _Agent:
             self._finisher,
             settings.home,
             Allowed(
-                Encoder(storage, client.inputs, self._blenders).encode,
+                Encoder(storage, client.inputs, self._blenders, cage).encode,
                 self._memory_bytes,
                 settings.threads,
             ),

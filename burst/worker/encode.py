@@ -36,6 +36,7 @@ from burst.worker.ffmpeg import (
 from burst.worker.layers import extract_layer, main_layer
 from burst.worker.pictures import Pictures, bring_pictures
 from burst.worker.program import Allowance, run_program
+from burst.worker.trust import Cage
 
 __all__ = ["Encoder", "ffmpeg_version"]
 
@@ -61,18 +62,28 @@ class _Job:
     place: Place
     frames: FrameRange
     program: Path
+    readable: tuple[Path, ...] = ()
+    """Folders of the pictures."""
 
 
 class Encoder:
     """Makes videos for one worker; for one thread."""
 
     def __init__(
-        self, storage: Storage, ask_inputs: Callable[[AskInputs], Inputs], blender: Blenders
+        self,
+        storage: Storage,
+        ask_inputs: Callable[[AskInputs], Inputs],
+        blender: Blenders,
+        cage: Cage | None = None,
     ) -> None:
-        """Take frames from ``storage``, as ``ask_inputs`` names them; ``blender`` helps."""
+        """Take frames from ``storage``, as ``ask_inputs`` names them; ``blender`` helps.
+
+        In ``cage`` runs ffmpeg: what it reads was made by somebody's scene.
+        """
         self._storage = storage
         self._ask_inputs = ask_inputs
         self._blender = blender
+        self._cage = cage
 
     def encode(self, command: Encode, place: Place) -> None:
         """Make the video in the task's output folder.
@@ -99,6 +110,7 @@ class Encoder:
         pictures = bring_pictures(command, frames, inputs, self._storage, place)
         if pictures.suffix in _SCENE_LIGHT:
             pictures = self._convert(job, pictures)
+        job = replace(job, readable=tuple({path.parent for path in pictures.paths}))
         film = Film(
             pattern=_link(pictures, place.own / "pictures"),
             count=len(frames),
@@ -144,8 +156,12 @@ class Encoder:
                 full[0] = full[0] or _FULL in text
                 place.talk.hear(text)
 
+        command = [str(job.program), *arguments]
+        if self._cage:
+            writable = (place.own, place.output)
+            command = self._cage.program_line(command, job.readable, writable)
         ended = run_program(
-            [str(job.program), *arguments],
+            command,
             # SVT-AV1 tells its life's story otherwise.
             env=place.environment() | {"SVT_LOG": "1"},
             folder=place.own,

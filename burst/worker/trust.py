@@ -18,7 +18,7 @@ import shutil
 import stat
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -36,6 +36,7 @@ _TRIAL_SECONDS = 60.0
 _PROGRAMS = (
     *("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"),
     *("/nix/store", "/gnu/store", "/run/opengl-driver", "/run/current-system", "/snap"),
+    "/home/linuxbrew/.linuxbrew",
     *("/opt/rocm*", "/opt/amdgpu*", "/opt/intel*", "/opt/nvidia*"),
 )
 """Where systems and the makers of graphics drivers keep programs and their libraries."""
@@ -91,20 +92,40 @@ class Cage:
     """Of Landlock; an older one than the kernel's holds less."""
 
     def command_line(self, command: Sequence[str], inmate: Inmate) -> list[str]:
-        """Return the command that runs ``command`` in the cage."""
-        policy = {
-            "version": self.version,
-            "graphics": inmate.graphics,
-            "paths": {
-                "run": [*_existing(_PROGRAMS), *map(str, _own_files(inmate))],
-                "read": [*_FACTS, *_public_settings(), *_named(inmate.env), str(_PACKAGE)],
-                "list": [str(_PACKAGE.parent)],
-                "by_name": [str(self.blobs)] if self.blobs else [],
-                "device": _existing(_DEVICES),
-                "shared": [_SHARED_MEMORY],
-                **self._of_the_scene(inmate),
-            },
+        """Return the command that runs ``command``, a Blender, in the cage."""
+        paths = {
+            "run": [*_existing(_PROGRAMS), *map(str, _own_files(inmate))],
+            "read": [*_FACTS, *_public_settings(), *_named(inmate.env), str(_PACKAGE)],
+            "list": [str(_PACKAGE.parent)],
+            "by_name": [str(self.blobs)] if self.blobs else [],
+            "device": _existing(_DEVICES),
+            "shared": [_SHARED_MEMORY],
+            **self._of_the_scene(inmate),
         }
+        return self._start(paths, command, inmate.graphics)
+
+    def program_line(
+        self, command: Sequence[str], readable: Iterable[Path], writable: Iterable[Path]
+    ) -> list[str]:
+        """Return the command that runs a program that only turns files into others.
+
+        Args:
+            command: with an absolute path first.
+            readable: files and folders that it reads.
+            writable: those that it writes, too.
+        """
+        paths = {
+            "run": [*_existing(_PROGRAMS), *map(str, _with_libraries(Path(command[0])))],
+            "read": [*_FACTS, *_public_settings(), *map(str, readable)],
+            "device": _existing(_DEVICES),
+            "write": [*map(str, writable)],
+        }
+        return self._start(paths, command, graphics=False)
+
+    def _start(
+        self, paths: Mapping[str, Sequence[str]], command: Sequence[str], graphics: bool
+    ) -> list[str]:
+        policy = {"version": self.version, "graphics": graphics, "paths": paths}
         # Isolated and without site-packages: nothing but Python itself runs before it is shut.
         return [sys.executable, "-I", "-S", str(_LAUNCHER), json.dumps(policy), *command]
 
@@ -259,14 +280,19 @@ def _own_files(inmate: Inmate) -> Iterator[Path]:
 
     Never the whole folder of it: that could be the artist's home.
     """
-    for program in dict.fromkeys((inmate.program, inmate.program.resolve())):
-        yield program
-        if inmate.facts.kind == "bpy":
-            prefix = program.parent.parent
-            yield from (prefix / name for name in ("lib", "lib64", "pyvenv.cfg"))
-        else:
-            version = ".".join(map(str, inmate.facts.version[:2]))
-            yield from (program.parent / name for name in ("lib", version))
+    if inmate.facts.kind == "bpy":
+        yield from _with_libraries(inmate.program)
+        return
+    version = ".".join(map(str, inmate.facts.version[:2]))
+    for program in (inmate.program, inmate.program.resolve()):
+        yield from (program, program.parent / "lib", program.parent / version)
+
+
+def _with_libraries(program: Path) -> Iterator[Path]:
+    """Yield a program and the libraries that are installed beside its folder."""
+    for place in (program, program.resolve()):
+        prefix = place.parent.parent
+        yield from (place, *(prefix / name for name in ("lib", "lib64", "pyvenv.cfg")))
 
 
 def _public_settings() -> Iterator[str]:

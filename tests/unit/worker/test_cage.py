@@ -192,6 +192,23 @@ print("fine")
 
 
 @needs_landlock
+def test_a_program_that_turns_files_into_others_reaches_no_more(yard: Yard) -> None:
+    source, made = yard.outside / "secret", yard.inside / "copy"
+
+    def copy(readable: list[Path]) -> bool:
+        command = ["/bin/cp", str(source), str(made)]
+        line = Cage(Path("/nowhere")).program_line(command, readable, [yard.inside])
+        return subprocess.run(line, capture_output=True).returncode == 0
+
+    assert not copy([])
+    assert copy([yard.outside])
+    assert made.read_text() == "token"
+    made.write_text("other")
+    source, made = made, source
+    assert not copy([yard.outside])
+
+
+@needs_landlock
 def test_a_daemon_dies_with_the_group_it_can_not_leave(yard: Yard) -> None:
     code = """
 import os, sys, time
