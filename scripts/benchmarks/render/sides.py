@@ -12,7 +12,9 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
+import weakref
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -28,6 +30,8 @@ from benchmarks.render.arithmetic import (
 
 ROOT = Path(__file__).resolve().parents[3]
 HERE = Path(__file__).resolve().parent
+STAMPS = HERE / "inside_stamps.py"
+SHARED_MEMORY = Path("/dev/shm")
 _SECONDS = 3600
 """No single command of a benchmark takes longer."""
 
@@ -42,10 +46,16 @@ class Bench:
         self.kind = kind
         self.threads = threads
         self._blender = blender
-        self._stamps = folder / "stamps"
-        self._stamps.mkdir()
-        self.program = folder / "measured-blender"
-        self.program.write_text(wrapper(blender, kind, self._stamps), encoding="utf-8")
+        # The farm's Blender is in a cage: it may write to shared memory, and read what lies in
+        # a folder `lib` beside its program.
+        shared = SHARED_MEMORY if SHARED_MEMORY.is_dir() else folder
+        self._stamps = Path(tempfile.mkdtemp(prefix="burst-bench-", dir=shared))
+        weakref.finalize(self, shutil.rmtree, self._stamps, ignore_errors=True)
+        self.program = folder / "measured" / "blender"
+        script = self.program.parent / "lib" / STAMPS.name
+        script.parent.mkdir(parents=True)
+        shutil.copyfile(STAMPS, script)
+        self.program.write_text(wrapper(blender, kind, self._stamps, script), encoding="utf-8")
         self.program.chmod(0o755)
 
     def make_scene(self, name: str, frames: int) -> Path:
@@ -119,7 +129,7 @@ class Bench:
         done = subprocess.run(
             command,
             cwd=self.folder,
-            env=clean_environment(self.folder),
+            env=clean_environment(self.folder, self.kind),
             capture_output=True,
             text=True,
             timeout=_SECONDS,
@@ -141,9 +151,9 @@ class Bench:
         return [parse_stamps(text) for text in texts]
 
 
-def wrapper(blender: Path, kind: str, stamps: Path) -> str:
-    """Return the script that starts ``blender`` so that it writes stamps."""
-    program, script = shlex.quote(str(blender)), shlex.quote(str(HERE / "inside_stamps.py"))
+def wrapper(blender: Path, kind: str, stamps: Path, inside: Path = STAMPS) -> str:
+    """Return the script that starts ``blender`` so that it writes stamps by ``inside``."""
+    program, script = shlex.quote(str(blender)), shlex.quote(str(inside))
     exports = f"export BURST_BENCH_STAMPS={shlex.quote(str(stamps))} BURST_BENCH_KIND={kind}"
     if kind == "bpy":
         start = f'[ "$1" = -I ] && shift\nexec {program} -I {script} "$@"'
@@ -153,8 +163,13 @@ def wrapper(blender: Path, kind: str, stamps: Path) -> str:
     return f"#!/bin/sh\n{exports}\n{version}\n{start}\n"
 
 
-def clean_environment(folder: Path) -> dict[str, str]:
-    """Return our environment without settings of burst, and with a cache of its own."""
+def clean_environment(folder: Path, kind: str = "binary") -> dict[str, str]:
+    """Return our environment without settings of burst, and with a cache of its own.
+
+    The wheel's Python is no part of any system, so its cage knows it by its place only, which
+    our script is not in: it is measured without.
+    """
     kept = {name: value for name, value in os.environ.items() if not name.startswith("BURST_")}
     path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
-    return {**kept, "PYTHONPATH": path, "XDG_CACHE_HOME": str(folder / "cache")}
+    cage = {"BURST_CAGE": "off"} if kind == "bpy" else {}
+    return {**kept, **cage, "PYTHONPATH": path, "XDG_CACHE_HOME": str(folder / "cache")}
