@@ -126,6 +126,19 @@ def test_every_frame_is_rendered_in_order_and_handed_in(rig: Rig) -> None:
     assert "no camera" in rig.there.lines
 
 
+def test_a_blender_that_floods_its_output_does_not_flood_the_log(rig: Rig) -> None:
+    def flood(frame: int) -> None:
+        for number in range(5000):
+            rig.session.hear(f"line {number} of frame {frame}")
+
+    rig.blender.during = flood
+    rig.session.render(rig.held)
+    told = [line for line in rig.there.lines if line.startswith("line ")]
+    assert 0 < len(told) < 2000
+    assert "the program prints more than a log can hold: lines are dropped" in rig.there.lines
+    assert f"{15000 - len(told)} lines were dropped" in rig.there.lines
+
+
 def test_a_failure_is_reported_with_its_outcome(rig: Rig) -> None:
     rig.blender.trouble = BlenderFailed("took too much", (), "out_of_memory")
     rig.session.render(rig.held)
