@@ -17,8 +17,7 @@ TROUBLES = {
     "abort": "os.abort()",
     # Computes for some seconds without a word, and then goes on.
     "busy": "end = time.monotonic() + 4\nwhile time.monotonic() < end: pass",
-    # Waits for something that never comes.
-    "waits": "threading.Event().wait()",
+    # Waits for as long, and does not compute.
     "sleeps": "time.sleep(4)",
     # Takes what there is, bit by bit.
     "eats": "hoard = []\nwhile True: hoard.append(bytearray(os.urandom(1 << 12) * 2048))",
@@ -56,14 +55,13 @@ TROUBLES = {
     "gpu-lost": "print('Illegal address in CUDA queue synchronize (integrator_reset)', flush=True)",
     "gpu-full": "print('System is out of GPU and shared host memory', flush=True)",
     "elsewhere": "scene.render.filepath = '/tmp/burst-elsewhere-####'",
-    "unwritten": "scene.render.filepath = '/dev/null/####'",
 }
 
 DENSE = "dense"
 """Trouble without a script, in every frame: more geometry than fits into memory."""
 
 SCRIPT = """
-import bpy, json, os, subprocess, threading, time
+import bpy, json, os, subprocess, time
 
 def trouble(scene, *more):
     if scene.frame_current == {frame}:

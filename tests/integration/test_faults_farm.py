@@ -111,3 +111,19 @@ def finish_with_a_worker(farm: Farm, real: RealBlender, job_id: str) -> str:
     farm.start_worker("by-hand", BURST_BLENDER=str(real.program))
     poll(lambda: farm.job_status(job_id) == "failed", farm.logs)
     return str(farm.rows("SELECT * FROM jobs")[0]["status_reason"])
+
+
+def test_python_that_is_not_run_or_fails_is_said_with_the_switch(
+    real: RealBlender, tmp_path: Path
+) -> None:
+    blend = make_trouble(real, tmp_path, "raises", 1)
+    with running_farm(tmp_path) as farm:
+        for words, more in (
+            ("(--trust-scripts runs it)", ()),
+            ("a script of the scene failed: RuntimeError: the rig is broken", ("--trust-scripts",)),
+        ):
+            cli, job_id = render(farm, real, blend, "1-2", *more)
+            assert cli.wait(SECONDS) == 0, cli.words()
+            warned = [row["warnings"] for row in farm.rows("SELECT * FROM frames")]
+            assert any(words in text for text in warned), warned
+            assert words in cli.words()
