@@ -122,7 +122,7 @@ def test_python_that_is_not_run_or_fails_is_said_with_the_switch(
             ("(--trust-scripts runs it)", ()),
             ("a script of the scene failed: RuntimeError: the rig is broken", ("--trust-scripts",)),
         ):
-            cli, job_id = render(farm, real, blend, "1-2", *more)
+            cli, _ = render(farm, real, blend, "1-2", *more)
             assert cli.wait(SECONDS) == 0, cli.words()
             warned = [row["warnings"] for row in farm.rows("SELECT * FROM frames")]
             assert any(words in text for text in warned), warned
