@@ -203,6 +203,17 @@ def gallery(_scene, place):
     unseen.source, unseen.filepath, unseen.use_fake_user = "FILE", "//unseen.png", True
 
 
+def far_files(_scene, place):
+    """Files with absolute names, of a modifier and of a lamp, that are not there."""
+    thing = add_mesh("Cached", "plane", place)
+    cache = thing.modifiers.new("Cache", "MESH_CACHE")
+    cache.cache_format, cache.filepath = "PC2", "/nowhere/mesh.pc2"
+    lamp = bpy.data.lights["Sun"]
+    lamp.use_nodes = True
+    node = lamp.node_tree.nodes.new("ShaderNodeTexIES")
+    node.mode, node.filepath = "EXTERNAL", "/nowhere/lamp.ies"
+
+
 def stubborn_sequence(scene, place):
     """The same without the switch that has it follow the frames."""
     sequence(scene, place, "Stubborn", auto=False)
@@ -428,6 +439,7 @@ BROKEN = {
     "broken_driver": broken_driver,
     "broken_handler": broken_handler,
     "gallery": gallery,
+    "far_files": far_files,
     "lost_target": lost_target,
 }
 SHY = {

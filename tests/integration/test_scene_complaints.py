@@ -6,10 +6,12 @@ be read; and what a rendered file tells about where it was made.
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from burst.domain.jobs import RenderSettings
 from burst.worker.blender import Blender, BlenderFailed, RenderedFrame
@@ -72,6 +74,26 @@ def test_missing_files_are_a_refusal_that_names_the_first_few(
     # Not the one that nobody shows.
     assert loaded.warnings == tuple(f"image //lost {n}.png is missing" for n in range(7))
     assert render(warm, 1, tmp_path).warnings == ()
+
+
+def test_files_of_nodes_and_modifiers_are_found_in_their_new_places(
+    real: RealBlender, warm: Blender, tmp_path: Path
+) -> None:
+    blend = scene_with(real, tmp_path, "far_files")
+    failure = refused(warm, blend, RenderSettings())
+    assert "the scene needs light profile /nowhere/lamp.ies, which is missing" in failure.reason
+    moved = {"/nowhere/lamp.ies": tmp_path / "lamp.ies", "/nowhere/mesh.pc2": tmp_path / "mesh.pc2"}
+    moved["/nowhere/lamp.ies"].write_text("IESNA:LM-63-1995\n")
+    # A cache of the plane's four points, high above where they were.
+    points = [(x, y, 5.0) for x in (-1.0, 1.0) for y in (-1.0, 1.0)]
+    head = struct.pack("<12siiffi", b"POINTCACHE2\0", 1, 4, 1.0, 1.0, 1)
+    body = b"".join(struct.pack("<3f", *point) for point in points)
+    moved["/nowhere/mesh.pc2"].write_bytes(head + body)
+    warm.load(blend, RenderSettings(missing="warn"), {})
+    without = render(warm, 1, tmp_path / "without").files[0]
+    assert warm.load(blend, RenderSettings(), moved).warnings == ()
+    with_files = render(warm, 1, tmp_path / "with").files[0]
+    assert Image.open(without).tobytes() != Image.open(with_files).tobytes()
 
 
 def test_a_missing_file_of_one_frame_gives_up_that_frame_alone(

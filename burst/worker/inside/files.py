@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+from burst.worker.inside.used import node_trees
 
 
 def remap_paths(bpy: Any, remap: dict[str, str]) -> None:
@@ -23,6 +26,10 @@ def remap_paths(bpy: Any, remap: dict[str, str]) -> None:
             block.filepath = local
     for scene in data.scenes:
         _remap_strips(table, scene)
+    for owner, name in (*_of_nodes(data), *_of_modifiers(data)):
+        local = find_local(table, getattr(owner, name))
+        if local:
+            setattr(owner, name, local)
 
 
 def _move_one_library(bpy: Any, table: dict[str, str]) -> bool:
@@ -45,6 +52,35 @@ def _remap_strips(table: dict[str, str], scene: Any) -> None:
             local = find_local(table, first)
             if local:
                 strip.directory = str(Path(local).parent)
+
+
+def _of_nodes(data: Any) -> Iterator[tuple[Any, str]]:
+    """Yield nodes that name files themselves: scripts of shaders and profiles of lights."""
+    blocks = {*data.materials, *data.lights, *data.worlds, *data.node_groups}
+    for tree in node_trees(blocks):
+        yield from ((node, "filepath") for node in tree.nodes if names_file(node))
+
+
+def names_file(node: Any) -> bool:
+    """Say whether a node reads a file that it names itself."""
+    return node.type in ("SCRIPT", "TEX_IES") and node.mode == "EXTERNAL" and bool(node.filepath)
+
+
+def _of_modifiers(data: Any) -> Iterator[tuple[Any, str]]:
+    """Yield what names files or folders of caches in modifiers."""
+    for modifier in (modifier for thing in data.objects for modifier in thing.modifiers):
+        if modifier.type in ("MESH_CACHE", "OCEAN"):
+            yield modifier, "filepath"
+        elif modifier.type == "FLUID" and modifier.domain_settings:
+            yield modifier.domain_settings, "cache_directory"
+        elif modifier.type == "NODES":
+            names = ("bake_directory", "simulation_bake_directory")
+            yield from ((modifier, name) for name in names if hasattr(modifier, name))
+            yield from ((bake, "directory") for bake in getattr(modifier, "bakes", ()))
+        elif modifier.type == "PARTICLE_SYSTEM" and modifier.particle_system:
+            yield modifier.particle_system.point_cache, "filepath"
+        elif modifier.type in ("CLOTH", "SOFT_BODY"):
+            yield modifier.point_cache, "filepath"
 
 
 def find_local(table: dict[str, str], path: str) -> str | None:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from burst.worker.inside.files import names_file
 from burst.worker.inside.used import node_trees, rendered_scenes, strips
 
 NAMED = 5
@@ -24,6 +25,7 @@ _KINDS = {
     "Volume": "volume",
     "CacheFile": "cache file",
 }
+_NODES = {"SCRIPT": "shader script", "TEX_IES": "light profile"}
 
 
 def missing_files(bpy: Any, scene: Any, used: set[Any]) -> list[str]:
@@ -43,6 +45,10 @@ def missing_files(bpy: Any, scene: Any, used: set[Any]) -> list[str]:
             found += _missing_block(bpy, block, _KINDS[kind])
     for one in rendered_scenes(bpy, scene):
         found += _missing_strips(bpy, one)
+    for tree in node_trees(used):
+        for node in filter(names_file, tree.nodes):
+            if not _there(bpy, node.filepath, tree.id_data.library):
+                found.append(f"{_NODES[node.type]} {node.filepath}")
     return sorted(set(found))
 
 
