@@ -19,10 +19,11 @@ from PIL import Image
 from burst.domain.jobs import RenderSettings
 from burst.worker.blender import Blender, BlenderFailed, LoadedScene, RenderedFrame
 from burst.worker.proof import deep, prove
-from tests.fakes.blenders import MAKE_OUTPUTS, RealBlender, real_blender
+from tests.fakes.blenders import MAKE_SCENE, RealBlender, real_blender
 
 pytestmark = pytest.mark.blender
 
+MAKE_OUTPUTS = MAKE_SCENE.with_name("make_outputs.py")
 CASES = [
     "plain",
     "unnumbered",
@@ -66,7 +67,8 @@ def warm(real: RealBlender, tmp_path: Path) -> Iterator[Blender]:
 
 def make(real: RealBlender, blend: Path, case: str) -> Path:
     blend.parent.mkdir()
-    return real.make_scene(blend, case, script=MAKE_OUTPUTS)
+    real.run(MAKE_OUTPUTS, blend.parent, str(blend), case)
+    return blend
 
 
 def plain_run(real: RealBlender, blend: Path) -> dict[str, Path]:

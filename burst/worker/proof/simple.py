@@ -13,6 +13,7 @@ import struct
 from burst.worker.proof.reading import NotWhole, Reader, Shape, need
 
 _TGA_HEADER_BYTES = 18
+_TGA_END = b"TRUEVISION-XFILE.\0"
 _HDR_HEADER_BYTES = 4096
 _HDR_SIZE = re.compile(rb"\n\n-Y (\d+) \+X (\d+)\n")
 
@@ -45,14 +46,20 @@ def check_tga(file: Reader) -> Shape:
     start += colors * ((color_bits + 7) // 8) if has_map else 0
     pixel_bytes = (bits + 7) // 8
     if kind < 9:
-        file.need(start + width * height * pixel_bytes)
-        return Shape(width, height)
-    with mmap.mmap(file.descriptor, 0, access=mmap.ACCESS_READ) as data:
-        _walk_tga(data, start, width * height, pixel_bytes)
+        end = start + width * height * pixel_bytes
+        file.need(end)
+    else:
+        with mmap.mmap(file.descriptor, 0, access=mmap.ACCESS_READ) as data:
+            end = _walk_tga(data, start, width * height, pixel_bytes)
+    if end < file.size:
+        mark = file.take_at(
+            max(end, file.size - len(_TGA_END)), min(len(_TGA_END), file.size - end)
+        )
+        need(mark == _TGA_END, "is cut: something begins behind its pixels, but does not end")
     return Shape(width, height)
 
 
-def _walk_tga(data: mmap.mmap, position: int, pixels: int, pixel_bytes: int) -> None:
+def _walk_tga(data: mmap.mmap, position: int, pixels: int, pixel_bytes: int) -> int:
     end = len(data)
     while pixels > 0:
         need(position < end, "is cut: it ends before its last pixel")
@@ -61,6 +68,7 @@ def _walk_tga(data: mmap.mmap, position: int, pixels: int, pixel_bytes: int) -> 
         position += 1 + (pixel_bytes if packet & 0x80 else count * pixel_bytes)
         pixels -= count
     need(position <= end, "is cut: it ends before its last pixel")
+    return position
 
 
 def check_hdr(file: Reader) -> Shape:
