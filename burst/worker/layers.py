@@ -45,7 +45,10 @@ def extract_layer(path: Path, layer: str, target: Path) -> None:
     import OpenEXR
 
     with OpenEXR.File(str(path)) as file:
-        pixels = file.parts[0].channels[layer + _COMBINED].pixels
+        channels = file.parts[0].channels
+        # With an eye's name behind it, where there is one for each: the left comes first.
+        names = [name for name in channels if f"{name}.".startswith(f"{layer}{_COMBINED}.")]
+        pixels = channels[min(names)].pixels
         header = {"compression": OpenEXR.NO_COMPRESSION, "type": OpenEXR.scanlineimage}
         alone = {"RGBA"[: pixels.shape[2]]: OpenEXR.Channel(pixels)}
         with OpenEXR.File(header, alone) as made:

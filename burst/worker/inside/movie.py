@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 _IMAGE_SETTINGS = ("media_type", "file_format", "color_mode", "color_depth", "compression")
@@ -82,9 +83,22 @@ def convert(bpy: Any, scene: Any, pairs: list[list[str]], *, alpha: bool, deep: 
         for source, target in pairs:
             image = bpy.data.images.load(source, check_existing=False)
             try:
-                image.save_render(target, scene=scene)
+                _save(image, target, scene)
             finally:
                 bpy.data.images.remove(image)
+
+
+def _save(image: Any, target: str, scene: Any) -> None:
+    try:
+        image.save_render(target, scene=scene)
+    except RuntimeError:
+        # An image with a view for each eye is saved as a file for each, and then Blender misses
+        # the one that it was told to write.
+        eye = Path(target).with_suffix("")
+        first = eye.with_name(f"{eye.name}{scene.render.views[0].file_suffix}.png")
+        if not first.is_file():
+            raise
+        first.replace(target)
 
 
 @contextlib.contextmanager

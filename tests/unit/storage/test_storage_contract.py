@@ -86,7 +86,7 @@ def test_what_can_be_read_in_place_is_what_was_put(storage: Storage) -> None:
     path = storage.read_path("renders/j/1.png")
     assert path is None or path.read_bytes() == b"pixels"
     if path is not None:
-        with pytest.raises(StorageError, match="there is no renders/j/2.png"):
+        with pytest.raises(StorageError, match=r"there is no renders/j/2\.png"):
             storage.read_path("renders/j/2.png")
 
 
