@@ -19,7 +19,6 @@ from burst.worker.discovery import probe_blender
 from burst.worker.surroundings import command_line, prepare
 
 MAKE_SCENE = Path(__file__).with_name("make_scene.py")
-MAKE_OUTPUTS = Path(__file__).with_name("make_outputs.py")
 _ANIMATE = """
 import bpy, sys
 blend, trust, target, first, last = sys.argv[-5:]
