@@ -34,6 +34,20 @@ for name in ("environ", "maps"):
     print(open(f"/proc/{sys.argv[1]}/{name}").read(), flush=True)
 """
 
+ROLE = """
+import ctypes, os, sys
+from burst.manager import app
+from burst.worker import agent
+from burst.cli.main import app as commands
+def look(settings):
+    is_open = ctypes.CDLL(None).prctl(3, 0, 0, 0, 0)
+    token = settings.worker_token.get_secret_value()
+    print(is_open, token, "BURST_WORKER_TOKEN" in os.environ, flush=True)
+    return 0
+agent.run_worker = app.run_manager = look
+commands([sys.argv[1]])
+"""
+
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux can do it")
 
 
@@ -91,3 +105,15 @@ def test_no_child_inherits_a_token(monkeypatch: pytest.MonkeyPatch) -> None:
     said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     assert "TOKEN" not in said
     assert "BURST_STORAGE_URL" in said
+
+
+@pytest.mark.parametrize("role", ["manager", "worker"])
+def test_manager_and_worker_hide_and_forget_before_they_begin(role: str, tmp_path: Path) -> None:
+    said = subprocess.run(
+        [sys.executable, "-c", ROLE, role],
+        env={**os.environ, "BURST_WORKER_TOKEN": "secret", "BURST_STATE_DIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert said.stdout == "0 secret False\n", said.stderr
