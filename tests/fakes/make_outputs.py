@@ -109,10 +109,6 @@ def add_output(tree, source, folder, names, start="", file_format="PNG"):
 # ── Cases ────────────────────────────────────────────────────────────────────────────
 
 
-def case_plain(scene):
-    """Only the main image."""
-
-
 def case_unnumbered(scene):
     """A name with a dot and no place for the number."""
     scene.render.filepath = "//render/shot.v2 é"

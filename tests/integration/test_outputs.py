@@ -18,14 +18,13 @@ from PIL import Image
 
 from burst.domain.jobs import RenderSettings
 from burst.worker.blender import Blender, BlenderFailed, LoadedScene, RenderedFrame
-from burst.worker.proof import deep, prove
+from burst.worker.proof import Color, deep, prove
 from tests.fakes.blenders import MAKE_SCENE, RealBlender, real_blender
 
 pytestmark = pytest.mark.blender
 
 MAKE_OUTPUTS = MAKE_SCENE.with_name("make_outputs.py")
 CASES = [
-    "plain",
     "unnumbered",
     "unnamed",
     "middle",
@@ -98,8 +97,11 @@ def farm_run(
             assert name not in found, f"two frames write {name}"
             found[name] = path
             is_main = number < rendered.main_count
-            size = (loaded.width, loaded.height) if is_main else (None, None)
-            prove(path, loaded.file_format if is_main else None, *size)
+            if is_main:
+                color = Color(loaded.color_mode, loaded.color_depth)
+                prove(path, loaded.file_format, loaded.width, loaded.height, color)
+            else:
+                prove(path, None, None, None)
             deep(path)
         frames.append(rendered)
     return loaded, frames, found

@@ -5,8 +5,12 @@ Left out: what Blender makes of it (`tests/integration/test_outputs.py`).
 
 from __future__ import annotations
 
+from pathlib import Path
+from types import SimpleNamespace
+
 import pytest
 
+from burst.worker.inside.outputs import Output
 from burst.worker.inside.places import base_name, mark_number, places, replace_number
 
 
@@ -93,3 +97,58 @@ def test_another_scenes_frame_number_gives_way_to_the_jobs(
 
 def test_a_name_without_marks_is_left_alone() -> None:
     assert replace_number("shot_0001_@4@.png", 7) == "shot_0001_@4@.png"
+
+
+def rendering(folder: Path, views: tuple[str, ...] = ()) -> Output:
+    """Return the output of a scene without nodes, whose files go to ``folder``."""
+
+    def frame_path(frame: int, view: str) -> str:
+        return f"{folder}/shot_{frame:04}{view}.png"
+
+    render = SimpleNamespace(
+        filepath="//render/shot_",
+        frame_path=frame_path,
+        use_multiview=bool(views),
+        views_format="MULTIVIEW",
+        views=[SimpleNamespace(name=name, use=True) for name in views],
+        image_settings=SimpleNamespace(views_format="INDIVIDUAL"),
+    )
+    scene = SimpleNamespace(render=render, sequence_editor=None)
+    data = SimpleNamespace(scenes=[scene], node_groups=[])
+    return Output(SimpleNamespace(data=data), scene)
+
+
+def written(folder: Path, *names: str) -> list[str]:
+    for name in names:
+        (folder / name).touch()
+    return [str(folder / name) for name in names]
+
+
+def test_files_of_the_main_image_come_first(tmp_path: Path) -> None:
+    paths = written(tmp_path, "a0007.png", "shot_0007_R.png", "shot_0007_L.png", "shot_0007.txt")
+    settled, main_count = rendering(tmp_path, ("_L", "_R")).settle(7, paths)
+    names = [Path(path).name for path in settled]
+    assert names == ["shot_0007_L.png", "shot_0007_R.png", "a0007.png", "shot_0007.txt"]
+    assert main_count == 2
+
+
+def test_a_main_image_with_another_scenes_number_gets_its_own(tmp_path: Path) -> None:
+    paths = written(tmp_path, "shot_0101.png", "in@frame4@0101@.png", "in@frame4@0105@.png")
+    settled, _ = rendering(tmp_path).settle(7, paths)
+    names = [Path(path).name for path in settled]
+    assert names == ["shot_0007.png", "in0007-2.png", "in0007.png"]
+    assert sorted(names) == sorted(path.name for path in tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("views", "names", "lacking"),
+    [
+        ((), ("aux0007.png",), "shot_0007.png"),
+        (("_L", "_R"), ("shot_0007_L.png",), "shot_0007_R.png"),
+    ],
+)
+def test_a_main_image_that_is_not_there_is_a_failure(
+    tmp_path: Path, views: tuple[str, ...], names: tuple[str, ...], lacking: str
+) -> None:
+    with pytest.raises(RuntimeError, match=f"wrote no main image, no {lacking}"):
+        rendering(tmp_path, views).settle(7, written(tmp_path, *names))
