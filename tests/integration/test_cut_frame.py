@@ -6,12 +6,15 @@ On a whole farm, with a real Blender. What else can be wrong with a file is in
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 from PIL import Image
 
+from burst.manager.state_dir import find_manager
 from tests.fakes.blenders import MAKE_SCENE, real_blender
 from tests.integration.test_cli_farm import Shell
 
@@ -60,7 +63,8 @@ def shell(tmp_path: Path) -> Iterator[Shell]:
     (hook / "sitecustomize.py").write_text(CUT)
     (tmp_path / "cut").touch()
     started = Shell(tmp_path)
-    started.environment |= {"PYTHONPATH": str(hook), "CUT": str(tmp_path / "cut")}
+    started.environment["PYTHONPATH"] = f"{hook}:{started.environment['PYTHONPATH']}"
+    started.environment["CUT"] = str(tmp_path / "cut")
     yield started
     started.stop()
 
@@ -70,6 +74,7 @@ def test_a_cut_file_is_never_published_and_its_frame_is_rendered_again(shell: Sh
     blend = shell.folder / "shot.blend"
     real.run(MAKE_SCENE.with_name("make_outputs.py"), shell.folder, str(blend), "nodes")
     out = shell.folder / "out"
+    assert shell.run("up", "--local", "--workers", "1").returncode == 0
     done = shell.run("render", "shot.blend", "--local", "--frames", "1-3", "--output", str(out))
     assert done.returncode == 0, done.stderr
     assert (shell.folder / "cut.done").exists()
@@ -85,3 +90,16 @@ def test_a_cut_file_is_never_published_and_its_frame_is_rendered_again(shell: Sh
         if name.endswith(".png"):
             with Image.open(out / name) as image:
                 image.load()
+    # The preview is of the attempt whose file was published.
+    (job,) = shell.json("jobs", "list")
+    manager = find_manager(shell.state_dir)
+    assert manager is not None
+    for frame in (1, 2, 3):
+        picture = httpx.get(
+            f"{manager.console_url}/api/burst/v1/jobs/{job['id']}/frames/{frame}/preview"
+        )
+        assert picture.headers["content-type"] == "image/jpeg"
+        with Image.open(io.BytesIO(picture.content)) as image:
+            assert image.size == (33, 19)
+    url = f"{manager.console_url}/api/burst/v1/jobs/{job['id']}/frames/4/preview"
+    assert httpx.get(url).status_code == 404
