@@ -59,6 +59,12 @@ def all_errors() -> list[type[BurstError]]:
 
 
 @pytest.mark.parametrize(("files", "limit"), [(CODE, CODE_LINES), (TESTS, TEST_LINES)])
+def test_every_test_file_has_a_name_of_its_own():
+    # pytest imports them by that name, and takes the first one for the second.
+    names = [path.name for path in TESTS if path.name.startswith("test_")]
+    assert sorted(names) == sorted(set(names))
+
+
 def test_no_file_is_longer_than_can_be_read_at_once(files: list[Path], limit: int) -> None:
     sizes = {named(path): len(path.read_text("utf-8").splitlines()) for path in files}
     limits = {name: LONGER.get(name, (limit, ""))[0] for name in sizes}
