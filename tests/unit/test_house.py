@@ -59,12 +59,6 @@ def all_errors() -> list[type[BurstError]]:
 
 
 @pytest.mark.parametrize(("files", "limit"), [(CODE, CODE_LINES), (TESTS, TEST_LINES)])
-def test_every_test_file_has_a_name_of_its_own():
-    # pytest imports them by that name, and takes the first one for the second.
-    names = [path.name for path in TESTS if path.name.startswith("test_")]
-    assert sorted(names) == sorted(set(names))
-
-
 def test_no_file_is_longer_than_can_be_read_at_once(files: list[Path], limit: int) -> None:
     sizes = {named(path): len(path.read_text("utf-8").splitlines()) for path in files}
     limits = {name: LONGER.get(name, (limit, ""))[0] for name in sizes}
@@ -76,6 +70,12 @@ def test_an_exception_is_needed_where_it_is_made() -> None:
         size = len((ROOT / name).read_text("utf-8").splitlines())
         assert CODE_LINES < size <= limit, name
         assert reason
+
+
+def test_every_test_file_has_a_name_of_its_own() -> None:
+    # pytest imports them by that name, and takes the first one for the second.
+    names = [path.name for path in TESTS if path.name.startswith("test_")]
+    assert sorted(names) == sorted(set(names))
 
 
 def test_no_module_is_named_after_nothing() -> None:
