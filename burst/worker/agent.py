@@ -38,8 +38,8 @@ from burst.worker.health import Checkup, Health
 from burst.worker.held import Held, HeldAttempts
 from burst.worker.outbox import Outbox
 from burst.worker.process import adopt_orphans
-from burst.worker.session import Session
 from burst.worker.settings import WorkerSettings
+from burst.worker.task_runner import TaskRunner
 from burst.worker.trust import Cage, open_cage
 
 log = logging.getLogger(__name__)
@@ -130,9 +130,9 @@ class _Agent:
         )
         self._cage = cage
         self._blenders = Blenders(
-            installed, self._capabilities, self._blender, lambda text: self._session.hear(text)
+            installed, self._capabilities, self._blender, lambda text: self._tasks.hear(text)
         )
-        self._session = Session(
+        self._tasks = TaskRunner(
             self._blenders,
             storage,
             self._courier,
@@ -163,7 +163,7 @@ class _Agent:
             memory_limit_bytes=self._memory_bytes,
             first_progress_seconds=settings.first_progress_seconds,
             progress_seconds=settings.progress_seconds,
-            on_line=lambda text: self._session.hear(text),
+            on_line=lambda text: self._tasks.hear(text),
             cage=self._cage,
         )
 
@@ -181,7 +181,7 @@ class _Agent:
                 raise
             reason = "told to leave while the manager was away"
         finally:
-            self._session.close()
+            self._tasks.close()
             shutil.rmtree(self._settings.home / "scratch", ignore_errors=True)
         log.info("worker leaves: %s", reason)
         if self._fault:
@@ -224,7 +224,7 @@ class _Agent:
                 # The courier holds what it claims, so it can't be missing here.
                 held = self._held.get(assignment.attempt_id)
                 if held and not self._preempted:
-                    self._session.render(held)
+                    self._tasks.run(held)
                     self._look_after_itself(held)
                 idle_since = time.monotonic()
             elif left <= 0:
@@ -278,7 +278,7 @@ class _Agent:
         for held in self._held.end(attempt_ids):
             if not self._finisher.has(held):
                 self._held.drop(held.assignment.attempt_id)
-        self._session.cancel(attempt_ids)
+        self._tasks.cancel(attempt_ids)
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         # The main thread may hold any lock at this moment, that of an event too. To put
@@ -316,7 +316,7 @@ class _Agent:
         while time.monotonic() < deadline:
             if stop_rendering:
                 # Again and again: the main thread may just be starting another Blender.
-                self._session.stop()
+                self._tasks.stop()
             if self._finisher.wait_until_idle(LOOK_SECONDS) and not len(self._outbox):
                 return
             time.sleep(LOOK_SECONDS)

@@ -2,7 +2,7 @@
 
 `Blender` starts ``driver.py`` inside a ``blender`` program or under the bpy wheel and tells
 it what to do. It ends in a result or in a `BlenderFailed`, never in anything else, and
-proves nothing about the files: `burst.worker.proof` does. Called by the worker's session.
+proves nothing about the files: `burst.worker.proof` does. Called by the worker's task runner.
 """
 
 from __future__ import annotations

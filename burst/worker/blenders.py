@@ -1,7 +1,7 @@
 """Every Blender that a worker has, of which one is open at a time.
 
 Which one renders a task is decided by the job's requirements (`check_fit`); a change of
-program closes the other one. Called by the worker's session.
+program closes the other one. Called by the worker's task runner.
 """
 
 from __future__ import annotations

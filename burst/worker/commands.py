@@ -2,7 +2,7 @@
 
 `CommandRunner.run` does the commands of one task, one after the other, in a folder that is the
 task's own; what they leave in it is published as the task's one result. Called by the worker's
-session, on its thread; a command ends at once when the attempt is over.
+task runner, on its thread; a command ends at once when the attempt is over.
 """
 
 from __future__ import annotations

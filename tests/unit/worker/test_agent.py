@@ -257,7 +257,7 @@ def _fail_at(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> list[str]:
         tried.append(held.assignment.job_id)
         worker.agent._held.drop(held.assignment.attempt_id)
 
-    monkeypatch.setattr(worker.agent._session, "render", render)
+    monkeypatch.setattr(worker.agent._tasks, "run", render)
     monkeypatch.setattr(worker.agent._blenders, "take_last_use", lambda: failure)
     return tried
 

@@ -36,7 +36,7 @@ LAST_LINES = 40
 """What Blender printed last, brought to the job's log once more as errors when it failed."""
 
 
-class Session:
+class TaskRunner:
     """One Blender, and the scene that it has open."""
 
     def __init__(
@@ -64,7 +64,7 @@ class Session:
         self._talk: Talk | None = None
         """Brings what Blender prints to the job's log, while there is an attempt."""
 
-    def render(self, held: Held) -> None:
+    def run(self, held: Held) -> None:
         """Render every frame of an attempt, or run its commands, or report why not."""
         with self._lock:
             self._current = held

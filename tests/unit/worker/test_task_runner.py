@@ -18,12 +18,12 @@ from burst.domain.jobs import SceneRef
 from burst.errors import BlobMissing, SceneError
 from burst.protocol.worker_messages import Assignment, AttemptEnded, Report
 from burst.storage.directory import DirectoryStorage
-from burst.worker import session as module
+from burst.worker import task_runner as module
 from burst.worker.blender import BlenderFailed, LoadedScene, Progress, RenderedFrame
 from burst.worker.commands import Allowed, CommandFailed, Place
 from burst.worker.held import Held
-from burst.worker.session import Session
 from burst.worker.space import Rest
+from burst.worker.task_runner import TaskRunner
 
 SCENE = LoadedScene("Scene", "CYCLES", 8, 4, "PNG", "RGB", 8, ("no camera",), 0.1)
 
@@ -90,7 +90,7 @@ class Recorder:
 
 
 class Rig:
-    """A session between stand-ins."""
+    """A task runner between stand-ins."""
 
     def __init__(self, folder: Path) -> None:
         self.blender, self.there = FakeBlender(), Recorder()
@@ -103,7 +103,7 @@ class Rig:
             folder,
             Allowed(no_video),
         ]
-        self.session = Session(*parts)
+        self.runner = TaskRunner(*parts)
         self.held = Held(Assignment.model_validate(assignment("a1", (1, 2, 3))))
 
 
@@ -119,7 +119,7 @@ def rig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Rig:
 def test_every_frame_is_rendered_in_order_and_handed_in(rig: Rig) -> None:
     seen: list[Any] = []
     rig.blender.during = lambda frame: seen.append(rig.there.progress.frame)
-    rig.session.render(rig.held)
+    rig.runner.run(rig.held)
     assert rig.blender.rendered == rig.there.frames == seen == [1, 2, 3]
     assert rig.there.reports == []
     assert rig.there.progress is None
@@ -129,10 +129,10 @@ def test_every_frame_is_rendered_in_order_and_handed_in(rig: Rig) -> None:
 def test_a_blender_that_floods_its_output_does_not_flood_the_log(rig: Rig) -> None:
     def flood(frame: int) -> None:
         for number in range(5000):
-            rig.session.hear(f"line {number} of frame {frame}")
+            rig.runner.hear(f"line {number} of frame {frame}")
 
     rig.blender.during = flood
-    rig.session.render(rig.held)
+    rig.runner.run(rig.held)
     told = [line for line in rig.there.lines if line.startswith("line ")]
     assert 0 < len(told) < 2000
     assert "the program prints more than a log can hold: lines are dropped" in rig.there.lines
@@ -141,7 +141,7 @@ def test_a_blender_that_floods_its_output_does_not_flood_the_log(rig: Rig) -> No
 
 def test_a_failure_is_reported_with_its_outcome(rig: Rig) -> None:
     rig.blender.trouble = BlenderFailed("took too much", (), "out_of_memory")
-    rig.session.render(rig.held)
+    rig.runner.run(rig.held)
     (report,) = rig.there.reports
     assert isinstance(report, AttemptEnded)
     assert (report.outcome, report.token) == ("out_of_memory", "token of a1")
@@ -152,14 +152,14 @@ def test_a_failure_is_reported_with_its_outcome(rig: Rig) -> None:
 def test_the_last_lines_of_a_blender_that_failed_are_errors_in_the_log(rig: Rig) -> None:
     tail = tuple(f"line {number}" for number in range(60))
     rig.blender.trouble = BlenderFailed("crashed", tail)
-    rig.session.render(rig.held)
+    rig.runner.run(rig.held)
     assert rig.there.errors == ["Blender's last lines:", *tail[-40:]]
     assert rig.there.errors_at_end == rig.there.errors
 
 
 def test_the_last_lines_of_a_blender_that_was_stopped_are_no_errors(rig: Rig) -> None:
     rig.blender.trouble = BlenderFailed("stopped", ("Saved: x.png",), "interrupted")
-    rig.session.render(rig.held)
+    rig.runner.run(rig.held)
     assert rig.there.errors == []
 
 
@@ -170,7 +170,7 @@ def test_a_scene_that_lacks_a_file_in_the_storage_is_given_up_with_what_to_do(
         raise BlobMissing("a.png is not in the storage", hint="upload the scene again")
 
     monkeypatch.setattr(module, "checkout", incomplete)
-    rig.session.render(rig.held)
+    rig.runner.run(rig.held)
     (report,) = rig.there.reports
     assert isinstance(report, AttemptEnded)
     assert (report.outcome, report.gives_up) == ("failed", "job")
@@ -180,7 +180,7 @@ def test_a_scene_that_lacks_a_file_in_the_storage_is_given_up_with_what_to_do(
 @pytest.mark.parametrize("trouble", [SceneError("no such scene"), OSError(5, "Input/output error")])
 def test_other_trouble_fails_the_attempt(rig: Rig, trouble: Exception) -> None:
     rig.blender.trouble = trouble
-    rig.session.render(rig.held)
+    rig.runner.run(rig.held)
     (report,) = rig.there.reports
     assert isinstance(report, AttemptEnded)
     assert report.outcome == "failed"
@@ -188,13 +188,13 @@ def test_other_trouble_fails_the_attempt(rig: Rig, trouble: Exception) -> None:
 
 def test_a_canceled_attempt_stops_at_once_and_reports_nothing(rig: Rig) -> None:
     def cancel(frame: int) -> None:
-        rig.session.cancel(("other",))
+        rig.runner.cancel(("other",))
         assert rig.blender.killed == 0
-        rig.session.cancel(("a1",))
+        rig.runner.cancel(("a1",))
         rig.blender.trouble = BlenderFailed("stopped", (), "interrupted")
 
     rig.blender.during = cancel
-    rig.session.render(rig.held)
+    rig.runner.run(rig.held)
     assert rig.blender.killed == 1
     assert rig.there.reports == []
     assert rig.there.frames == []
@@ -202,7 +202,7 @@ def test_a_canceled_attempt_stops_at_once_and_reports_nothing(rig: Rig) -> None:
 
 def test_an_attempt_that_is_over_renders_no_further_frame(rig: Rig) -> None:
     rig.blender.during = lambda frame: rig.held.over.set()
-    rig.session.render(rig.held)
+    rig.runner.run(rig.held)
     assert rig.blender.rendered == [1]
 
 
@@ -211,10 +211,10 @@ def test_an_attempt_that_is_canceled_while_its_scene_comes_loads_nothing(
 ) -> None:
     def check_out(*arguments: Any) -> None:
         rig.held.over.set()
-        rig.session.cancel(("a1",))
+        rig.runner.cancel(("a1",))
 
     monkeypatch.setattr(module, "checkout", check_out)
-    rig.session.render(rig.held)
+    rig.runner.run(rig.held)
     assert rig.blender.loaded == 0
     assert rig.there.reports == []
 
@@ -235,7 +235,7 @@ def test_a_scene_that_made_room_for_one_that_failed_is_checked_out_anew(
     monkeypatch.setattr(module, "checkout", check_out)
     for version in ("v1", "v1", "v2", "v1"):
         task = assignment() | {"scene": {"name": "shot", "version": version}}
-        rig.session.render(Held(Assignment.model_validate(task)))
+        rig.runner.run(Held(Assignment.model_validate(task)))
     assert asked == ["v1", "v2", "v1"]
     assert rig.blender.rendered == [1, 1, 1]
 
@@ -252,7 +252,7 @@ def commands(*commands: dict[str, Any]) -> Held:
 def test_what_commands_leave_is_handed_in_under_the_number_of_the_task(rig: Rig) -> None:
     script = "echo hello; echo $BURST_JOB > $BURST_OUTPUT_DIR/job.txt"
     held = commands({"kind": "exec", "argv": ["sh", "-c", script]}, {"kind": "echo", "text": "x"})
-    rig.session.render(held)
+    rig.runner.run(held)
     (handed_in,) = rig.there.handed_in
     assert handed_in.frame.frame == RESULT_MIN + 2
     assert handed_in.scene is None
@@ -268,13 +268,13 @@ def test_what_commands_leave_is_handed_in_under_the_number_of_the_task(rig: Rig)
 def test_a_task_of_commands_needs_no_scene(rig: Rig) -> None:
     held = commands({"kind": "echo", "text": "x"})
     task = held.assignment.model_copy(update={"scene": None})
-    rig.session.render(Held(task))
+    rig.runner.run(Held(task))
     assert [one.frame.files for one in rig.there.handed_in] == [()]
 
 
 def test_a_command_that_fails_ends_the_attempt_and_leaves_nothing(rig: Rig, tmp_path: Path) -> None:
     script = "echo bad; touch $BURST_OUTPUT_DIR/x; exit 3"
-    rig.session.render(commands({"kind": "exec", "argv": ["sh", "-c", script]}))
+    rig.runner.run(commands({"kind": "exec", "argv": ["sh", "-c", script]}))
     (report,) = rig.there.reports
     assert isinstance(report, AttemptEnded)
     assert (report.outcome, report.reason) == ("failed", "exec: sh left with exit status 3")
@@ -284,7 +284,7 @@ def test_a_command_that_fails_ends_the_attempt_and_leaves_nothing(rig: Rig, tmp_
 
 
 def test_what_no_other_try_can_save_is_reported_so(rig: Rig) -> None:
-    rig.session.render(commands({"kind": "encode", "name": "a.mp4", "fps": 24, "frames": "1"}))
+    rig.runner.run(commands({"kind": "encode", "name": "a.mp4", "fps": 24, "frames": "1"}))
     (report,) = rig.there.reports
     assert isinstance(report, AttemptEnded)
     assert (report.outcome, report.gives_up) == ("out_of_memory", "task")
@@ -293,11 +293,11 @@ def test_what_no_other_try_can_save_is_reported_so(rig: Rig) -> None:
 
 def test_a_canceled_command_stops_at_once_and_reports_nothing(rig: Rig) -> None:
     held = commands({"kind": "sleep", "seconds": 600}, {"kind": "echo", "text": "never"})
-    running = threading.Thread(target=rig.session.render, args=(held,))
+    running = threading.Thread(target=rig.runner.run, args=(held,))
     running.start()
     while rig.there.progress is None and running.is_alive():
         running.join(0.01)
-    rig.session.cancel(("a1",))
+    rig.runner.cancel(("a1",))
     running.join(20)
     assert not running.is_alive()
     assert rig.there.reports == []
