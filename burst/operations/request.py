@@ -100,11 +100,11 @@ def choose_frames(typed: str | None, facts: SceneFacts) -> FrameRange:
     """Return the frames to render.
 
     Raises:
-        UsageError: what was typed is no frame range.
+        UsageError: what was typed is no frame range, or not all of it can be rendered.
         SceneError: the scene's own range holds no frame.
     """
     if typed is not None:
-        return FrameRange.parse(typed)
+        return _from_0(FrameRange.parse(typed))
     step = f"x{facts.frame_step}" if facts.frame_step > 1 else ""
     text = f"{facts.frame_start}-{facts.frame_end}{step}"
     try:
@@ -113,6 +113,17 @@ def choose_frames(typed: str | None, facts: SceneFacts) -> FrameRange:
         raise SceneError(
             f"the scene's own frame range, {text}, can't be rendered", hint="name one with --frames"
         ) from error
+
+
+def _from_0(frames: FrameRange) -> FrameRange:
+    """Refuse frames that a scene can show, and Blender's render would take for frame 0."""
+    first = frames.segments[0].first
+    if first < 0:
+        raise UsageError(
+            f"frame {first} can't be rendered: no render of Blender begins before 0",
+            hint="render from frame 0 on; what is before it has to be moved in Blender",
+        )
+    return frames
 
 
 def choose_format(typed: str | None, facts: SceneFacts) -> tuple[str | None, str]:

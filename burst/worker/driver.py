@@ -154,6 +154,9 @@ class Driver:
         return [f"{name} is missing" for name in names]
 
     def _check_frame(self, frame: int) -> list[str]:
+        if frame < 0:
+            # Its own frame_start would make a 0 of it, without a word.
+            raise FrameRefused(f"frame {frame}: Blender renders no frame before 0")
         names = self._sequences.missing(frame)
         if not names:
             return []

@@ -54,6 +54,17 @@ def test_blender_dies_with_a_worker_that_is_killed(
     assert_gone(pid)
 
 
+def test_a_frame_before_0_is_not_rendered_as_another(
+    open_blender: Open, quick: Path, tmp_path: Path
+) -> None:
+    blender = open_blender()
+    blender.load(quick, RenderSettings(), {})
+    with pytest.raises(BlenderFailed, match="frame -5") as caught:
+        blender.render(-5, tmp_path / "out", lambda progress: None)
+    assert caught.value.gives_up == "task"
+    assert not [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
+
+
 def test_a_scene_without_a_camera_fails_in_blenders_words(
     real: RealBlender, open_blender: Open, tmp_path: Path
 ) -> None:

@@ -55,6 +55,13 @@ def test_a_scene_that_ends_before_it_starts_is_told_to_name_frames() -> None:
     assert "--frames" in (caught.value.hint or "")
 
 
+@pytest.mark.parametrize("text", ["-5", "-3-2", "1-4,-1"])
+def test_frames_that_blender_would_render_as_others_are_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="before 0") as caught:
+        choose_frames(text, facts())
+    assert "Blender" in (caught.value.hint or "")
+
+
 @pytest.mark.parametrize("text", ["", "1-", "10-1", "1-5x0", "a"])
 def test_frames_that_are_none_are_refused(text: str) -> None:
     with pytest.raises(UsageError):
