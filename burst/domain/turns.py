@@ -76,6 +76,23 @@ def encodes(task: CommandTask) -> tuple[Encode, ...]:
     return tuple(command for command in task.commands if isinstance(command, Encode))
 
 
+def makers(tasks: Sequence[CommandTask], video: Encode, *, named: bool) -> tuple[int, ...]:
+    """Return the positions of the tasks that make a video, and nothing else.
+
+    Args:
+        tasks: of one job.
+        video: what is asked for.
+        named: whether by that name; otherwise it may have any.
+    """
+    ignored = {} if named else {"name": video.name}
+    return tuple(
+        number
+        for number, task in enumerate(tasks)
+        if tuple(made.model_copy(update=ignored) for made in encodes(task)) == (video,)
+        and len(task.commands) == 1
+    )
+
+
 def bears_gaps(task: CommandTask) -> bool:
     """Say whether a task is for whatever frames there are, once there won't be more."""
     videos = encodes(task)

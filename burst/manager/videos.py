@@ -12,7 +12,7 @@ from pathlib import PurePosixPath
 from burst.domain.commands import FRAMES, VIDEO_SUFFIXES, CommandTask, Encode, video_name
 from burst.domain.frames import FrameRange
 from burst.domain.transitions import JobStatus, TaskStatus
-from burst.domain.turns import encodes
+from burst.domain.turns import encodes, makers
 from burst.errors import InvalidRequest, NotAllowed, UsageError
 from burst.manager.changes import Changes
 from burst.manager.database import statements
@@ -33,6 +33,8 @@ def add_video(
     job: JobEntry, message: MakeVideo, published: Collection[int], now: datetime, changes: Changes
 ) -> None:
     """Add a task that encodes frames; an ended job goes on for it.
+
+    One that is just being made is not made twice: whoever lost our answer asks again.
 
     Args:
         job: the job.
@@ -56,6 +58,10 @@ def add_video(
         allow_gaps=message.allow_gaps,
         sound=message.sound,
     )
+    named = message.name is not None
+    if any(_is_open(job, number) for number in makers(job.plan.commands, video, named=named)):
+        return
+    video = video.model_copy(update={"name": _free_name(job, video.name, named=named)})
     # A part that is there can be had whatever became of the others.
     is_there = wanted != job.frames and all(frame in published for frame in wanted)
     task = CommandTask(name=_task_name(job), commands=(video,), after=() if is_there else (FRAMES,))
@@ -119,25 +125,38 @@ def _check_frames(
         )
 
 
+def _is_open(job: JobEntry, number: int) -> bool:
+    """Say whether a command task has not come to its end, with its result published."""
+    index = job.plan.frame_task_count + number
+    (result,) = job.plan.frames_of(index)
+    still = (TaskStatus.QUEUED, TaskStatus.WAITING, TaskStatus.ACTIVE)
+    return job.board.status(index) in still or result in dict(job.unpublished)
+
+
 def _file_name(job: JobEntry, message: MakeVideo, wanted: FrameRange) -> str:
+    """Return what a video is to be called, if that is free."""
+    if message.name is None:
+        first, last = wanted.frame_at(0), wanted.frame_at(len(wanted) - 1)
+        stem = _NOT_IN_A_NAME.sub("_", job.name).strip(" .") or _TASK_NAME
+        return video_name(f"{stem}-", first, last, message.codec)
+    path = PurePosixPath(message.name)
+    leads_away = path.is_absolute() or ".." in path.parts
+    if not path.parts or leads_away or {"\\", "\0"}.intersection(message.name):
+        raise InvalidRequest(f"{message.name!r} is no name for a video")
+    suffixes = VIDEO_SUFFIXES[message.codec]
+    if path.suffix.lower() not in suffixes:
+        raise InvalidRequest(f"the name of a {message.codec} video ends in {' or '.join(suffixes)}")
+    return str(path)
+
+
+def _free_name(job: JobEntry, name: str, *, named: bool) -> str:
+    """Return a name for a video that no other of the job has."""
     taken = {video.name for task in job.plan.commands for video in encodes(task)}
-    if message.name is not None:
-        path = PurePosixPath(message.name)
-        if not path.parts or path.is_absolute() or ".." in path.parts or "\\" in message.name:
-            raise InvalidRequest(f"{message.name!r} is no name for a video")
-        suffixes = VIDEO_SUFFIXES[message.codec]
-        if path.suffix.lower() not in suffixes:
-            raise InvalidRequest(
-                f"the name of a {message.codec} video ends in {' or '.join(suffixes)}"
-            )
-        if str(path) in taken:
-            raise NotAllowed(f"job {job.id} has a video {path}", hint="give it another name")
-        return str(path)
-    first, last = wanted.frame_at(0), wanted.frame_at(len(wanted) - 1)
-    stem = _NOT_IN_A_NAME.sub("_", job.name).strip(" .") or _TASK_NAME
-    name = PurePosixPath(video_name(f"{stem}-", first, last, message.codec))
-    names = (f"{name.stem}-{number}{name.suffix}" for number in itertools.count(2))
-    return next(each for each in itertools.chain([str(name)], names) if each not in taken)
+    if named and name in taken:
+        raise NotAllowed(f"job {job.id} has a video {name}", hint="give it another name")
+    path = PurePosixPath(name)
+    names = (f"{path.stem}-{number}{path.suffix}" for number in itertools.count(2))
+    return next(each for each in itertools.chain([name], names) if each not in taken)
 
 
 def _task_name(job: JobEntry) -> str:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
-from burst.domain.commands import Encode
+from burst.domain.commands import VIDEO_SUFFIXES, Encode
+from burst.domain.frames import FrameRange
+from burst.domain.turns import encodes, makers
 from burst.errors import JobFailed
 from burst.operations.frames import FrameFolder
 from burst.operations.progress import WatchState
@@ -38,15 +40,33 @@ class BroughtVideo:
 def order_video(client: ManagerClient, job: JobView, wanted: MakeVideo) -> OrderedVideo:
     """Have a task added to a job that makes a video of its frames.
 
+    While the same is being made, it is that one: our first order may have come through.
+
     Raises:
         NotAllowed: the job is canceled, lacks frames, or has a video of that name.
         InvalidRequest: it does not render those frames, or the name is none.
     """
     known = {task.name for task in job.commands}
     changed = client.make_video(job.id, wanted)
-    task = next(task for task in reversed(changed.commands) if task.name not in known)
-    video = next(command for command in task.commands if isinstance(command, Encode))
+    tasks = [changed.commands[number] for number in _made_by(changed, wanted)]
+    task = max(tasks, key=lambda task: (task.name not in known, changed.commands.index(task)))
+    (video,) = encodes(task)
     return OrderedVideo(changed, task.name, video.name)
+
+
+def _made_by(job: JobView, wanted: MakeVideo) -> tuple[int, ...]:
+    named = wanted.name is not None
+    video = Encode(
+        codec=wanted.codec,
+        name=str(PurePosixPath(wanted.name))
+        if wanted.name
+        else f"-{VIDEO_SUFFIXES[wanted.codec][0]}",
+        fps=wanted.fps or job.fps,
+        frames=str(FrameRange.parse(wanted.frames)) if wanted.frames else job.frames,
+        allow_gaps=wanted.allow_gaps,
+        sound=wanted.sound,
+    )
+    return makers(job.commands, video, named=named)
 
 
 def bring_video(

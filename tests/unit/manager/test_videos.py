@@ -69,16 +69,37 @@ async def test_a_video_of_a_job_that_renders_waits_for_its_frames(manager: Manag
 @asynchronous
 async def test_each_video_has_names_of_its_own(manager: Manager) -> None:
     job, worker = await _rendered(manager)
-    for _ in range(3):
-        view = await manager.queue.make_video(job.id, MakeVideo())
+    for fps in (24, 25, 30):
+        view = await manager.queue.make_video(job.id, MakeVideo(fps=fps))
     assert [task.name for task in view.commands] == ["video", "video 2", "video 3"]
     names = [video.name for task in view.commands for video in task.commands]  # type: ignore[union-attr]
     assert names == ["shot-0001-0003.mp4", "shot-0001-0003-2.mp4", "shot-0001-0003-3.mp4"]
     with pytest.raises(NotAllowed, match="has a video shot-0001-0003"):
-        await manager.queue.make_video(job.id, MakeVideo(name="shot-0001-0003.mp4"))
+        await manager.queue.make_video(job.id, MakeVideo(fps=12, name="shot-0001-0003.mp4"))
     view = await manager.queue.make_video(job.id, MakeVideo(name="cuts/final.mp4", frames="2-3"))
     assert (_video(view).name, _video(view).frames) == ("cuts/final.mp4", "2-3")
     assert len(await worker.take_all()) == 4
+
+
+@asynchronous
+async def test_a_video_that_is_asked_for_again_while_it_is_made_is_one(manager: Manager) -> None:
+    job, worker = await _rendered(manager)
+    named, plain = MakeVideo(name="./final.mp4", fps=30), MakeVideo()
+    first = await manager.queue.make_video(job.id, plain)
+    assert await manager.queue.make_video(job.id, plain) == first
+    second = await manager.queue.make_video(job.id, named)
+    assert await manager.queue.make_video(job.id, named) == second
+    assert [task.name for task in second.commands] == ["video", "video 2"]
+    video, again = await worker.take_all()
+    assert (await manager.queue.make_video(job.id, plain)).commands == second.commands
+    await worker.finish(video, publish=False)
+    assert (await manager.queue.make_video(job.id, plain)).commands == second.commands
+    await worker.finish(again)
+    # One that is there is made anew, under a name of its own.
+    with pytest.raises(NotAllowed, match="has a video final"):
+        await manager.queue.make_video(job.id, named)
+    view = await manager.queue.make_video(job.id, MakeVideo(fps=30))
+    assert [task.name for task in view.commands] == ["video", "video 2", "video 3"]
 
 
 @asynchronous
@@ -89,7 +110,9 @@ async def test_a_job_whose_name_is_no_file_name_has_a_video_all_the_same(manager
     assert _video(view).name == "_sh_ot_ _1--0003--0001.mp4"
 
 
-@pytest.mark.parametrize("name", ["", "/etc/x.mp4", "../x.mp4", "a/../../x.mp4", "a\\x.mp4"])
+@pytest.mark.parametrize(
+    "name", ["", "/etc/x.mp4", "../x.mp4", "a/../../x.mp4", "a\\x.mp4", "a\0.mp4"]
+)
 def test_a_name_that_leads_elsewhere_is_refused(manager: Manager, name: str) -> None:
     @asynchronous
     async def play() -> None:

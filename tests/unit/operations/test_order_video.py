@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from burst.domain.commands import CommandTask, Encode
+from burst.domain.commands import CommandTask, Echo, Encode
 from burst.domain.frames import RESULT_MIN
 from burst.domain.transitions import AttemptStatus, JobStatus, TaskStatus
 from burst.errors import JobFailed
@@ -29,6 +29,10 @@ def task(name: str, video: str) -> CommandTask:
     return CommandTask(name=name, commands=(encode,), after=("frames",))
 
 
+def command(name: str) -> CommandTask:
+    return CommandTask(name=name, commands=(Echo(text="said"),))
+
+
 ORDERED = OrderedVideo(job_view(), "video 2", "b.mp4")
 
 
@@ -42,6 +46,20 @@ def test_the_new_task_is_the_one_that_was_not_there(tmp_path: Path) -> None:
     client: Any = Client()
     ordered = order_video(client, before, MakeVideo(name="b.mp4"))
     assert (ordered.task, ordered.name) == ("video 2", "b.mp4")
+
+
+def test_a_video_that_is_being_made_already_is_that_one(tmp_path: Path) -> None:
+    class Client:
+        def make_video(self, job_id: str, message: MakeVideo) -> Any:
+            return before
+
+    tasks = (task("video", "a.mp4"), task("video 2", "cut/b.mp4"), command("notes"))
+    before = job_view(commands=tasks)
+    client: Any = Client()
+    for name, wanted in (("video 2", None), ("video", "a.mp4"), ("video 2", "cut//b.mp4")):
+        for frames in (None, "1 - 2"):
+            message = MakeVideo(name=wanted, frames=frames)
+            assert order_video(client, before, message).task == name
 
 
 def test_a_video_that_is_made_is_brought_with_its_warnings(tmp_path: Path) -> None:
