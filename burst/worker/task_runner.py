@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from burst.domain.jobs import SceneRef
-from burst.errors import BlobMissing, BurstError
+from burst.errors import BlobMissing, BurstError, DatabaseUnavailable, ManagerUnreachable
 from burst.protocol.messages import LogLine, RenderProgress
 from burst.protocol.worker_messages import AttemptEnded
 from burst.scene.checkout import CheckedOut, checkout, remove_checkout
@@ -80,6 +80,10 @@ class TaskRunner:
             log.info("attempt %s was stopped", held.assignment.attempt_id)
         except (BlenderFailed, CommandFailed, BurstError, OSError) as error:
             self._report_failure(held, error)
+        except Exception as error:
+            # An edge: one task that a bug lies in wait for must not end worker after worker.
+            log.exception("a bug in attempt %s", held.assignment.attempt_id)
+            self._report_failure(held, RuntimeError(f"burst hit a bug: {error!r}"))
         finally:
             with self._lock:
                 self._current = None
@@ -126,7 +130,6 @@ class TaskRunner:
         """Run what the task has instead of frames, and hand in what that left."""
         assignment = held.assignment
         scene = self._check_out(assignment.scene) if assignment.scene else None
-        folder = self._scratch / assignment.attempt_id
         started = time.monotonic()
         talk = Talk(
             lambda level, text: self._log(level, text, held),
@@ -136,8 +139,8 @@ class TaskRunner:
             held=held,
             talk=talk,
             scene=scene,
-            output=folder / "output",
-            own=folder / "own",
+            output=self._scratch / f"{assignment.attempt_id}-output",
+            own=self._scratch / f"{assignment.attempt_id}-own",
             memory_limit_bytes=self._allowed.memory_limit_bytes,
             threads=self._allowed.threads,
         )
@@ -191,9 +194,15 @@ class TaskRunner:
         return checked_out
 
     def _render_frame(self, held: Held, loaded: LoadedScene, frame: int) -> None:
-        folder = self._scratch / held.assignment.attempt_id / str(frame)
+        # Not one folder in another: nothing is left of a frame when its own is deleted.
+        folder = self._scratch / f"{held.assignment.attempt_id}-{frame}"
         self._frame = frame
-        rendered = self._blender.render(frame, folder, lambda step: self._progress(held, step))
+        try:
+            rendered = self._blender.render(frame, folder, lambda step: self._progress(held, step))
+        except BaseException:
+            # Half a frame must not be what fills the disk.
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
         self._log("info", f"rendered in {rendered.render_seconds:.2f} s", held)
         self._finisher.hand_in(Rendered(held, loaded, rendered, folder))
 
@@ -206,7 +215,7 @@ class TaskRunner:
             samples=progress.samples,
             elapsed_seconds=progress.elapsed_seconds,
             memory_bytes=progress.memory_bytes,
-            step=progress.step[:200],
+            step=_sayable(progress.step[:200]),
         )
 
     def _tell(self, held: Held, percent: float | None, step: str, seconds: float) -> None:
@@ -214,7 +223,7 @@ class TaskRunner:
             attempt_id=held.assignment.attempt_id,
             job_id=held.assignment.job_id,
             elapsed_seconds=seconds,
-            step=step[:200],
+            step=_sayable(step[:200]),
             percent=percent,
         )
 
@@ -227,6 +236,9 @@ class TaskRunner:
         if is_disk_full(error):
             self._courier.rest.begin()
             outcome = "interrupted"
+        elif isinstance(error, (ManagerUnreachable, DatabaseUnavailable)):
+            # No fault of the task, which asked it for something.
+            outcome = "interrupted"
         elif isinstance(error, BlobMissing):
             # No worker has it.
             reason, gives_up = f"{reason}; {error.hint}", "job"
@@ -234,6 +246,7 @@ class TaskRunner:
             outcome, peak_memory_bytes = error.outcome, error.peak_memory_bytes
             gives_up = error.gives_up
             self._log_last_lines(held, error)
+        reason = _sayable(reason)
         log.warning("attempt %s %s: %s", held.assignment.attempt_id, outcome, reason)
         self._finisher.end(
             AttemptEnded.model_validate(
@@ -264,9 +277,14 @@ class TaskRunner:
         line = {
             "at": datetime.now(UTC),
             "level": level,
-            "text": text[:4000],
+            "text": _sayable(text[:4000]),
             "job_id": held.assignment.job_id,
             "attempt_id": held.assignment.attempt_id,
             "frame": self._frame,
         }
         self._courier.log(LogLine.model_validate(line))
+
+
+def _sayable(text: str) -> str:
+    """Return a text that can be sent: the name of a file may hold bytes that are no text."""
+    return text.encode("utf-8", "replace").decode("utf-8")

@@ -15,7 +15,7 @@ from scripted_manager import assignment
 
 from burst.domain.frames import RESULT_MIN
 from burst.domain.jobs import SceneRef
-from burst.errors import BlobMissing, SceneError
+from burst.errors import BlobMissing, DatabaseUnavailable, ManagerUnreachable, SceneError
 from burst.protocol.worker_messages import Assignment, AttemptEnded, Report
 from burst.storage.directory import DirectoryStorage
 from burst.worker import task_runner as module
@@ -39,6 +39,7 @@ class FakeBlender:
         self.rendered: list[int] = []
         self.loaded = self.killed = 0
         self.trouble: Exception | None = None
+        self.folder = Path()
         self.during: Callable[[int], None] = lambda frame: None
 
     def load(self, *arguments: Any) -> LoadedScene:
@@ -49,6 +50,8 @@ class FakeBlender:
         self, frame: int, folder: Path, on_progress: Callable[[Progress], None]
     ) -> RenderedFrame:
         on_progress(Progress(frame, 1, 4, "Sample", 100, 0.5))
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
         self.during(frame)
         if self.trouble:
             raise self.trouble
@@ -186,6 +189,44 @@ def test_other_trouble_fails_the_attempt(rig: Rig, trouble: Exception) -> None:
     assert report.outcome == "failed"
 
 
+def test_an_error_that_nobody_thought_of_fails_the_attempt_and_not_the_worker(rig: Rig) -> None:
+    rig.blender.trouble = ValueError("what is this")
+    rig.runner.run(rig.held)
+    (report,) = rig.there.reports
+    assert isinstance(report, AttemptEnded)
+    assert report.outcome == "failed"
+    assert report.reason == "burst hit a bug: ValueError('what is this')"
+
+
+def test_the_bytes_of_a_name_that_is_no_text_do_not_keep_a_report_from_being_sent(rig: Rig) -> None:
+    rig.blender.trouble = BlenderFailed("it wrote \udcff.png", ("line \udcff",))
+    rig.runner.run(rig.held)
+    (report,) = rig.there.reports
+    assert b"it wrote ?.png" in report.model_dump_json().encode()
+    assert rig.there.errors == ["Blender's last lines:", "line ?"]
+
+
+@pytest.mark.parametrize("trouble", [ManagerUnreachable("away"), DatabaseUnavailable("full")])
+def test_a_manager_that_is_away_is_no_fault_of_the_task(rig: Rig, trouble: Exception) -> None:
+    rig.blender.trouble = trouble
+    rig.runner.run(rig.held)
+    (report,) = rig.there.reports
+    assert isinstance(report, AttemptEnded)
+    assert report.outcome == "interrupted"
+
+
+def test_half_a_frame_does_not_stay_on_the_disk(rig: Rig, tmp_path: Path) -> None:
+    def write(frame: int) -> None:
+        (rig.blender.folder / "half.png").write_bytes(b"half")
+        rig.blender.trouble = OSError(28, "No space left on device") if frame == 2 else None
+
+    rig.blender.during = write
+    rig.runner.run(rig.held)
+    whole, *others = (tmp_path / "scratch").iterdir()
+    assert whole == rig.there.handed_in[0].folder
+    assert others == []
+
+
 def test_a_canceled_attempt_stops_at_once_and_reports_nothing(rig: Rig) -> None:
     def cancel(frame: int) -> None:
         rig.runner.cancel(("other",))
@@ -280,7 +321,7 @@ def test_a_command_that_fails_ends_the_attempt_and_leaves_nothing(rig: Rig, tmp_
     assert (report.outcome, report.reason) == ("failed", "exec: sh left with exit status 3")
     assert rig.there.errors == ["the program's last lines:", "bad"]
     assert rig.there.handed_in == []
-    assert [path for path in (tmp_path / "scratch" / "a1").rglob("*") if path.is_file()] == []
+    assert [*(tmp_path / "scratch").iterdir()] == []
 
 
 def test_what_no_other_try_can_save_is_reported_so(rig: Rig) -> None:
