@@ -211,16 +211,28 @@ class Courier:
             self._wake.clear()
             if self._closing.is_set() or self.orders.gone.is_set():
                 continue
-            taken = self._outbox.take()
-            message = Beat(**self._beat(taken))
             try:
-                answer = self._client.beat(self._name, message)
-            except (ManagerError, ManagerUnreachable) as error:
-                self._give_back(taken, message)
-                self._note_failure(error, message.session)
+                self._carry()
+            except Exception:
+                # The edge of this thread: without beats the manager gives the worker up.
+                log.exception("a bug while talking with the manager")
                 self._closing.wait(RETRY_SECONDS)
-            else:
-                self._settle(taken, answer)
+
+    def _carry(self) -> None:
+        """Beat once."""
+        taken = self._outbox.take()
+        try:
+            message = Beat(**self._beat(taken))
+            answer = self._client.beat(self._name, message)
+        except (ManagerError, ManagerUnreachable) as error:
+            self._give_back(taken, message)
+            self._note_failure(error, message.session)
+            self._closing.wait(RETRY_SECONDS)
+        except BaseException:
+            self._outbox.give_back([*taken])
+            raise
+        else:
+            self._settle(taken, answer)
 
     def _beat(self, taken: dict[int, Report]) -> dict[str, Any]:
         with self._session_lock:
@@ -264,8 +276,9 @@ class Courier:
             if self._terms is None or self._terms.session != session:
                 # A late answer: the worker has registered anew meanwhile.
                 return
-            held = self._held.ids()
+            # Before: what is claimed from now on is not begun.
             self.orders.gone.set()
+            held = self._held.ids()
         self._on_cancel(held)
 
     def _insist(self, call: Callable[[], _Answer]) -> _Answer:
@@ -297,10 +310,15 @@ class Courier:
         if now - self._statistics_at < STATISTICS_SECONDS:
             return None
         self._statistics_at = now
-        return WorkerStatistics(
-            cpu_percent=psutil.cpu_percent(),
-            load=psutil.getloadavg()[0],
-            memory_percent=psutil.virtual_memory().percent,
-            disk_free_bytes=psutil.disk_usage(str(self._outbox.folder)).free,
-            worker_memory_bytes=psutil.Process().memory_info().rss,
-        )
+        try:
+            return WorkerStatistics(
+                cpu_percent=psutil.cpu_percent(),
+                load=psutil.getloadavg()[0],
+                memory_percent=psutil.virtual_memory().percent,
+                disk_free_bytes=psutil.disk_usage(str(self._outbox.folder)).free,
+                worker_memory_bytes=psutil.Process().memory_info().rss,
+            )
+        except (OSError, psutil.Error) as error:
+            # A disk that fails, or a folder that somebody cleared away, is no end of the talk.
+            log.warning("no figures of this machine: %s", error)
+            return None

@@ -58,7 +58,8 @@ class Outbox:
                 temporary.rename(final)
             except OSError as error:
                 log.warning("a report is kept in memory only: %s", error)
-                temporary.unlink(missing_ok=True)
+                with contextlib.suppress(OSError):
+                    temporary.unlink(missing_ok=True)
             self._waiting[number] = report
 
     def take(self) -> dict[int, Report]:
@@ -79,4 +80,6 @@ class Outbox:
             for number in numbers:
                 self._sending.discard(number)
                 if self._waiting.pop(number, None):
-                    (self.folder / f"{number}.json").unlink(missing_ok=True)
+                    # Where it stays, the manager drops it when it comes again.
+                    with contextlib.suppress(OSError):
+                        (self.folder / f"{number}.json").unlink(missing_ok=True)

@@ -152,6 +152,35 @@ def test_reports_wait_on_disk_while_the_manager_is_away(
     assert not worker.courier.orders.away.is_set()
 
 
+def test_beats_go_on_whatever_one_of_them_stumbles_over(
+    manager: ScriptedManager, worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stumbled = threading.Event()
+    known = worker.client.beat
+
+    def stumble(*arguments: Any) -> Any:
+        if worker.outbox and not stumbled.is_set():
+            stumbled.set()
+            raise RuntimeError("nobody thought of this")
+        return known(*arguments)
+
+    monkeypatch.setattr(worker.client, "beat", stumble)
+    worker.courier.register(INTRODUCTION)
+    worker.courier.report(_report())
+    manager.wait_for("beat", lambda body: len(body["reports"]) == 1)
+    assert stumbled.is_set()
+
+
+def test_a_disk_that_can_not_be_looked_at_keeps_nobody_from_beating(
+    manager: ScriptedManager, worker: Worker
+) -> None:
+    worker.outbox.folder.rmdir()
+    worker.courier.register(INTRODUCTION)
+    manager.wait_for("beat", lambda body: body["statistics"] is None)
+    assert worker.courier.claim(0) is None
+    assert worker.courier._thread.is_alive()
+
+
 def test_a_worker_without_patience_notes_that_the_manager_is_away(
     manager: ScriptedManager, tmp_path: Path
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import threading
 from pathlib import Path
 
@@ -87,3 +88,20 @@ def test_reports_of_many_threads_are_all_kept_and_sent_once(tmp_path: Path) -> N
     assert len(sent) == 40
     assert len(outbox) == 0
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_disk_that_takes_nothing_any_more_loses_no_report_and_raises_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outbox = Outbox(tmp_path)
+    outbox.add(_report(1))
+
+    def refuse(*arguments: object, **more: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(Path, "open", refuse)
+    monkeypatch.setattr(Path, "unlink", refuse)
+    outbox.add(_report(2))
+    assert _frames(outbox) == [1, 2]
+    outbox.settle([*outbox.take()])
+    assert len(outbox) == 0
