@@ -17,6 +17,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import FrameType
 
@@ -51,6 +52,9 @@ FINISH_SECONDS = 3.0
 """What rendered frames have to be published when the machine is taken away. Together with
 the sign-off it stays well inside the 15 s that GKE leaves a pod."""
 
+LEAVE_SECONDS = 9.0
+"""When the process is gone for certain, then. Whoever takes machines away gives 10 s or more."""
+
 SETTLE_SECONDS = 120.0
 """What they have when the worker leaves by itself."""
 
@@ -75,7 +79,10 @@ def run_worker(settings: WorkerSettings) -> int:
     storage = open_storage(settings.storage_url)
     token = settings.worker_token.get_secret_value() if settings.worker_token else None
     with _held_home(settings.home), ManagerClient(settings.manager_url, token) as client:
-        cage = _open_cage(settings, storage, installed)
+        with ThreadPoolExecutor(1) as beside:
+            # It remembers the answer, which is asked for soon.
+            beside.submit(ffmpeg_version)
+            cage = _open_cage(settings, storage, installed)
         return _Agent(settings, storage, client, installed, cage).run()
 
 
@@ -170,7 +177,7 @@ class _Agent:
     def run(self) -> int:
         """Work until it is time to leave."""
         adopt_orphans()
-        threading.Thread(target=self._evacuate, name="preemption", daemon=True).start()
+        threading.Thread(target=self._leave_in_time, name="preemption", daemon=True).start()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
         self._finisher.start(self._courier)
@@ -223,7 +230,8 @@ class _Agent:
             if assignment is not None:
                 # The courier holds what it claims, so it can't be missing here.
                 held = self._held.get(assignment.attempt_id)
-                if held and not self._preempted:
+                wanted = not self._preempted and not self._courier.orders.gone.is_set()
+                if held and wanted:
                     self._tasks.run(held)
                     self._look_after_itself(held)
                 idle_since = time.monotonic()
@@ -285,6 +293,17 @@ class _Agent:
         # something in a simple queue is allowed even while it is put there.
         self._preempted = True
         self._taken_away.put(number)
+
+    def _leave_in_time(self) -> None:
+        """When the machine is taken away: leave, whatever any other thread waits for."""
+        number = self._taken_away.get()
+        self._taken_away.put(number)
+        threading.Thread(target=self._evacuate, name="evacuation", daemon=True).start()
+        time.sleep(LEAVE_SECONDS)
+        # A copy to a disk that does not answer, say. Blender and whatever a command started
+        # die with this process; what is left in scratch is cleared at the next start.
+        log.warning("left in the middle of something that did not end in time")
+        os._exit(1)
 
     def _evacuate(self) -> None:
         """When the machine is taken away: interrupt, say so, publish what is rendered, leave."""

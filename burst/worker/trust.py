@@ -19,6 +19,7 @@ import stat
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -182,8 +183,9 @@ def open_cage(
         ToolError: a Blender does not start in it.
     """
     made = Cage(scenes, blobs)
-    for program, facts in installed:
-        _try(made, program, facts)
+    with ThreadPoolExecutor(max(1, len(installed)), thread_name_prefix="cage") as threads:
+        for trial in [threads.submit(_try, made, program, facts) for program, facts in installed]:
+            trial.result()
     return made, made.lacks()
 
 

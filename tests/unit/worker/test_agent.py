@@ -6,6 +6,7 @@ integration tests.
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import threading
@@ -142,6 +143,40 @@ def test_leaving_ends_attempts_at_once_but_for_those_with_rendered_frames(
     sent = [(r["kind"], r["attempt_id"]) for _, b in manager.asked for r in b.get("reports", ())]
     assert sent == [("ended", "rendering"), ("finished", "begun"), ("ended", "begun")]
     assert manager.asked[-1][0] == "sign-off"
+
+
+def test_a_worker_is_gone_in_time_whatever_hangs(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left: list[int] = []
+    monkeypatch.setattr(agent, "LEAVE_SECONDS", 0.1)
+    monkeypatch.setattr(os, "_exit", left.append)
+    never = threading.Event()
+    monkeypatch.setattr(worker.agent, "_evacuate", never.wait)
+    worker.agent._on_signal(signal.SIGTERM, None)
+    worker.agent._leave_in_time()
+    never.set()
+    assert left == [1]
+
+
+def test_what_was_claimed_for_a_session_that_is_gone_is_not_begun(
+    manager: ScriptedManager, worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[Held] = []
+    terms = worker.register()
+    courier = worker.agent._courier
+    known = courier.claim
+
+    def claim(seconds: float) -> Assignment | None:
+        claimed = known(seconds)
+        courier.orders.gone.set()
+        return claimed
+
+    monkeypatch.setattr(courier, "claim", claim)
+    monkeypatch.setattr(worker.agent._tasks, "run", begun.append)
+    manager.script["claim"] = [_handed_out("a")]
+    assert worker.agent._work(terms) == "given up by the manager"
+    assert begun == []
 
 
 def test_a_worker_that_lacks_its_device_does_not_even_ask_for_the_manager(
