@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 import stat
 import time
 from collections.abc import Callable
@@ -22,7 +21,7 @@ from burst.errors import BurstError
 from burst.scene.checkout import CheckedOut
 from burst.worker.blender import BlenderFailed
 from burst.worker.dialogue import GivesUp
-from burst.worker.faults import Outcome
+from burst.worker.faults import Outcome, signal_name
 from burst.worker.held import Held
 from burst.worker.program import Allowance, Ended, Unstartable, run_program
 from burst.worker.surroundings import prepare
@@ -204,7 +203,7 @@ def judge(command: TaskCommand, name: str, ended: Ended, place: Place) -> None:
         used, limit = ended.peak_memory_bytes / 2**30, place.memory_limit_bytes / 2**30
         reason, outcome = f"{name} used {used:.1f} of {limit:.1f} GiB of memory", "out_of_memory"
     elif ended.code < 0:
-        reason = f"{name} was ended by signal {signal.Signals(-ended.code).name}"
+        reason = f"{name} was ended by signal {signal_name(-ended.code)}"
     else:
         reason = f"{name} left with exit status {ended.code}"
     raise _failed(command, reason, ended.last_lines, outcome, place.peak_memory_bytes)

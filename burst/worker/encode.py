@@ -13,6 +13,7 @@ import os
 import re
 import shutil
 import stat
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -101,7 +102,16 @@ class Encoder:
             frames = FrameRange.parse(command.frames)
         except UsageError as error:
             raise CommandFailed(f"encode: {error}", gives_up="task") from error
-        job = _Job(command, place, frames, find_ffmpeg())
+        # A task may make several videos.
+        own = replace(place, own=Path(tempfile.mkdtemp(prefix="encode-", dir=place.own)))
+        try:
+            self._encode(_Job(command, own, frames, find_ffmpeg()))
+        finally:
+            place.peak_memory_bytes = own.peak_memory_bytes
+            shutil.rmtree(own.own, ignore_errors=True)
+
+    def _encode(self, job: _Job) -> None:
+        command, place, frames = job.command, job.place, job.frames
         assignment = place.held.assignment
         asked = AskInputs(
             job_id=assignment.job_id, attempt_id=assignment.attempt_id, token=assignment.token

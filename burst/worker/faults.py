@@ -160,6 +160,14 @@ def how_it_ended(code: int, killed_for_memory: bool | None) -> tuple[Fault, dict
     return (Fault.CRASHED if name in _CRASHES else Fault.ENDED), {"signal": name}
 
 
+def signal_name(number: int) -> str:
+    """Return the name of a signal; of those without one, the number."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return str(number)
+
+
 def _signal_name(code: int) -> str | None:
     number = -code if code < 0 else code - _SHELL_SIGNALS
     try:

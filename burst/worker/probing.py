@@ -8,7 +8,6 @@ and by the agent when it doubts that one still can.
 from __future__ import annotations
 
 import re
-import signal
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
@@ -19,6 +18,7 @@ from typing import Any, get_args
 
 from burst.domain.workers import BLENDER_OLDEST, BlenderFacts, GpuKind
 from burst.errors import BlenderNotFound
+from burst.worker.faults import signal_name
 from burst.worker.process import Child, Exited, Line, ask
 from burst.worker.surroundings import command_line, prepare
 
@@ -266,5 +266,5 @@ def _no_blender(program: Path, kind: str, why: str, printed: Iterable[str]) -> B
 
 def _why_gone(code: int) -> str:
     if code < 0:
-        return f"Blender crashed ({signal.Signals(-code).name})"
+        return f"Blender crashed ({signal_name(-code)})"
     return f"Blender left with exit status {code}"

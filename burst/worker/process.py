@@ -170,7 +170,7 @@ class Child:
                 env=dict(env),
                 cwd=folder,
             )
-        except OSError:
+        except BaseException:
             os.close(self._commands)
             os.close(events)
             raise

@@ -81,14 +81,18 @@ def run_program(
     Raises:
         Unstartable: there is no such program, or it may not be run.
     """
-    child = Child(
-        lambda reads, writes: [
-            *(sys.executable, "-I", "-S", str(GUARD), str(reads), str(writes)),
-            *argv,
-        ],
-        env=env,
-        folder=folder,
-    )
+    try:
+        child = Child(
+            lambda reads, writes: [
+                *(sys.executable, "-I", "-S", str(GUARD), str(reads), str(writes)),
+                *argv,
+            ],
+            env=env,
+            folder=folder,
+        )
+    except ValueError as error:
+        # A NUL in an argument, or a = in the name of a variable.
+        raise Unstartable(str(error)) from error
     run = _Run(child, on_line, allowance)
     try:
         while not run.is_over and not stop.is_set():

@@ -177,6 +177,14 @@ def test_every_codec_is_what_it_says_and_tagged(
     assert re.search(said, probe(video)), probe(video)
 
 
+def test_one_task_makes_several_videos(farm: Farm) -> None:
+    farm.blender.sound = True
+    both = [{"kind": "encode", "name": f"{name}.mp4", "fps": 24, "frames": "1-4"} for name in "ab"]
+    rig = Rig(farm.folder, *both)
+    assert [path.name for path in farm.run(rig)] == ["a.mp4", "b.mp4"]
+    assert [*rig.place.own.glob("encode-*")] == []
+
+
 def test_a_missing_frame_is_an_error_that_names_it(farm: Farm) -> None:
     error = farm.fails(farm.rig(frames="1-3,5-9,12"))
     assert str(error) == "encode: frames 5-9,12 are missing (6 of 9)"

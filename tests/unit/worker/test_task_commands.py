@@ -142,6 +142,15 @@ def test_a_job_without_a_scene_has_a_folder_of_its_own(tmp_path: Path) -> None:
         ),
         (sh("exit 42"), "exec: sh left with exit status 42"),
         (sh("kill -SEGV $$"), "exec: sh was ended by signal SIGSEGV"),
+        (sh("kill -40 $$"), "exec: sh was ended by signal 40"),
+        (
+            {"kind": "exec", "argv": ["true", "\0"]},
+            "exec: true can't be started: embedded null byte",
+        ),
+        (
+            sh("", environment={"a=b": ""}),
+            "exec: sh can't be started: illegal environment variable name",
+        ),
         (
             sh("sleep 600", timeout_seconds=0.2),
             "exec: sh took longer than the 0.2 s that it was given",
