@@ -108,7 +108,7 @@ class Autoscaler:
             active = job.board.count(TaskStatus.ACTIVE)
             if ready or active:
                 seconds = mean * job.plan.chunk if mean is not None else None
-                peak = job.times.peak_memory_bytes
+                peak = max(job.times.peak_memory_bytes, job.requirements.memory_bytes)
                 jobs.append(policy.Demand(ready, active, seconds, peak))
         return jobs
 

@@ -31,7 +31,7 @@ class Demand:
     task_seconds: float | None
     """Mean time of a task; None before the first is done."""
     peak_memory_bytes: int
-    """Most that a frame of it took; 0 before the first is done."""
+    """Most that a frame of it took, or what the job asks for; 0 if neither is known."""
 
 
 @dataclass(frozen=True, slots=True)

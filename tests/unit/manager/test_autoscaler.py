@@ -382,6 +382,14 @@ async def test_a_worker_by_hand_is_left_alone(pool: Pool) -> None:
 
 
 @asynchronous
+async def test_each_worker_is_given_the_memory_that_a_job_asks_for(pool: Pool) -> None:
+    await pool.manager.submit("1-9", requirements=Requirements(memory_bytes=20 * GIB))
+    await pool.round()
+    assert len(pool.provider.started) == 2
+    assert pool.autoscaler.view.reason == "memory is enough for 2"
+
+
+@asynchronous
 async def test_frames_that_need_much_memory_drain_the_youngest(pool: Pool) -> None:
     await pool.manager.submit("1-9")
     await pool.round()
