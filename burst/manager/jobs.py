@@ -9,7 +9,7 @@ from datetime import datetime
 
 from burst.domain.commands import CommandTask
 from burst.domain.frames import FrameRange, TaskPlan, is_frame
-from burst.domain.jobs import new_job_id, work_key
+from burst.domain.jobs import PRIORITY_DEFAULT, new_job_id, work_key
 from burst.domain.tasks import TaskBoard
 from burst.domain.transitions import (
     JOB_MOVES,
@@ -50,8 +50,7 @@ def submit(
     )
     found = None if message.new else index.unfinished_job(key)
     if found is not None:
-        if found.status is JobStatus.PAUSED:
-            resume(found, changes)
+        _ask_again(found, message, changes)
         return found, True
     plan = TaskPlan(frames, message.chunk, message.commands)
     job = JobEntry(
@@ -91,6 +90,31 @@ def submit(
     return job, False
 
 
+def _ask_again(job: JobEntry, message: SubmitJob, changes: Changes) -> None:
+    """Go on with an unfinished job, as it was asked for last.
+
+    A priority that was not typed leaves the one that the job was given since.
+    """
+    job.requirements, job.fail_fast = message.requirements, message.fail_fast
+    job.retry_limit = message.retry_limit
+    if message.priority != PRIORITY_DEFAULT:
+        job.priority = message.priority
+    changes.write(
+        statements.change_job(
+            job.id,
+            requirements=job.requirements.model_dump(),
+            fail_fast=job.fail_fast,
+            retry_limit=job.retry_limit,
+            priority=job.priority,
+        )
+    )
+    changes.jobs.add(job.id)
+    # It may ask for less than before.
+    changes.ready_tasks += job.board.count(TaskStatus.QUEUED)
+    if job.status is JobStatus.PAUSED:
+        resume(job, changes)
+
+
 def check_submission(message: SubmitJob) -> None:
     """Check that what a new job asks for makes sense. Takes a while with many frames.
 
@@ -101,8 +125,14 @@ def check_submission(message: SubmitJob) -> None:
         raise InvalidRequest("frames without a scene", hint="name the scene to render them of")
     if not message.frames and not message.commands:
         raise InvalidRequest("a job needs frames of a scene, or commands")
+    frames = FrameRange.restore(message.frames)
+    if message.settings.unbaked == "render" and message.chunk < len(frames):
+        raise InvalidRequest(
+            "a simulation that is not baked has to be rendered as one task",
+            hint=f"set chunk to {len(frames)}, or bake the simulation",
+        )
     try:
-        check_commands(message.commands, FrameRange.restore(message.frames))
+        check_commands(message.commands, frames)
     except UsageError as error:
         raise InvalidRequest(error.message, hint=error.hint) from error
 

@@ -30,6 +30,8 @@ class Queue:
         """Queue for one farm."""
         self._farm = farm
         self._publishing = publishing
+        self._deleting: set[str] = set()
+        """Jobs whose files are just being deleted."""
 
     async def submit(self, message: SubmitJob) -> Submitted:
         """Add a job, or find the unfinished one that does the same work.
@@ -81,6 +83,7 @@ class Queue:
             again = requeue.tasks_to_requeue(job, wanted)
             tasks = [*again.tasks, *again.behind]
             published = await asyncio.to_thread(self._published_frames, job, tasks)
+        self._check_stays(job)
         farm, changes = self._farm, Changes()
         requeue.requeue(farm.index, job, wanted, published, farm.clock.now(), changes)
         return await self._saved(job, changes)
@@ -98,6 +101,7 @@ class Queue:
         async for _ in self._looks(job):
             rows = await asyncio.to_thread(farm.database.read, statements.published_numbers(job.id))
             published = {row["frame"] for row in rows}
+        self._check_stays(job)
         videos.add_video(job, message, published, farm.clock.now(), changes)
         return await self._saved(job, changes)
 
@@ -124,8 +128,13 @@ class Queue:
         farm, changes = self._farm, Changes()
         job = farm.index.job(job_id)
         jobs.check_deletable(job)
-        await asyncio.to_thread(self._publishing.delete_files, job.id)
-        jobs.delete(farm.index, farm.index.job(job.id), changes)
+        self._check_stays(job)
+        self._deleting.add(job.id)
+        try:
+            await asyncio.to_thread(self._publishing.delete_files, job.id)
+            jobs.delete(farm.index, farm.index.job(job.id), changes)
+        finally:
+            self._deleting.discard(job.id)
         await farm.save(changes)
 
     def tasks(self, job_id: str) -> tuple[TaskView, ...]:
@@ -133,6 +142,11 @@ class Queue:
         job, read = self._farm.index.job(job_id), self._farm.database.read
         tasks = read(statements.tasks_of_job(job.id))
         return views.task_views(job, tasks, read(statements.attempts_of_job(job.id)))
+
+    def _check_stays(self, job: JobEntry) -> None:
+        """Refuse what would have a job go on whose files are half gone."""
+        if job.id in self._deleting:
+            raise NotAllowed(f"job {job.id} is being deleted")
 
     async def _saved(self, job: JobEntry, changes: Changes) -> JobView:
         await self._farm.save(changes)

@@ -86,6 +86,9 @@ def requeue(
         NotAllowed: there is nothing to requeue.
     """
     again = tasks_to_requeue(job, frames)
+    if not again.tasks and frames is not None:
+        which = "frame" if len(frames) == 1 else "every one of frames"
+        raise NotAllowed(f"{which} {frames} of job {job.id} is still to be rendered")
     if not again.tasks:
         raise NotAllowed(
             f"job {job.id} has no failed or canceled tasks",
@@ -104,7 +107,7 @@ def requeue(
         _reopen(job, task, results[task], published, changes)
     for status in (TaskStatus.QUEUED, TaskStatus.WAITING):
         moved = [task for task in results if job.board.status(task) is status]
-        changes.write(*statements.put_tasks(job.id, moved, status))
+        changes.write(statements.put_tasks(job.id, moved, status))
     changes.ready_tasks += sum(job.board.status(t) is TaskStatus.QUEUED for t in again.tasks)
     if job.status is not JobStatus.PAUSED:
         activate(job, changes)
@@ -124,7 +127,7 @@ def write_untouched(job: JobEntry, changes: Changes, besides: Collection[int] = 
         ended.add(TaskStatus.CANCELED)
     for status in sorted(ended):
         tasks = [task for task in job.board.with_status(status) if task not in besides]
-        changes.write(*statements.add_tasks(job.id, tasks, status))
+        changes.write(statements.add_tasks(job.id, tasks, status))
     if job.given_up:
         job.given_up, job.status_reason = False, ""
         changes.write(statements.change_job(job.id, given_up=False, status_reason=""))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -29,9 +30,6 @@ _TASK_KEY = ("job_id", "task_index")
 _IS_FRAME = frames.c.frame < RESULT_MIN
 """And not the result of a command task."""
 
-_ROWS_A_STATEMENT = 1000
-"""SQLite takes 32766 values in one statement."""
-
 # ── Writes ───────────────────────────────────────────────────────────────────────────
 
 
@@ -55,27 +53,17 @@ def put_task(job_id: str, task_index: int, **values: Any) -> Statement:
     return _upsert(tasks, {"job_id": job_id, "task_index": task_index}, values)
 
 
-def put_tasks(job_id: str, task_indexes: Sequence[int], status: TaskStatus) -> list[Statement]:
+def put_tasks(job_id: str, task_indexes: Sequence[int], status: TaskStatus) -> Statement:
     """Insert or change the rows of many tasks, and forget their failures."""
     values = {"status": status, "failures": 0, "failed_on": [], "outgrown_bytes": 0}
-    found: list[Statement] = []
-    for first in range(0, len(task_indexes), _ROWS_A_STATEMENT):
-        some = task_indexes[first : first + _ROWS_A_STATEMENT]
-        rows = [{"job_id": job_id, "task_index": task, **values} for task in some]
-        insert = sqlite.insert(tasks).values(rows)
-        found.append(insert.on_conflict_do_update(index_elements=_TASK_KEY, set_=values))
-    return found
+    insert = _insert_tasks(job_id, task_indexes, values)
+    return insert.on_conflict_do_update(index_elements=_TASK_KEY, set_=values)
 
 
-def add_tasks(job_id: str, task_indexes: Sequence[int], status: TaskStatus) -> list[Statement]:
+def add_tasks(job_id: str, task_indexes: Sequence[int], status: TaskStatus) -> Statement:
     """Insert rows of those tasks that have none."""
     values = {"status": status, "failures": 0, "failed_on": [], "outgrown_bytes": 0}
-    found: list[Statement] = []
-    for first in range(0, len(task_indexes), _ROWS_A_STATEMENT):
-        some = task_indexes[first : first + _ROWS_A_STATEMENT]
-        rows = [{"job_id": job_id, "task_index": task, **values} for task in some]
-        found.append(sqlite.insert(tasks).values(rows).on_conflict_do_nothing())
-    return found
+    return _insert_tasks(job_id, task_indexes, values).on_conflict_do_nothing()
 
 
 def move_tasks(job_id: str, now: Collection[TaskStatus], then: TaskStatus) -> Statement:
@@ -310,12 +298,12 @@ def frame_by_number(job_id: str, frame: int) -> Select:
     return sa.select(frames).where(frames.c.job_id == job_id, frames.c.frame == frame)
 
 
-def frames_with_tokens(job_id: str, numbers: Collection[int]) -> Select:
+def frames_with_tokens(job_id: str, numbers: Sequence[int]) -> Select:
     """Return some frames of a job, with their attempts' tokens."""
     return (
         sa.select(frames, attempts.c.token_sha256, attempts.c.session)
         .join(attempts, attempts.c.id == frames.c.attempt_id)
-        .where(frames.c.job_id == job_id, frames.c.frame.in_([*numbers]))
+        .where(frames.c.job_id == job_id, frames.c.frame.in_(sa.select(_each(numbers))))
     )
 
 
@@ -332,6 +320,23 @@ def all_worker_starts() -> Select:
 def all_counters() -> Select:
     """Return every counter."""
     return sa.select(counters)
+
+
+def _each(numbers: Sequence[int]) -> sa.ColumnElement[Any]:
+    """Return numbers as a column: there may be a million, and of values SQLite takes few."""
+    return sa.func.json_each(json.dumps(numbers)).table_valued("value").c.value
+
+
+def _insert_tasks(job_id: str, task_indexes: Sequence[int], values: Row) -> sqlite.Insert:
+    columns = {"job_id": job_id, "task_index": _each(task_indexes), **values}
+    # SQLite would take the ON that follows for one of a join, but for the WHERE.
+    rows = sa.select(
+        *(
+            sa.literal(value, tasks.c[name].type) if name != "task_index" else value
+            for name, value in columns.items()
+        )
+    ).where(sa.true())
+    return sqlite.insert(tasks).from_select([*columns], rows)
 
 
 def _upsert(table: sa.Table, key: dict[str, Any], values: dict[str, Any]) -> Statement:

@@ -5,13 +5,19 @@ Driven through the queue on a real database and storage; HTTP is left out.
 
 from __future__ import annotations
 
+import asyncio
+import sqlite3
+import threading
+
 import pytest
+import sqlalchemy as sa
 from manager_kit import Manager, asynchronous, ended, finished
 
 from burst.domain.jobs import RenderSettings, SceneRef
 from burst.domain.transitions import FrameStatus, JobStatus, TaskStatus
-from burst.errors import InvalidRequest, NotAllowed, NotFound
-from burst.protocol.artist_messages import SubmitJob
+from burst.domain.workers import Requirements
+from burst.errors import InvalidRequest, NotAllowed, NotFound, StorageError
+from burst.protocol.artist_messages import MakeVideo, SubmitJob
 from burst.storage import layout
 
 
@@ -23,6 +29,43 @@ async def test_the_same_work_goes_on_with_the_unfinished_job(manager: Manager) -
     assert (await manager.submit("1-4")).id != first.id
     other = RenderSettings(samples=4)
     assert (await manager.submit("1-3", settings=other)).id != first.id
+
+
+@asynchronous
+async def test_work_that_is_asked_for_again_goes_on_as_it_was_asked_for_last(
+    manager: Manager,
+) -> None:
+    small = await manager.worker("small")
+    much = Requirements(memory_bytes=2 << 30)
+    first = await manager.submit("1-3", requirements=much, priority=70)
+    assert (await small.claim()).assignment is None
+    await manager.submit("1-3", fail_fast=True, retry_limit=1)
+    view = manager.view(first.id)
+    assert (view.requirements, view.fail_fast, view.retry_limit) == (Requirements(), True, 1)
+    # It is the one thing that is changed later, by a command of its own.
+    assert view.priority == 70
+    manager.start()
+    assert manager.view(first.id) == view
+    task = await small.take()
+    await small.beat(ended(task))
+    assert manager.view(first.id).tasks.failed == 3
+    again = await manager.submit("1-3", priority=80)
+    assert (await manager.submit("1-3", priority=90)).id == again.id
+    assert manager.view(again.id).priority == 90
+
+
+@asynchronous
+async def test_what_asks_for_less_wakes_a_worker_that_waits(manager: Manager) -> None:
+    worker = await manager.worker()
+    job = await manager.submit("1", requirements=Requirements(memory_bytes=2 << 30))
+    claim = asyncio.create_task(worker.claim(wait=60))
+    for _ in range(100):
+        await asyncio.sleep(0)
+    assert manager.farm.index.workers["one"].open_claims
+    await manager.submit("1")
+    assignment = (await asyncio.wait_for(claim, 10)).assignment
+    assert assignment is not None
+    assert assignment.job_id == job.id
 
 
 @asynchronous
@@ -245,7 +288,7 @@ async def test_requeues_that_mean_nothing_are_refused(manager: Manager) -> None:
     job = await manager.submit("1-2")
     with pytest.raises(NotAllowed, match="no failed or canceled tasks"):
         await manager.queue.requeue(job.id, None)
-    with pytest.raises(NotAllowed):
+    with pytest.raises(NotAllowed, match="is still to be rendered"):
         await manager.queue.requeue(job.id, "1")
     with pytest.raises(InvalidRequest, match="does not render frame 9"):
         await manager.queue.requeue(job.id, "9")
@@ -267,6 +310,68 @@ async def test_a_job_is_deleted_with_everything_when_it_has_ended(manager: Manag
     assert left == []
     manager.start()
     assert manager.farm.index.jobs == {}
+
+
+@asynchronous
+async def test_a_job_that_is_being_deleted_does_not_go_on(
+    manager: Manager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = await manager.submit("1")
+    worker = await manager.worker()
+    await worker.finish(await worker.take())
+    begun, real = threading.Event(), manager.publishing.delete_files
+    may_end = threading.Event()
+
+    def delete_files(job_id: str) -> None:
+        begun.set()
+        may_end.wait(10)
+        real(job_id)
+
+    monkeypatch.setattr(manager.publishing, "delete_files", delete_files)
+    deletion = asyncio.create_task(manager.queue.delete(job.id))
+    await asyncio.to_thread(begun.wait, 10)
+    for change in (
+        manager.queue.requeue(job.id, "1"),
+        manager.queue.make_video(job.id, MakeVideo()),
+        manager.queue.delete(job.id),
+    ):
+        with pytest.raises(NotAllowed, match="is being deleted"):
+            await change
+    may_end.set()
+    await deletion
+    assert manager.farm.index.jobs == {}
+
+
+@asynchronous
+async def test_a_deletion_that_failed_leaves_a_job_that_can_go_on(
+    manager: Manager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = await manager.submit("1")
+    worker = await manager.worker()
+    await worker.finish(await worker.take())
+
+    def delete_files(job_id: str) -> None:
+        raise StorageError("it is away")
+
+    monkeypatch.setattr(manager.publishing, "delete_files", delete_files)
+    with pytest.raises(StorageError):
+        await manager.queue.delete(job.id)
+    assert (await manager.queue.requeue(job.id, "1")).status is JobStatus.ACTIVE
+
+
+@asynchronous
+async def test_more_frames_are_requeued_than_a_statement_of_sqlite_has_values(
+    manager: Manager,
+) -> None:
+    def limit(connection: sqlite3.Connection, record: object) -> None:
+        connection.setlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER, 32766)
+
+    engine = manager.database._engine
+    sa.event.listen(engine, "connect", limit)
+    engine.dispose()
+    job = await manager.submit("1-33000")
+    await manager.queue.act(job.id, "cancel")
+    assert (await manager.queue.requeue(job.id, None)).tasks.queued == 33000
 
 
 @asynchronous

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from manager_kit import Manager, Worker, asynchronous, ended, published
+import pytest
+from manager_kit import Manager, Worker, asynchronous, command, ended, published
 
 from burst.domain.jobs import RenderSettings
 from burst.domain.transitions import JobStatus
+from burst.errors import InvalidRequest
 
 SIMULATES = RenderSettings(unbaked="render")
 
@@ -54,3 +56,13 @@ async def test_without_one_only_what_is_missing_is_rendered(manager: Manager) ->
     await manager.submit("1-5", chunk=5)
     await begun(await manager.worker("one"), 1, 4)
     assert (await (await manager.worker("two")).take()).frames == (2, 3, 5)
+
+
+@asynchronous
+async def test_a_simulation_that_is_cut_into_tasks_is_refused(manager: Manager) -> None:
+    for chunk in (1, 4):
+        with pytest.raises(InvalidRequest, match="one task") as caught:
+            await manager.submit("1-5", chunk=chunk, settings=SIMULATES)
+        assert "chunk" in (caught.value.hint or "")
+    assert (await manager.submit("1-5", chunk=9, settings=SIMULATES)).tasks.queued == 1
+    assert (await manager.submit_commands(command("a"), settings=SIMULATES)).tasks.queued == 1
