@@ -96,13 +96,18 @@ def remove_checkout(folder: Path) -> None:
 def _build(manifest: Manifest, storage: Storage, folder: Path) -> None:
     part = _part(folder)
     _remove(part)  # of a process that was killed
-    part.mkdir()
-    for place, entry in manifest.files.items():
-        target = part / place
-        target.parent.mkdir(parents=True, exist_ok=True)
-        _lay(place, entry, storage, target)
-    _remove(folder)
-    part.rename(folder)
+    try:
+        part.mkdir()
+        for place, entry in manifest.files.items():
+            target = part / place
+            target.parent.mkdir(parents=True, exist_ok=True)
+            _lay(place, entry, storage, target)
+        _remove(folder)
+        part.rename(folder)
+    except BaseException:
+        # Half a scene must not be what fills the disk: the next one is another, maybe.
+        shutil.rmtree(part, ignore_errors=True)
+        raise
 
 
 def _lay(place: str, entry: FileEntry, storage: Storage, target: Path) -> None:

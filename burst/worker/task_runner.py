@@ -185,6 +185,8 @@ class TaskRunner:
         # Before its folder goes: if the next checkout fails, there is none.
         self._checked_out = None
         # One scene at a time: the disk of a worker is small.
+        for part in self._scenes.glob(".*.part"):
+            shutil.rmtree(part, ignore_errors=True)  # of a worker that was killed
         for former in self._scenes.glob("[!.]*"):
             if former != folder:
                 self._blender.close()

@@ -121,6 +121,14 @@ def test_a_missing_blob_is_refused_by_the_name_of_its_file(tmp_path, storage, st
     assert not (tmp_path / "out").exists()
 
 
+def test_a_checkout_that_fails_takes_no_space(tmp_path, storage, stored):
+    scene = stored({"a.blend": b"B", "blendcache_a/x_000001_00.bphys": b"C", "tex/t.png": b"T"})
+    storage.blob_path(Hasher(None).hash_all([tmp_path / "source"])[tmp_path / "source"]).unlink()
+    with pytest.raises(StorageError):
+        checkout(scene, storage, tmp_path / "scenes" / "out")
+    assert [path.name for path in (tmp_path / "scenes").iterdir()] == [".out.lock"]
+
+
 def test_a_blob_of_another_size_is_refused(tmp_path, storage, stored):
     scene = stored({"a.blend": b"B"})
     manifest = Manifest.from_bytes(storage.get_bytes(layout.manifest("s", scene.version)))

@@ -281,6 +281,14 @@ def test_a_scene_that_made_room_for_one_that_failed_is_checked_out_anew(
     assert rig.blender.rendered == [1, 1, 1]
 
 
+def test_what_a_killed_worker_left_of_another_scene_makes_room(rig: Rig, tmp_path: Path) -> None:
+    part = tmp_path / "scenes" / ".other-v0.part"
+    (part / "cache").mkdir(parents=True)
+    rig.runner.run(rig.held)
+    assert rig.blender.rendered == [1, 2, 3]
+    assert not part.exists()
+
+
 # ── Command tasks ────────────────────────────────────────────────────────────────────
 
 
