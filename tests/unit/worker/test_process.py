@@ -6,11 +6,14 @@ import os
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from queue import SimpleQueue
 
 import psutil
 import pytest
 
+from burst.worker import process
 from burst.worker.process import LINES_WAITING_MAX, Child, Exited, Item, Line, Message, ask
 
 PATIENCE_SECONDS = 20
@@ -191,6 +194,28 @@ def test_a_child_that_ended_leaves_no_descriptor_and_no_thread(tmp_path: Path) -
     del child
     assert psutil.Process().num_fds() == before
     assert threading.active_count() == threads
+
+
+@pytest.mark.parametrize("listed", [True, False])
+def test_every_child_of_every_thread_is_seen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, listed: bool
+) -> None:
+    if not listed:
+        monkeypatch.setattr(process, "_CHILDREN", tmp_path / "none")
+    script = "import time; time.sleep(60)"
+    done = threading.Event()
+    with ThreadPoolExecutor(3) as threads:
+        # Whoever starts one stays, since it is his child.
+        started: SimpleQueue[Child] = SimpleQueue()
+        for _ in range(3):
+            threads.submit(lambda: (started.put(start(script, tmp_path)), done.wait(60)))
+        children = [started.get(timeout=PATIENCE_SECONDS) for _ in range(3)]
+        seen = {child.pid for child in process._children()}
+        done.set()
+    for child in children:
+        child.close(0)
+    assert {child.pid for child in children} <= seen
+    assert {child.pid for child in children}.isdisjoint(one.pid for one in process._children())
 
 
 def test_asking_a_program_gives_its_words_or_nothing() -> None:
