@@ -18,6 +18,8 @@ def explain(
     if json:
         console.emit(explanation.model_dump(mode="json"))
         return
+    if not explanation.reasons:
+        console.tell(f"job {found.id} is {found.status}, and nothing holds it up")
     width = max((len(reason.subject) for reason in explanation.reasons), default=0)
     for reason in explanation.reasons:
         console.say(f"{reason.subject:<{width}}  {reason.text}")

@@ -39,7 +39,7 @@ def download(
         return
     from burst.operations.frames import FrameFolder, output_of
     from burst.operations.jobs import find_job, local_farm
-    from burst.operations.summary import results_as_json
+    from burst.operations.summary import extent, results_as_json
     from burst.storage.storage import open_storage
 
     with local_farm(farm_settings(state_dir), console.tell) as (_, client):
@@ -66,6 +66,7 @@ def download(
         return
     kept = f", {folder.kept} were there" if folder.kept else ""
     brought = f"{words.count(folder.brought, 'file')} brought to {folder.folder}{kept}"
-    console.tell(f"{len(frames)} of {words.count(found.frame_count, 'frame')} are done: {brought}")
+    done = f"{len(frames)} of {words.count(found.frame_count, 'frame')}"
+    console.tell(f"{done if found.frame_count else extent(found)} are done: {brought}")
     if not published:
         console.tell(f"  wait for them: burst watch {found.id}")

@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath
 
 from burst.domain.commands import VIDEO_SUFFIXES, Encode
 from burst.domain.frames import FrameRange
+from burst.domain.transitions import FrameStatus
 from burst.domain.turns import encodes, makers
 from burst.errors import JobFailed
 from burst.operations.frames import FrameFolder
@@ -79,7 +80,7 @@ def bring_video(
         StorageError: it can't be brought.
     """
     result = state.results.get(ordered.task)
-    if result is None:
+    if result is None or result.status is FrameStatus.REQUEUED:
         task = next((t for t in state.attempted or () if t.name == ordered.task), None)
         reason = last_reason(task) if task else state.job.status_reason
         raise JobFailed(

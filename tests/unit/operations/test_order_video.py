@@ -14,7 +14,7 @@ import pytest
 
 from burst.domain.commands import CommandTask, Echo, Encode
 from burst.domain.frames import RESULT_MIN
-from burst.domain.transitions import AttemptStatus, JobStatus, TaskStatus
+from burst.domain.transitions import AttemptStatus, FrameStatus, JobStatus, TaskStatus
 from burst.errors import JobFailed
 from burst.operations.progress import WatchState
 from burst.operations.video import OrderedVideo, bring_video, order_video
@@ -73,6 +73,11 @@ def test_a_video_that_is_made_is_brought_with_its_warnings(tmp_path: Path) -> No
     assert brought.path.read_bytes() == b"film"
     assert brought.path == tmp_path / "out" / "b.mp4"
     assert brought.warnings == ("a gap",)
+    # One that could not be made anew is not the one that was there before.
+    old = result.model_copy(update={"status": FrameStatus.REQUEUED})
+    state = WatchState(job_view(status=JobStatus.FAILED), results={"video 2": old})
+    with pytest.raises(JobFailed, match="the video was not made"):
+        bring_video(ORDERED, state, tmp_path / "again", storage)
 
 
 def test_a_video_that_could_not_be_made_says_why(tmp_path: Path) -> None:
