@@ -79,6 +79,13 @@ def checkout(scene: SceneRef, storage: Storage, folder: Path) -> CheckedOut:
     return CheckedOut(folder / manifest.main, remap, folder)
 
 
+def is_whole(scene: CheckedOut) -> bool:
+    """Say whether every link of a checkout still leads somewhere: a mount may be gone."""
+    return all(
+        Path(parent, name).exists() for parent, _, names in os.walk(scene.folder) for name in names
+    )
+
+
 def remove_checkout(folder: Path) -> None:
     """Remove what `checkout` made; nothing there is no error.
 

@@ -20,6 +20,7 @@ from burst.protocol.worker_messages import InputFrame
 from burst.storage import layout
 from burst.storage.storage import Storage
 from burst.worker.commands import CommandFailed, Place
+from burst.worker.dialogue import GivesUp
 from burst.worker.proof import NotWhole, prove
 
 
@@ -59,10 +60,12 @@ class Gaps:
             CommandFailed: a frame is missing or damaged and may not be, or all of them are.
         """
         lacking = [frame for frame in self._frames if frame not in found]
+        # What is damaged or gone may be so on this machine only, whose disk may be at fault.
+        gives_up: GivesUp | None = None if self._damage else "task"
         if lacking and not self._command.allow_gaps:
-            raise CommandFailed(f"encode: {self._why(lacking)}", gives_up="task")
+            raise CommandFailed(f"encode: {self._why(lacking)}", gives_up=gives_up)
         if not found:
-            raise CommandFailed("encode: there is not one frame to show", gives_up="task")
+            raise CommandFailed("encode: there is not one frame to show", gives_up=gives_up)
         shown, paths = found[min(found)], []
         for frame in self._frames:
             shown = found.get(frame, shown)

@@ -18,7 +18,7 @@ from burst.domain.jobs import SceneRef
 from burst.errors import BlobMissing, BurstError, DatabaseUnavailable, ManagerUnreachable
 from burst.protocol.messages import LogLine, RenderProgress
 from burst.protocol.worker_messages import AttemptEnded
-from burst.scene.checkout import CheckedOut, checkout, remove_checkout
+from burst.scene.checkout import CheckedOut, checkout, is_whole, remove_checkout
 from burst.storage.storage import Storage
 from burst.worker.blender import BlenderFailed, LoadedScene, Progress, RenderedFrame
 from burst.worker.blenders import Blenders
@@ -247,6 +247,9 @@ class TaskRunner:
         elif isinstance(error, (BlenderFailed, CommandFailed)):
             outcome, peak_memory_bytes = error.outcome, error.peak_memory_bytes
             gives_up = error.gives_up
+            if gives_up and self._checked_out and not is_whole(self._checked_out[1]):
+                # What Blender misses is missing here only: another worker has it.
+                self._checked_out, gives_up = None, None
             self._log_last_lines(held, error)
         reason = _sayable(reason)
         log.warning("attempt %s %s: %s", held.assignment.attempt_id, outcome, reason)

@@ -281,6 +281,22 @@ def test_a_scene_that_made_room_for_one_that_failed_is_checked_out_anew(
     assert rig.blender.rendered == [1, 1, 1]
 
 
+@pytest.mark.parametrize(("is_there", "gives_up"), [(True, "job"), (False, None)])
+def test_what_is_missing_on_this_machine_alone_gives_up_nothing(
+    rig: Rig, tmp_path: Path, is_there: bool, gives_up: str | None
+) -> None:
+    blob, link = tmp_path / "blob", tmp_path / "tex.png"
+    blob.touch()
+    link.symlink_to(blob)
+    rig.blender.trouble = BlenderFailed("the scene needs tex.png", gives_up="job")
+    # The storage may be unmounted at any time.
+    rig.blender.during = lambda frame: None if is_there else blob.unlink()
+    rig.runner.run(rig.held)
+    (report,) = rig.there.reports
+    assert isinstance(report, AttemptEnded)
+    assert (report.outcome, report.gives_up) == ("failed", gives_up)
+
+
 def test_what_a_killed_worker_left_of_another_scene_makes_room(rig: Rig, tmp_path: Path) -> None:
     part = tmp_path / "scenes" / ".other-v0.part"
     (part / "cache").mkdir(parents=True)
