@@ -264,6 +264,23 @@ def test_download_says_that_nothing_is_done_yet(farm: Shell) -> None:
     assert farm.json("download", job)["frames_published"] == 0
 
 
+def test_a_job_without_frames_counts_its_tasks_wherever_it_is_shown(farm: Shell) -> None:
+    echo = {"name": "say", "commands": [{"kind": "echo", "text": "said"}]}
+    (farm.folder / "job.json").write_text(json.dumps({"name": "chores", "commands": [echo]}))
+    job = farm.json("submit", "job.json", "--local")["job"]
+    assert "0/1 tasks" in farm.run("jobs").stdout
+    for command in (("jobs", "show"), ("jobs", "pause"), ("jobs", "resume"), ("download",)):
+        done = farm.run(*command, job)
+        assert "0 of 1 task" in done.stdout + done.stderr, command
+    for refused in (["video", job], ["jobs", "requeue", job, "--frames", "1"]):
+        done = farm.run(*refused)
+        assert done.returncode == 1
+        assert "render" in done.stderr
+    assert farm.run("explain", job).returncode == 0
+    farm.run("jobs", "cancel", job)
+    assert "is deleted" in farm.run("jobs", "delete", job, "--yes").stderr
+
+
 def wait_until_watching(process: subprocess.Popen[str]) -> None:
     """Wait for the note that a paused job is paused: from then on it is watched."""
     assert process.stderr is not None
