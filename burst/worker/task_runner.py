@@ -7,6 +7,7 @@ On the agent's main thread: Blender lives no longer than the thread that started
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import shutil
 import threading
@@ -60,6 +61,8 @@ class TaskRunner:
         self._current: Held | None = None
         self._frame: int | None = None
         self._checked_out: tuple[SceneRef, CheckedOut] | None = None
+        self._folders: list[Path] = []
+        """Of attempts that have run; the finisher empties them."""
         self._told: LoadedScene | None = None
         self._talk: Talk | None = None
         """Brings what Blender prints to the job's log, while there is an attempt."""
@@ -91,6 +94,8 @@ class TaskRunner:
             talk.finish()
             self._frame = None
             self._courier.progress = None
+            self._folders.append(self._scratch / held.assignment.attempt_id)
+            self._folders = [folder for folder in self._folders if not _drop_empty(folder)]
             end_orphans()
 
     def cancel(self, attempt_ids: tuple[str, ...]) -> None:
@@ -139,8 +144,8 @@ class TaskRunner:
             held=held,
             talk=talk,
             scene=scene,
-            output=self._scratch / f"{assignment.attempt_id}-output",
-            own=self._scratch / f"{assignment.attempt_id}-own",
+            output=self._scratch / assignment.attempt_id / "output",
+            own=self._scratch / assignment.attempt_id / "own",
             memory_limit_bytes=self._allowed.memory_limit_bytes,
             threads=self._allowed.threads,
         )
@@ -196,8 +201,7 @@ class TaskRunner:
         return checked_out
 
     def _render_frame(self, held: Held, loaded: LoadedScene, frame: int) -> None:
-        # Not one folder in another: nothing is left of a frame when its own is deleted.
-        folder = self._scratch / f"{held.assignment.attempt_id}-{frame}"
+        folder = self._scratch / held.assignment.attempt_id / str(frame)
         self._frame = frame
         try:
             rendered = self._blender.render(frame, folder, lambda step: self._progress(held, step))
@@ -288,6 +292,13 @@ class TaskRunner:
             "frame": self._frame,
         }
         self._courier.log(LogLine.model_validate(line))
+
+
+def _drop_empty(folder: Path) -> bool:
+    """Delete a folder with nothing in it; say whether it is gone."""
+    with contextlib.suppress(OSError):
+        folder.rmdir()
+    return not folder.exists()
 
 
 def _sayable(text: str) -> str:

@@ -5,6 +5,7 @@ Blender is a stand-in with the same calls; a real one is in the integration test
 
 from __future__ import annotations
 
+import shutil
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -222,9 +223,15 @@ def test_half_a_frame_does_not_stay_on_the_disk(rig: Rig, tmp_path: Path) -> Non
 
     rig.blender.during = write
     rig.runner.run(rig.held)
-    whole, *others = (tmp_path / "scratch").iterdir()
-    assert whole == rig.there.handed_in[0].folder
-    assert others == []
+    whole = rig.there.handed_in[0].folder
+    assert [*(tmp_path / "scratch" / "a1").iterdir()] == [whole]
+
+
+def test_nothing_is_left_of_attempts_that_are_finished(rig: Rig, tmp_path: Path) -> None:
+    for number in range(3):
+        rig.runner.run(Held(Assignment.model_validate(assignment(f"b{number}"))))
+        shutil.rmtree(rig.there.handed_in[-1].folder)
+    assert [path.name for path in (tmp_path / "scratch").iterdir()] == ["b2"]
 
 
 def test_a_canceled_attempt_stops_at_once_and_reports_nothing(rig: Rig) -> None:
