@@ -144,10 +144,14 @@ def _copy(source: Path, target: Path) -> None:
         with source.open("rb") as opened, target.open("wb") as sink:
             while os.copy_file_range(opened.fileno(), sink.fileno(), _COPY_BYTES):
                 pass
+            # Some file systems say that it is the end where it is not.
+            is_whole = os.fstat(sink.fileno()).st_size == os.fstat(opened.fileno()).st_size
     except (AttributeError, OSError) as error:
         # Not on this system, or not between these two file systems.
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise
+        is_whole = False
+    if not is_whole:
         shutil.copyfile(source, target)
 
 

@@ -233,10 +233,14 @@ def _copy(source: BinaryIO, sink: BinaryIO) -> None:
     try:
         while os.copy_file_range(source.fileno(), sink.fileno(), _COPY_BYTES):
             pass
+        # Some file systems say that it is the end where it is not.
+        is_whole = os.fstat(sink.fileno()).st_size == os.fstat(source.fileno()).st_size
     except (AttributeError, OSError) as error:
         # Not on this system, or not between these two file systems.
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
             raise
+        is_whole = False
+    if not is_whole:
         source.seek(0)
         sink.seek(0)
         sink.truncate()

@@ -1,5 +1,7 @@
 """Laying a scene out. Real Blenders, and processes that are killed: the integration tests."""
 
+import os
+
 import pytest
 
 from burst.domain.jobs import SceneRef
@@ -119,6 +121,15 @@ def test_a_missing_blob_is_refused_by_the_name_of_its_file(tmp_path, storage, st
     with pytest.raises(StorageError, match=r"tex/wood\.png is not in the storage"):
         checkout(scene, storage, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_short_copy_that_says_it_is_the_end_is_not_believed(
+    tmp_path, storage, stored, monkeypatch
+):
+    scene = stored({"a.blend": b"B", "blendcache_a/x_000001_00.bphys": b"cache"})
+    monkeypatch.setattr(os, "copy_file_range", lambda *arguments: 0)
+    done = checkout(scene, storage, tmp_path / "out")
+    assert (done.folder / "blendcache_a/x_000001_00.bphys").read_bytes() == b"cache"
 
 
 def test_a_checkout_that_fails_takes_no_space(tmp_path, storage, stored):

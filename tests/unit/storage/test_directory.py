@@ -143,6 +143,15 @@ def test_copies_go_the_long_way_where_the_kernel_has_no_short_one(
     assert storage.get_bytes("renders/j/a.png") == b"pixels"
 
 
+def test_a_short_copy_that_says_it_is_the_end_is_not_believed(
+    storage: DirectoryStorage, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "source").write_bytes(b"pixels")
+    monkeypatch.setattr(os, "copy_file_range", lambda *arguments: 0)
+    storage.put_file(tmp_path / "source", "renders/j/a.png")
+    assert storage.get_bytes("renders/j/a.png") == b"pixels"
+
+
 @pytest.mark.parametrize("number", [errno.EPERM, errno.ENOTSUP, errno.EMLINK])
 def test_publishing_works_without_hard_links(
     storage: DirectoryStorage, monkeypatch: pytest.MonkeyPatch, number: int
