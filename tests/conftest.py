@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import signal
 import socket
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Find the Blenders while the cache is still the user's; forget the user's settings."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # A shell gives that to what it runs in the background, and every child would inherit it:
+        # no test of Ctrl-C would ever end.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     programs = _blenders()
     for name in [name for name in os.environ if name.startswith("BURST_")]:
         if not name.startswith("BURST_TEST_"):
