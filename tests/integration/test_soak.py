@@ -31,8 +31,10 @@ def test_nothing_leaks_over_frames_and_changes_of_the_scene(tmp_path):
     figures = json.loads(done.stdout.splitlines()[-1])
     assert figures["blenders"] == 1
     assert figures["switches"] == 15
-    still = [name for name in figures if name.endswith(("files_growth", "processes_growth"))]
-    assert {name: figures[name] for name in still} == dict.fromkeys(still, 0)
+    files = {name: figures[name] for name in figures if name.endswith("files_growth")}
+    # A connection or a file that is just open is one more; a leak a frame would be nine.
+    assert max(files.values()) <= 2, files
+    assert figures["processes_growth"] == figures["switch_processes_growth"] == 0
     assert figures["agent_threads_growth"] == figures["switch_agent_threads_growth"] == 0
     # Ten times what was ever seen in so few frames: a leak of a picture a frame shows.
     assert figures["agent_mib_growth"] < 5
