@@ -74,9 +74,11 @@ class Driver:
         """Open the .blend, change what the job asks for, and say what it is."""
         bpy, settings = self._bpy, request["settings"]
         started = time.monotonic()
+        # Those of add-ons are there for every scene, and change nothing in it.
+        before = history.handlers(bpy)
         _open(bpy, Path(request["blend"]), settings["trust_scripts"])
+        scripted = any(one not in before for one in history.handlers(bpy))
         # Only now: opening a file forgets handlers.
-        scripted = bool(history.handlers(bpy))
         bpy.app.handlers.render_stats.append(self._on_stats)
         self._scene = scene.choose_scene(bpy, settings["blender_scene"])
         files.remap_paths(bpy, request["remap"])
