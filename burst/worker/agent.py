@@ -14,6 +14,7 @@ import queue
 import shutil
 import signal
 import socket
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -60,6 +61,10 @@ SETTLE_SECONDS = 120.0
 
 LOOK_SECONDS = 0.05
 
+SWITCH_SECONDS = 0.0005
+"""How long one of our threads may keep Python from the others. While the finisher proves a frame
+the main thread gives Blender the next one, and would wait for up to 5 ms again and again."""
+
 
 def run_worker(settings: WorkerSettings) -> int:
     """Run a worker until it has nothing to do or is told to leave; return its exit status.
@@ -69,6 +74,7 @@ def run_worker(settings: WorkerSettings) -> int:
             found that it can't render any more.
         ManagerUnreachable: the manager was away for too long.
     """
+    sys.setswitchinterval(SWITCH_SECONDS)
     # A GPU that is asked for by name is looked for again each time: a driver may be gone.
     fresh = settings.device not in ("auto", "cpu")
     programs = find_blenders(settings.blender)
