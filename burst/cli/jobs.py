@@ -119,7 +119,15 @@ def resume(
 @app.command("requeue")
 def requeue(
     job: options.Job,
-    frames: options.Frames = None,
+    frames: Annotated[
+        str | None,
+        typer.Option(
+            "--frames",
+            metavar="RANGE",
+            help="Such as 1-48, or 1,3,7-20x2. [default: all that failed or were canceled]",
+            show_default=False,
+        ),
+    ] = None,
     failed: Annotated[
         bool, typer.Option("--failed", help="What failed or was canceled; without --frames too.")
     ] = False,

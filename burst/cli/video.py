@@ -23,7 +23,10 @@ CodecName = Literal["h264", "prores", "prores4444", "av1"]
 def video(
     job: options.Job,
     *,
-    codec: Annotated[CodecName, typer.Option("--codec", help="How it is encoded.")] = "h264",
+    codec: Annotated[
+        CodecName,
+        typer.Option("--codec", metavar="CODEC", help="h264, prores, prores4444 or av1."),
+    ] = "h264",
     fps: Annotated[
         float | None,
         typer.Option(

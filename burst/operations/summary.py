@@ -122,7 +122,7 @@ def error_of(summary: Summary) -> BurstError | None:
         lines.append(f"  and {len(reasons) - _REASONS_SHOWN} more reasons")
     if not reasons and job.status_reason:
         lines.append(f"  {job.status_reason}")
-    return JobFailed(
-        "\n".join(lines),
-        hint=f"see what was said: burst logs {job.id}; try again: burst jobs requeue {job.id}",
-    )
+    again = f"try again: burst jobs requeue {job.id}"
+    if job.status_reason.startswith("given up"):
+        again = "mend that, and render the scene again"
+    return JobFailed("\n".join(lines), hint=f"see what was said: burst logs {job.id}; {again}")
