@@ -33,10 +33,16 @@ class Siblings:
 
 
 def _renumbered(name: str, first: int, frame: int) -> list[str]:
-    """Return what a file of the first frame may be called in another, the likeliest first."""
-    found = [match for match in _NUMBER.finditer(name) if int(match[0]) == first]
-    found.sort(key=lambda match: len(match[0]), reverse=True)
-    names = [
-        f"{name[: match.start()]}{frame:0{len(match[0])}d}{name[match.end() :]}" for match in found
+    """Return what a file of the first frame may be called in another, the likeliest first.
+
+    The number may follow another that belongs to the name: ``take10001.png`` is frame 1.
+    """
+    places = [
+        (start, match.end())
+        for match in _NUMBER.finditer(name)
+        for start in range(*match.span())
+        if int(name[start : match.end()]) == first
     ]
+    places.sort(key=lambda place: place[1] - place[0], reverse=True)
+    names = [f"{name[:start]}{frame:0{end - start}d}{name[end:]}" for start, end in places]
     return names or [name]

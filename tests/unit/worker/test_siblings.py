@@ -11,6 +11,7 @@ from burst.worker.siblings import Siblings
     ("first", "frame", "name", "other"),
     [
         (1, 2, "shot_0001.png", "shot_0002.png"),
+        (1, 12, "take10001.png", "take10012.png"),
         (2, 1, "v2_0002.png", "v2_0001.png"),
         (2, 3, "shot_0002_v2.exr", "shot_0003_v2.exr"),
         (9, 10, "a_9_b.png", "a_10_b.png"),
