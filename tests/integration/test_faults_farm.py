@@ -103,7 +103,9 @@ def test_a_scene_whose_file_is_gone_from_the_storage_is_given_up_at_once(
                 blob.unlink()
         told = finish_with_a_worker(farm, real, job_id)
         assert "quick.blend is not in the storage; upload the scene again" in told
-        assert len(attempts(farm, job_id)) == 1
+        # The worker's next claim may overtake its report of the first one: no task is tried twice.
+        tasks = [task for task, *_ in attempts(farm, job_id)]
+        assert tasks in ([0], [0, 1])
 
 
 def finish_with_a_worker(farm: Farm, real: RealBlender, job_id: str) -> str:
