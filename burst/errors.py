@@ -17,6 +17,8 @@
     │   └── ToolMissing            another program is not installed, such as ffmpeg
     ├── StorageError               a directory or bucket                             exit 1
     │   ├── StorageFull            no space left
+    │   ├── StorageAway            not to be reached, or too busy: later it may work
+    │   ├── StorageDenied          no permission, or none any more
     │   ├── BlobMissing            a file of a scene is not there, or damaged
     │   └── StorageConflict        another file holds the name
     ├── StateError                 the manager's state directory                     exit 1
@@ -135,6 +137,14 @@ class StorageError(BurstError):
 
 class StorageFull(StorageError):
     """No space is left in the storage."""
+
+
+class StorageAway(StorageError):
+    """The storage does not answer."""
+
+
+class StorageDenied(StorageError):
+    """The storage refuses access."""
 
 
 class BlobMissing(StorageError):
@@ -263,10 +273,19 @@ WIRE_ERRORS: dict[str, type[ManagerError]] = {
 """Code on the wire → class; each class carries its HTTP status."""
 
 
+_AWAY = (
+    errno.ECONNABORTED, errno.ECONNREFUSED, errno.ECONNRESET, errno.EHOSTUNREACH, errno.EIO,
+    errno.ENETUNREACH, errno.ENOTCONN, errno.ESTALE, errno.ETIMEDOUT,
+)  # fmt: skip
+"""What a mount answers when what is behind it can't be reached; EIO is also a failing disk."""
+
+
 def storage_error(error: OSError, what: str) -> StorageError:
     """Turn an `OSError` on a storage path into ours; ``what`` says what was being done."""
     reason = error.strerror or str(error)
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return StorageFull(f"{what}: no space left on the disk", hint="free some space, then go on")
     where = f" ({error.filename})" if error.filename else ""
+    if error.errno in _AWAY:
+        return StorageAway(f"{what}: {reason}{where}", hint="look whether it is mounted")
     return StorageError(f"{what}: {reason}{where}")

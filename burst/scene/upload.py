@@ -14,6 +14,7 @@ from burst.scene.hashing import Hasher, Signature, changed, hash_file
 from burst.scene.manifest import FileEntry, Manifest
 from burst.scene.trace import SceneTrace
 from burst.storage import layout
+from burst.storage.items import LocalBlob
 from burst.storage.storage import Storage
 
 SEND_THREADS = 4
@@ -178,9 +179,12 @@ def _send_in_parallel(
 ) -> Iterator[tuple[Path, bool]]:
     """Send blobs, and yield each file with whether it still was what was hashed."""
     with ThreadPoolExecutor(SEND_THREADS, thread_name_prefix="send") as pool:
-        futures = {pool.submit(storage.put_blob, path, hashes[path]): path for path in paths}
+        futures = {
+            pool.submit(storage.put_blobs, [LocalBlob(path, hashes[path], 0, 0)]): path
+            for path in paths
+        }
         try:
             for future in as_completed(futures):
-                yield futures[future], future.result()
+                yield futures[future], not future.result()
         finally:
             pool.shutdown(wait=False, cancel_futures=True)

@@ -10,23 +10,35 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
-import hashlib
 import os
 import secrets
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
-from burst.errors import StorageConflict, StorageError, storage_error
+from burst.errors import BlobMissing, StorageConflict, StorageError, storage_error
 from burst.storage import layout
+from burst.storage.files import (
+    copy,
+    in_parallel,
+    locked_folder,
+    make_durable,
+    sha256_of,
+    try_lock,
+    write_all,
+)
+from burst.storage.items import LocalBlob, Stored, Tell, Transferred, Wanted, tell_nobody
 
-_COPY_BYTES = 8 * 1024 * 1024
 _NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK)
 """What ``link(2)`` answers on file systems without hard links."""
 
 
 class _ChangedError(Exception):
     """What was written is not what was to be written."""
+
+
+class _TakenError(Exception):
+    """Something has the name already."""
 
 
 class DirectoryStorage:
@@ -54,32 +66,38 @@ class DirectoryStorage:
         """Return those names that are not there."""
         return {name for name in names if not self._path(name).exists()}
 
-    def put_file(self, source: Path, name: str) -> None:
+    def put_file(self, source: Path, name: str, sha256: str | None = None) -> None:
         """Copy a file to ``name``, durably; shares its blocks where the file system can."""
-        with _storage_errors(f"can't store {name}"), source.open("rb") as opened:
-            self._write(name, lambda sink: _copy(opened, sink))
+        if not self._put_proven(source, name, sha256):
+            raise StorageError(f"{source} changed while it was stored as {name}")
 
-    def put_blob(self, source: Path, sha256: str) -> bool:
-        """Copy a file to its blob; what was written is hashed before it gets the name."""
-        name = layout.blob(sha256)
+    def put_blobs(self, blobs: Sequence[LocalBlob], tell: Tell = tell_nobody) -> list[LocalBlob]:
+        """Copy files to their blobs; what was written is hashed before it gets the name."""
 
-        def fill(sink: BinaryIO) -> None:
-            _copy(opened, sink)
-            sink.flush()
-            if _sha256(Path(sink.name)) != sha256:
-                raise _ChangedError
+        def put(blob: LocalBlob) -> bool:
+            return self._put_proven(blob.path, layout.blob(blob.sha256), blob.sha256, mode=0o444)
 
-        with _storage_errors(f"can't store {name}"), source.open("rb") as opened:
-            try:
-                self._write(name, fill, mode=0o444)
-            except _ChangedError:
-                return False
-        return True
+        changed = []
+        for blob, is_whole in in_parallel(put, blobs):
+            if is_whole:
+                tell(Transferred(layout.blob(blob.sha256), blob.size, whole=True))
+            else:
+                changed.append(blob)
+        return changed
 
     def put_bytes(self, content: bytes, name: str) -> None:
         """Write ``content`` to ``name``, durably."""
         with _storage_errors(f"can't store {name}"):
-            self._write(name, lambda sink: _write_all(sink, content))
+            self._write(name, lambda sink: write_all(sink, content))
+
+    def create(self, content: bytes, name: str) -> bool:
+        """Write ``content`` to ``name``, unless something has that name already."""
+        with _storage_errors(f"can't store {name}"):
+            try:
+                self._write(name, lambda sink: write_all(sink, content), give=_give_if_free)
+            except _TakenError:
+                return False
+        return True
 
     def get_bytes(self, name: str) -> bytes:
         """Return the content of ``name``."""
@@ -93,11 +111,20 @@ class DirectoryStorage:
             target.parent.mkdir(parents=True, exist_ok=True)
             with self._path(name).open("rb") as source, part.open("wb") as sink:
                 try:
-                    _copy(source, sink)
+                    copy(source, sink)
                 except OSError:
                     part.unlink(missing_ok=True)
                     raise
             part.replace(target)
+
+    def fetch_all(self, wanted: Iterable[Wanted], tell: Tell = tell_nobody) -> None:
+        """Copy many files to local paths, each by way of a hidden file beside it."""
+
+        def bring(one: Wanted) -> None:
+            self._fetch_proven(one)
+
+        for one, _ in in_parallel(bring, wanted):
+            tell(Transferred(one.name, one.size, whole=True))
 
     def list(self, prefix: str) -> Iterator[str]:
         """Yield every name that starts with ``prefix``."""
@@ -107,6 +134,25 @@ class DirectoryStorage:
                 name = (Path(parent) / file).relative_to(self.root).as_posix()
                 if name.startswith(prefix):
                     yield name
+
+    def scan(self, prefix: str) -> Iterator[Stored]:
+        """Yield every file whose name starts with ``prefix``; what vanishes meanwhile is not."""
+        for name in self.list(prefix):
+            with contextlib.suppress(FileNotFoundError):
+                yield _stored(name, self._path(name).stat())
+
+    def remove(self, stored: Stored) -> bool:
+        """Delete that very file, while its folder is locked."""
+        path = self._path(stored.name)
+        with _storage_errors(f"can't delete {stored.name}"):
+            if not path.parent.is_dir():
+                return False
+            with locked_folder(path.parent):
+                if self.identity(stored.name) != stored.identity:
+                    return False
+                path.unlink()
+            self._drop_empty(path.parent)
+        return True
 
     def delete(self, prefix: str) -> None:
         """Delete every name that starts with ``prefix``, and folders that are empty then."""
@@ -127,7 +173,7 @@ class DirectoryStorage:
             return None
         except OSError as error:
             raise storage_error(error, f"can't look at {name}") from error
-        return f"{status.st_ino}-{status.st_mtime_ns}"
+        return _identity(status)
 
     def publish(self, source: str, target: str, sha256: str, replaces: str | None = None) -> None:
         """Link the upload to its final name, which fails if the name is taken."""
@@ -137,11 +183,11 @@ class DirectoryStorage:
             # No lock around the link: it decides by itself who was first, and a process that
             # was frozen while it held the lock would keep all others from publishing.
             if self._link(upload, final):
-                _make_durable(final.parent)
+                make_durable(final.parent)
             else:
-                with _locked_folder(final.parent):
+                with locked_folder(final.parent):
                     self._settle(upload, final, sha256, replaces)
-                    _make_durable(final.parent)
+                    make_durable(final.parent)
             upload.unlink(missing_ok=True)
             self._drop_empty(upload.parent)
 
@@ -150,7 +196,7 @@ class DirectoryStorage:
         with _storage_errors("can't clear interrupted writes"):
             for path in self._incoming.iterdir():
                 with contextlib.suppress(FileNotFoundError), path.open("rb") as file:
-                    if _try_lock(file):
+                    if try_lock(file):
                         path.unlink()
 
     def blob_path(self, sha256: str) -> Path | None:
@@ -164,13 +210,52 @@ class DirectoryStorage:
             raise StorageError(f"there is no {name} in the storage")
         return path
 
+    def _put_proven(
+        self, source: Path, name: str, sha256: str | None, mode: int | None = None
+    ) -> bool:
+        """Copy a file; False, and no such name, if what was written has not that hash."""
+
+        def fill(sink: BinaryIO) -> None:
+            copy(opened, sink)
+            sink.flush()
+            if sha256 is not None and sha256_of(Path(sink.name)) != sha256:
+                raise _ChangedError
+
+        with _storage_errors(f"can't store {name}"), source.open("rb") as opened:
+            try:
+                self._write(name, fill, mode=mode)
+            except _ChangedError:
+                return False
+        return True
+
+    def _fetch_proven(self, one: Wanted) -> None:
+        part = one.target.with_name(f".{one.target.name}.{secrets.token_hex(4)}.part")
+        try:
+            if not self._path(one.name).exists():
+                raise BlobMissing(f"{one.name} is not in the storage")
+            self.fetch(one.name, part)
+            with _storage_errors(f"can't bring {one.name} to {one.target}"):
+                if part.stat().st_size != one.size or sha256_of(part) != one.sha256:
+                    raise BlobMissing(f"{one.name} is damaged in the storage")
+                part.replace(one.target)
+        finally:
+            with contextlib.suppress(OSError):
+                part.unlink(missing_ok=True)
+
     def _path(self, name: str) -> Path:
         path = self.root / name
         if ".." in path.parts or "\0" in name or not path.is_relative_to(self.root):
             raise StorageError(f"{name!r} is not a name in the storage")
         return path
 
-    def _write(self, name: str, fill: Callable[[BinaryIO], None], mode: int | None = None) -> None:
+    def _write(
+        self,
+        name: str,
+        fill: Callable[[BinaryIO], None],
+        mode: int | None = None,
+        give: Callable[[Path, Path], object] = Path.rename,
+    ) -> None:
+        """Write a file beside, and have ``give`` give it its name while it is locked."""
         final = self._path(name)
         while True:
             # Here, not once: somebody may clear the storage away under a running farm.
@@ -185,13 +270,13 @@ class DirectoryStorage:
                         os.fchmod(sink.fileno(), mode)
                     os.fsync(sink.fileno())
                     final.parent.mkdir(parents=True, exist_ok=True)
-                    temporary.rename(final)
+                    give(temporary, final)
                     return
             except FileNotFoundError:
                 # A sweep took the file for abandoned before the lock was on it, or the
                 # folder was deleted for being empty.
                 continue
-            except (OSError, _ChangedError):
+            except (OSError, _ChangedError, _TakenError):
                 temporary.unlink(missing_ok=True)
                 raise
 
@@ -210,7 +295,7 @@ class DirectoryStorage:
     def _settle(self, upload: Path, final: Path, sha256: str, replaces: str | None) -> None:
         """Publish where a link could not; the folder is locked, so nobody else does."""
         is_taken = final.exists()
-        if is_taken and _sha256(final) == sha256:
+        if is_taken and sha256_of(final) == sha256:
             return
         name = final.relative_to(self.root).as_posix()
         if not upload.exists():
@@ -226,62 +311,20 @@ class DirectoryStorage:
                 folder = folder.parent
 
 
-def _copy(source: BinaryIO, sink: BinaryIO) -> None:
-    """Copy between open files inside the kernel, so that blocks are shared where they can."""
-    # From the start: an interrupted write is tried again with the same open source.
-    source.seek(0)
-    try:
-        while os.copy_file_range(source.fileno(), sink.fileno(), _COPY_BYTES):
-            pass
-        # Some file systems say that it is the end where it is not.
-        is_whole = os.fstat(sink.fileno()).st_size == os.fstat(source.fileno()).st_size
-    except (AttributeError, OSError) as error:
-        # Not on this system, or not between these two file systems.
-        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
-            raise
-        is_whole = False
-    if not is_whole:
-        source.seek(0)
-        sink.seek(0)
-        sink.truncate()
-        while chunk := source.read(_COPY_BYTES):
-            _write_all(sink, chunk)
+def _give_if_free(temporary: Path, final: Path) -> None:
+    # Locked rather than linked: there are file systems without links.
+    with locked_folder(final.parent):
+        if final.exists():
+            raise _TakenError
+        temporary.rename(final)
 
 
-def _write_all(sink: BinaryIO, content: bytes) -> None:
-    sink.write(content)
+def _identity(status: os.stat_result) -> str:
+    return f"{status.st_ino}-{status.st_mtime_ns}"
 
 
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _try_lock(file: BinaryIO) -> bool:
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
-@contextlib.contextmanager
-def _locked_folder(folder: Path) -> Iterator[None]:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def _make_durable(folder: Path) -> None:
-    """Have the names in a folder on disk."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def _stored(name: str, status: os.stat_result) -> Stored:
+    return Stored(name, status.st_size, status.st_mtime, _identity(status))
 
 
 @contextlib.contextmanager

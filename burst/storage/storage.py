@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
 from burst.errors import ConfigError
 from burst.storage.directory import DirectoryStorage
+from burst.storage.items import LocalBlob, Stored, Tell, Wanted, tell_nobody
 
 
 class Storage(Protocol):
@@ -26,21 +27,41 @@ class Storage(Protocol):
         """Return those names that are not there."""
         ...
 
-    def put_file(self, source: Path, name: str) -> None:
-        """Copy a file to ``name``, durably; an older content is replaced."""
+    def put_file(self, source: Path, name: str, sha256: str | None = None) -> None:
+        """Copy a file to ``name``, durably; an older content is replaced.
+
+        Args:
+            source: local file.
+            name: where to.
+            sha256: hash that its content must have, where it is known.
+
+        Raises:
+            StorageError: also when the file's content is not that.
+        """
         ...
 
-    def put_blob(self, source: Path, sha256: str) -> bool:
-        """Copy a file to the blob of that hash, durably and for good.
+    def put_blobs(self, blobs: Sequence[LocalBlob], tell: Tell = tell_nobody) -> list[LocalBlob]:
+        """Copy files to the blobs of their hashes in parallel, durably and for good.
+
+        What was sent whole stays sent, whatever happens to the others. Sending one that is
+        there already is no error.
 
         Returns:
-            Whether its content has that hash. If not, it changed since it was hashed, and
-            there is no such blob.
+            Those whose content is not what was hashed: they changed since, and there is no
+            such blob.
         """
         ...
 
     def put_bytes(self, content: bytes, name: str) -> None:
         """Write ``content`` to ``name``, durably; an older content is replaced."""
+        ...
+
+    def create(self, content: bytes, name: str) -> bool:
+        """Write ``content`` to ``name``, durably, unless something has that name already.
+
+        Returns:
+            Whether it was written. Of several who try at once one succeeds.
+        """
         ...
 
     def get_bytes(self, name: str) -> bytes:
@@ -59,8 +80,31 @@ class Storage(Protocol):
         """
         ...
 
+    def fetch_all(self, wanted: Iterable[Wanted], tell: Tell = tell_nobody) -> None:
+        """Bring many files to local paths in parallel; each appears whole and proven, or not.
+
+        Memory does not grow with their number or size.
+
+        Raises:
+            BlobMissing: one is not there, or its content is not what it should be.
+            StorageAway: the storage went away; what was brought stays.
+        """
+        ...
+
     def list(self, prefix: str) -> Iterator[str]:
         """Yield every name that starts with ``prefix``, in no order."""
+        ...
+
+    def scan(self, prefix: str) -> Iterator[Stored]:
+        """Yield every file whose name starts with ``prefix``, in no order."""
+        ...
+
+    def remove(self, stored: Stored) -> bool:
+        """Delete that very file; not a later one of its name.
+
+        Returns:
+            Whether it was still there, and is gone now.
+        """
         ...
 
     def delete(self, prefix: str) -> None:

@@ -228,7 +228,8 @@ class Finisher:
         for path, name in zip(frame.files, names, strict=True):
             with path.open("rb") as file:
                 sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-            self._upload(path, layout.attempt(assignment.job_id, assignment.attempt_id, name))
+            upload = layout.attempt(assignment.job_id, assignment.attempt_id, name)
+            self._upload(path, upload, sha256)
             files.append(OutputFile(name=name, size=path.stat().st_size, sha256=sha256))
         return FrameFinished(
             job_id=assignment.job_id,
@@ -267,10 +268,10 @@ class Finisher:
             log.warning("no preview of frame %s: %s", frame.frame, error)
         return seen.doubts
 
-    def _upload(self, path: Path, name: str) -> None:
+    def _upload(self, path: Path, name: str, sha256: str) -> None:
         for pause in (*UPLOAD_PAUSES_SECONDS, None):
             try:
-                self._storage.put_file(path, name)
+                self._storage.put_file(path, name, sha256)
             except StorageError as error:
                 if pause is None or self._stopping.wait(pause):
                     raise

@@ -82,13 +82,13 @@ def wrap_directory(module):
         if b'"published"' in content:
             pass_point("mid-index", "", write_half)
 
-    def uploaded(storage, source, name):
+    def uploaded(storage, source, name, *rest):
         if name.startswith("attempts/"):
             pass_point("after-upload", name)
 
     storage = module.DirectoryStorage
-    wrap(module, "_copy", before=half_copied)
-    wrap(module, "_write_all", before=half_written)
+    wrap(module, "copy", before=half_copied)
+    wrap(module, "write_all", before=half_written)
     wrap(storage, "put_file", after=uploaded)
     wrap(storage, "fetch", after=lambda _, name, target: pass_point("after-fetch", name))
     wrap(

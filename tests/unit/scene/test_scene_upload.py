@@ -12,6 +12,7 @@ from burst.scene.trace import MissingFile, SceneTrace, TracedFile
 from burst.scene.upload import check_complete, upload_scene
 from burst.storage import layout
 from burst.storage.directory import DirectoryStorage
+from burst.storage.items import tell_nobody
 
 
 @pytest.fixture
@@ -81,11 +82,11 @@ class Rewriting(DirectoryStorage):
         super().__init__(root)
         self.path, self.times = path, times
 
-    def put_blob(self, source: Path, sha256: str) -> bool:
-        if source == self.path and self.times:
+    def put_blobs(self, blobs, tell=tell_nobody):
+        if self.path in {blob.path for blob in blobs} and self.times:
             self.times -= 1
             self.path.write_bytes(f"saved again {self.times}".encode())
-        return super().put_blob(source, sha256)
+        return super().put_blobs(blobs, tell)
 
 
 def blobs(storage):
@@ -121,7 +122,7 @@ def test_a_file_that_is_gone_is_refused(scene, storage):
 
 def test_without_the_blobs_there_is_no_manifest(scene, tmp_path):
     class Full(DirectoryStorage):
-        def put_blob(self, source: Path, sha256: str) -> bool:
+        def put_blobs(self, blobs, tell=tell_nobody):
             raise StorageError("full")
 
     storage = Full(tmp_path / "storage")

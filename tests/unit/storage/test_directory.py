@@ -18,6 +18,7 @@ import pytest
 
 from burst.errors import ConfigError, StorageConflict, StorageError, StorageFull
 from burst.storage.directory import DirectoryStorage
+from burst.storage.items import LocalBlob
 from burst.storage.storage import open_storage
 
 WRITER = """
@@ -31,7 +32,7 @@ def stuck(source, sink):
     print("writing", flush=True)
     sys.stdin.read()
 
-directory._copy = stuck
+directory.copy = stuck
 directory.DirectoryStorage(Path(sys.argv[1])).put_file(Path(sys.argv[0]), "blobs/x")
 """
 
@@ -102,7 +103,7 @@ def test_blobs_are_read_only_and_other_files_are_not(
 ) -> None:
     digest = _sha256(b"content")
     (tmp_path / "source").write_bytes(b"content")
-    assert storage.put_blob(tmp_path / "source", digest)
+    assert storage.put_blobs([LocalBlob(tmp_path / "source", digest, 7, 0)]) == []
     path = storage.blob_path(digest)
     assert path is not None
     assert path.stat().st_mode & 0o777 == 0o444

@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import hashlib
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
+import google_crc32c
 import pytest
 
-from burst.errors import StorageConflict, StorageError
+from burst.errors import BlobMissing, StorageConflict, StorageError
 from burst.storage import layout
 from burst.storage.directory import DirectoryStorage
+from burst.storage.items import LocalBlob, Stored, Wanted
 from burst.storage.storage import Storage, open_storage
 
 IMPLEMENTATIONS: dict[str, Callable[[Path], Storage]] = {
@@ -45,11 +48,80 @@ def test_what_is_put_can_be_read_listed_and_found(storage: Storage, tmp_path: Pa
 def test_a_blob_gets_its_name_only_with_its_content(storage: Storage, tmp_path: Path) -> None:
     (tmp_path / "source").write_bytes(b"changed since it was hashed")
     digest = _sha256(b"content")
-    assert not storage.put_blob(tmp_path / "source", digest)
+    blob = LocalBlob(tmp_path / "source", digest, 7, google_crc32c.value(b"content"))
+    assert storage.put_blobs([blob]) == [blob]
     assert storage.missing([layout.blob(digest)])
     (tmp_path / "source").write_bytes(b"content")
-    assert storage.put_blob(tmp_path / "source", digest)
+    assert storage.put_blobs([blob]) == []
     assert storage.get_bytes(layout.blob(digest)) == b"content"
+
+
+def test_many_blobs_are_put_and_brought_again(storage: Storage, tmp_path: Path) -> None:
+    blobs, news = [], []
+    for number in range(20):
+        content = f"content {number}".encode() * number
+        (tmp_path / f"{number}").write_bytes(content)
+        crc32c = google_crc32c.value(content)
+        blobs.append(LocalBlob(tmp_path / f"{number}", _sha256(content), len(content), crc32c))
+    assert storage.put_blobs(blobs, news.append) == []
+    assert sum(told.bytes for told in news) == sum(blob.size for blob in blobs)
+    names = {layout.blob(blob.sha256) for blob in blobs}
+    assert {told.name for told in news if told.whole} == names == set(storage.list("blobs/"))
+    wanted = [
+        Wanted(layout.blob(blob.sha256), tmp_path / "down" / blob.path.name, blob.size, blob.sha256)
+        for blob in blobs
+    ]
+    news.clear()
+    storage.fetch_all(iter(wanted), news.append)
+    assert sum(told.bytes for told in news) == sum(blob.size for blob in blobs)
+    assert {told.name for told in news if told.whole} == names
+    for one, blob in zip(wanted, blobs, strict=True):
+        assert one.target.read_bytes() == blob.path.read_bytes()
+    assert len(list((tmp_path / "down").iterdir())) == len(blobs)
+
+
+def test_what_is_not_what_it_should_be_is_not_brought(storage: Storage, tmp_path: Path) -> None:
+    storage.put_bytes(b"other", "renders/j/a.png")
+    for name in ("renders/j/a.png", "renders/j/b.png"):
+        wanted = Wanted(name, tmp_path / "down" / "a.png", 5, _sha256(b"pixel"))
+        with pytest.raises(BlobMissing, match=name):
+            storage.fetch_all([wanted])
+    assert not list(tmp_path.glob("down/*")) + list(tmp_path.glob("down/.*"))
+
+
+def test_only_the_first_creates(storage: Storage) -> None:
+    outcomes = []
+    threads = [
+        threading.Thread(target=lambda n=n: outcomes.append((storage.create(b"%d" % n, "x/y"), n)))
+        for n in range(6)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    winners = [number for created, number in outcomes if created]
+    assert len(winners) == 1
+    assert storage.get_bytes("x/y") == b"%d" % winners[0]
+
+
+def test_what_is_there_is_told_with_size_and_time(storage: Storage) -> None:
+    started = time.time()
+    storage.put_bytes(b"12345", "logs/j/x")
+    (stored,) = storage.scan("logs/")
+    assert stored == Stored("logs/j/x", 5, stored.changed, str(storage.identity("logs/j/x")))
+    assert started - 5 < stored.changed < time.time() + 5
+
+
+def test_only_that_very_file_is_removed(storage: Storage) -> None:
+    storage.put_bytes(b"old", "logs/j/x")
+    (old,) = storage.scan("logs/")
+    storage.put_bytes(b"new", "logs/j/x")
+    assert not storage.remove(old)
+    assert storage.get_bytes("logs/j/x") == b"new"
+    (new,) = storage.scan("logs/")
+    assert storage.remove(new)
+    assert storage.missing(["logs/j/x"])
+    assert not storage.remove(new)
 
 
 def test_a_put_replaces_the_whole_content(storage: Storage) -> None:

@@ -123,9 +123,9 @@ def test_leaving_ends_attempts_at_once_but_for_those_with_rendered_frames(
     go_on = threading.Event()
     real = worker.storage.put_file
 
-    def put(source: Path, name: str) -> None:
+    def put(source: Path, name: str, sha256: str) -> None:
         assert go_on.wait(30)
-        real(source, name)
+        real(source, name, sha256)
 
     monkeypatch.setattr(worker.storage, "put_file", put)
     worker.register()

@@ -308,9 +308,9 @@ def test_an_attempt_that_was_completed_meanwhile_has_no_other_end(
     go_on = threading.Event()
     real = rig.storage.put_file
 
-    def put(source: Path, name: str) -> None:
+    def put(source: Path, name: str, sha256: str) -> None:
         assert go_on.wait(30)
-        real(source, name)
+        real(source, name, sha256)
 
     monkeypatch.setattr(rig.storage, "put_file", put)
     rig.hand_in()
@@ -331,10 +331,10 @@ def _interrupted() -> AttemptEnded:
 def test_an_upload_is_tried_again(rig: Rig, monkeypatch: pytest.MonkeyPatch, failures: int) -> None:
     real, left = rig.storage.put_file, [StorageError("no answer")] * failures
 
-    def put(source: Path, name: str) -> None:
+    def put(source: Path, name: str, sha256: str) -> None:
         if left:
             raise left.pop()
-        real(source, name)
+        real(source, name, sha256)
 
     monkeypatch.setattr(rig.storage, "put_file", put)
     rig.hand_in()
@@ -348,7 +348,7 @@ def test_an_upload_that_never_succeeds_fails_the_attempt(
 ) -> None:
     tries: list[str] = []
 
-    def put(source: Path, name: str) -> None:
+    def put(source: Path, name: str, sha256: str) -> None:
         tries.append(name)
         raise StorageError("no space left on the disk")
 
@@ -446,10 +446,10 @@ def test_rendering_waits_while_too_many_frames_are_on_their_way(
     go_on, begun = threading.Event(), threading.Event()
     real = rig.storage.put_file
 
-    def put(source: Path, name: str) -> None:
+    def put(source: Path, name: str, sha256: str) -> None:
         begun.set()
         assert go_on.wait(30)
-        real(source, name)
+        real(source, name, sha256)
 
     monkeypatch.setattr(rig.storage, "put_file", put)
     rig.hand_in()
