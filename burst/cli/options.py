@@ -39,6 +39,16 @@ StateDir = Annotated[
         show_default=False,
     ),
 ]
+Storage = Annotated[
+    str | None,
+    typer.Option(
+        "--storage",
+        metavar="URL",
+        help="Where scenes and frames live: a directory or gs://BUCKET. "
+        "[default: BURST_STORAGE_URL, else the local farm's]",
+        show_default=False,
+    ),
+]
 Workers = Annotated[
     int | None,
     typer.Option(

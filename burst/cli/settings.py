@@ -13,7 +13,10 @@ if TYPE_CHECKING:
 
 
 def farm_settings(
-    state_dir: Path | None = None, workers: int | None = None, blender: str | None = None
+    state_dir: Path | None = None,
+    workers: int | None = None,
+    blender: str | None = None,
+    storage: str | None = None,
 ) -> FarmSettings:
     """Load what the command needs to know of the farm.
 
@@ -23,7 +26,12 @@ def farm_settings(
     from burst.config.farm import FarmSettings
     from burst.config.load import load
 
-    given = {"state_dir": state_dir, "workers": workers, "blender": blender_typed(blender)}
+    given = {
+        "state_dir": state_dir,
+        "workers": workers,
+        "blender": blender_typed(blender),
+        "storage_url": storage_typed(storage),
+    }
     return load(FarmSettings, given).settings
 
 
@@ -36,6 +44,13 @@ def blender_typed(blender: str | None) -> str | None:
         str(Path(program).expanduser().absolute()) if "/" in program else program
         for program in programs
     )
+
+
+def storage_typed(storage: str | None) -> str | None:
+    """Return ``--storage`` for whoever runs elsewhere: a path made absolute, a URL as it is."""
+    if storage is None or "://" in storage:
+        return storage
+    return str(Path(storage).expanduser().absolute())
 
 
 def require_local(local: bool, command: str) -> None:

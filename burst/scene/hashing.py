@@ -1,31 +1,34 @@
-"""SHA-256 of a scene's files, in parallel, remembered from one upload to the next.
+"""SHA-256 and CRC-32C of a scene's files, in parallel, remembered from one upload to the next.
 
-A hash is remembered by path, size, time of change and inode, in a small SQLite file that
-several processes may use at once and that a killed one leaves whole. It is a memory only:
-when it can't be read or written, files are hashed again.
+Both are taken in one pass over a file. They are remembered by path, size, time of change and
+inode, in a small SQLite file that several processes may use at once and that a killed one
+leaves whole. It is a memory only: when it can't be read or written, files are hashed again.
 """
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 import logging
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from burst.errors import SceneError
+from burst.scene.readers import Read, read_in_threads
+from burst.storage.checksum import crc32c
+from burst.storage.items import LocalBlob
 
 _log = logging.getLogger(__name__)
 _Result = TypeVar("_Result")
 
 HASH_THREADS = min(8, os.cpu_count() or 1)
 
+_READ_BYTES = 1 << 20
 _FILE_NAME = "hashes.sqlite"
 _LOCK_SECONDS = 10
 _REMEMBER_BYTES = 1 << 30
@@ -33,18 +36,25 @@ _REMEMBER_BYTES = 1 << 30
 _SETTLED_NS = 2_000_000_000
 """A file changed less than this ago may change again without a new time: some file systems
 keep times to two seconds. It is not remembered."""
+_TRIES = 3
+"""A file that changes while it is read is read again this often; it is being saved."""
+_PAUSE_SECONDS = 0.5
+_ASKED_AT_ONCE = 2000
+"""Paths in one question to SQLite, which takes 32,766 at most."""
 
 _TABLE = """
-CREATE TABLE IF NOT EXISTS hashes (
-    path BLOB PRIMARY KEY, size INTEGER, mtime_ns INTEGER, inode INTEGER, sha256 TEXT
+CREATE TABLE IF NOT EXISTS digests (
+    path BLOB PRIMARY KEY, size INTEGER, mtime_ns INTEGER, inode INTEGER,
+    sha256 TEXT, crc32c INTEGER
 ) WITHOUT ROWID
 """
-_FIND = "SELECT sha256 FROM hashes WHERE path = ? AND size = ? AND mtime_ns = ? AND inode = ?"
-_KEEP = "INSERT OR REPLACE INTO hashes VALUES (?, ?, ?, ?, ?)"
+_FIND = "SELECT path, size, mtime_ns, inode, sha256, crc32c FROM digests WHERE path IN "
+_KEEP = "INSERT OR REPLACE INTO digests VALUES (?, ?, ?, ?, ?, ?)"
+_DROP_OLD = "DROP TABLE IF EXISTS hashes"
+"""Up to 0.4 there was this one, without a CRC."""
 
 
-@dataclass(frozen=True, slots=True)
-class Signature:
+class Signature(NamedTuple):
     """What tells that a file is still the same."""
 
     size: int
@@ -58,8 +68,10 @@ class Signature:
         Raises:
             SceneError: it can't be looked at.
         """
-        with _readable(path):
-            return cls.from_status(path.stat())
+        try:
+            return cls.from_status(os.stat(path))  # noqa: PTH116 - for thousands of files
+        except OSError as error:
+            raise unreadable(path, error) from error
 
     @classmethod
     def from_status(cls, status: os.stat_result) -> Signature:
@@ -67,58 +79,97 @@ class Signature:
         return cls(status.st_size, status.st_mtime_ns, status.st_ino)
 
 
+class Hashed(NamedTuple):
+    """What is known of a file's content."""
+
+    sha256: str
+    """64 hex digits."""
+    crc32c: int
+    size: int
+    """Bytes that were hashed."""
+
+    def of(self, path: Path) -> LocalBlob:
+        """Return what sends this content, which ``path`` has."""
+        return LocalBlob(path, self.sha256, self.size, self.crc32c)
+
+
+OnRead = Callable[[Path, int, bool], None]
+"""Takes a file, the bytes of it that were read since the last time, and whether it is done."""
+
+
 class Hasher:
     """Hashes files, and remembers."""
 
-    def __init__(self, cache: Path | None) -> None:
-        """Remember in the folder ``cache``; None is not at all."""
-        self._database = None if cache is None else cache / _FILE_NAME
+    def __init__(self, cache: Path | None, *, rehash: bool = False) -> None:
+        """Remember in the folder ``cache``; None is not at all.
 
-    def hash_all(
-        self, paths: Iterable[Path], on_hashed: Callable[[Path, int], None] | None = None
-    ) -> dict[Path, str]:
-        """Return the SHA-256 of each file, as 64 hex digits. Blocks.
+        With ``rehash`` every file is read, and what was remembered of it is put right.
+        """
+        self._database = None if cache is None else cache / _FILE_NAME
+        self._rehash = rehash
+
+    def hash_all(self, paths: Iterable[Path], on_read: OnRead | None = None) -> dict[Path, Hashed]:
+        """Return the hashes of each file. Blocks.
 
         Args:
             paths: files; links are followed.
-            on_hashed: told of each file and its bytes as it is done, in the caller's thread.
+            on_read: told of files as they are read, large ones several times, in the caller's
+                thread; of those that are remembered once.
 
         Raises:
-            SceneError: a file can't be read, or changes meanwhile.
+            SceneError: a file can't be read, or does not stop changing.
         """
-        tell = on_hashed or (lambda _path, _size: None)
+        tell = on_read or (lambda _path, _bytes, _whole: None)
         signatures = {path: Signature.of(path) for path in dict.fromkeys(paths)}
-        hashes = self._recall(signatures)
-        for path in hashes:
-            tell(path, signatures[path].size)
-        fresh: dict[Path, tuple[Signature, str]] = {}
+        hashes = {} if self._rehash else self._recall(signatures)
+        for path, hashed in hashes.items():
+            tell(path, hashed.size, True)
+        # Largest first: one that is begun last would be waited for alone.
+        lacking = sorted(
+            (path for path in signatures if path not in hashes),
+            key=lambda path: signatures[path].size,
+            reverse=True,
+        )
+        fresh: dict[Path, tuple[Signature, Hashed]] = {}
         unwritten_bytes = 0
-        for path, signature, sha256 in _hash_in_parallel(p for p in signatures if p not in hashes):
-            hashes[path] = sha256
-            fresh[path] = (signature, sha256)
-            tell(path, signature.size)
-            unwritten_bytes += signature.size
-            if unwritten_bytes >= _REMEMBER_BYTES:
-                self._remember(fresh)
-                fresh, unwritten_bytes = {}, 0
-        self._remember(fresh)
+        try:
+            for news in read_in_threads(hash_file, lacking, HASH_THREADS):
+                tell(news.path, news.bytes, news.result is not None)
+                unwritten_bytes += news.bytes
+                if news.result is None:
+                    continue
+                fresh[news.path] = news.result
+                hashes[news.path] = news.result[1]
+                if unwritten_bytes >= _REMEMBER_BYTES:
+                    self._remember(fresh)
+                    fresh, unwritten_bytes = {}, 0
+        finally:
+            self._remember(fresh)
         return hashes
 
-    def _recall(self, signatures: dict[Path, Signature]) -> dict[Path, str]:
-        def look_up(database: sqlite3.Connection) -> dict[Path, str]:
-            rows = {
-                path: database.execute(_FIND, _key(path, signature)).fetchone()
-                for path, signature in signatures.items()
-            }
-            return {path: str(row[0]) for path, row in rows.items() if row is not None}
+    def _recall(self, signatures: dict[Path, Signature]) -> dict[Path, Hashed]:
+        wanted = {os.fsencode(path): path for path in signatures}
+
+        def look_up(database: sqlite3.Connection) -> dict[Path, Hashed]:
+            found = {}
+            left = iter(wanted)
+            while some := tuple(itertools.islice(left, _ASKED_AT_ONCE)):
+                marks = ",".join("?" * len(some))
+                for name, size, mtime_ns, inode, sha256, crc in database.execute(
+                    f"{_FIND} ({marks})", some
+                ):
+                    path = wanted[name]
+                    if signatures[path] == (size, mtime_ns, inode % (1 << 64)):
+                        found[path] = Hashed(sha256, crc, size)
+            return found
 
         return self._use(look_up) or {}
 
-    def _remember(self, hashes: dict[Path, tuple[Signature, str]]) -> None:
+    def _remember(self, hashes: dict[Path, tuple[Signature, Hashed]]) -> None:
         settled_ns = time.time_ns() - _SETTLED_NS
         rows = [
-            (*_key(path, signature), sha256)
-            for path, (signature, sha256) in hashes.items()
+            (*_key(path, signature), hashed.sha256, hashed.crc32c)
+            for path, (signature, hashed) in hashes.items()
             if signature.mtime_ns < settled_ns
         ]
 
@@ -137,6 +188,7 @@ class Hasher:
             self._database.parent.mkdir(parents=True, exist_ok=True)
             connection = sqlite3.connect(self._database, timeout=_LOCK_SECONDS)
             with contextlib.closing(connection) as database:
+                database.execute(_DROP_OLD)
                 database.execute(_TABLE)
                 return action(database)
         except (sqlite3.OperationalError, OSError) as error:
@@ -149,20 +201,48 @@ class Hasher:
         return None
 
 
-def hash_file(path: Path) -> tuple[Signature, str]:
-    """Return the SHA-256 of a file, and what it was taken of.
+def hash_file(path: Path, read: Read) -> tuple[Signature, Hashed]:
+    """Return the hashes of a file, and what they were taken of.
+
+    One that changes meanwhile is read again, a few times.
+
+    Args:
+        path: of the file.
+        read: told of bytes as they are read, and taken back where they are read again; raises
+            what ends the reading.
 
     Raises:
-        SceneError: the file can't be read, or changed meanwhile.
+        SceneError: the file can't be read, or does not stop changing.
     """
-    with _readable(path), path.open("rb") as file:
-        before = Signature.from_status(os.fstat(file.fileno()))
-        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-        bytes_read = file.tell()
-        after = Signature.from_status(os.fstat(file.fileno()))
-    if before != after or bytes_read != after.size:
+    for _ in range(_TRIES - 1):
+        taken = _hash_once(path, read)
+        if taken is not None:
+            return taken
+        time.sleep(_PAUSE_SECONDS)
+    taken = _hash_once(path, read)
+    if taken is None:
         raise changed(path)
-    return after, sha256
+    return taken
+
+
+def _hash_once(path: Path, read: Read) -> tuple[Signature, Hashed] | None:
+    """Hash a file; None if it changed meanwhile."""
+    sha256, crc, count = hashlib.sha256(), 0, 0
+    try:
+        with path.open("rb", buffering=0) as file:
+            before = Signature.from_status(os.fstat(file.fileno()))
+            while chunk := file.read(min(_READ_BYTES, max(1, before.size - count + 1))):
+                sha256.update(chunk)
+                crc = crc32c(chunk, crc)
+                count += len(chunk)
+                read(len(chunk))
+            after = Signature.from_status(os.fstat(file.fileno()))
+    except OSError as error:
+        raise unreadable(path, error) from error
+    if before != after or count != after.size:
+        read(-count)
+        return None
+    return after, Hashed(sha256.hexdigest(), crc, count)
 
 
 def changed(path: Path) -> SceneError:
@@ -172,25 +252,15 @@ def changed(path: Path) -> SceneError:
     )
 
 
-def _hash_in_parallel(paths: Iterable[Path]) -> Iterator[tuple[Path, Signature, str]]:
-    with ThreadPoolExecutor(HASH_THREADS, thread_name_prefix="hash") as pool:
-        futures = {pool.submit(hash_file, path): path for path in paths}
-        try:
-            for future in as_completed(futures):
-                yield futures[future], *future.result()
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+def unreadable(path: Path, error: OSError) -> SceneError:
+    """Return the error for a file that can't be read."""
+    return SceneError(f"can't read {path}: {error.strerror or error}")
 
 
 def _key(path: Path, signature: Signature) -> tuple[bytes, int, int, int]:
-    # SQLite's integers are signed; inodes of some file systems use all 64 bits.
-    inode = signature.inode - (1 << 64) if signature.inode >= 1 << 63 else signature.inode
-    return os.fsencode(path), signature.size, signature.mtime_ns, inode
+    return os.fsencode(path), signature.size, signature.mtime_ns, _signed(signature.inode)
 
 
-@contextlib.contextmanager
-def _readable(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise SceneError(f"can't read {path}: {error.strerror or error}") from error
+def _signed(inode: int) -> int:
+    """Return an inode as SQLite takes it: some file systems use all 64 bits."""
+    return inode - (1 << 64) if inode >= 1 << 63 else inode

@@ -10,11 +10,10 @@ from typing import Literal
 
 from burst.domain.jobs import SceneRef, slug
 from burst.errors import MissingFiles
-from burst.scene.hashing import Hasher, Signature, changed, hash_file
+from burst.scene.hashing import Hashed, Hasher, Signature, changed, hash_file
 from burst.scene.manifest import FileEntry, Manifest
 from burst.scene.trace import SceneTrace
 from burst.storage import layout
-from burst.storage.items import LocalBlob
 from burst.storage.storage import Storage
 
 SEND_THREADS = 4
@@ -77,13 +76,13 @@ def upload_scene(
     sources = {path: Signature.of(path) for path in paths.values()}
     total = sum(signature.size for signature in sources.values())
     meter = _Meter(watch, "hashing", len(sources), total)
-    hashes = hasher.hash_all(sources, lambda _path, size: meter.add(size))
+    hashes = hasher.hash_all(sources, lambda _path, size, whole: meter.add(size, whole))
     sent = _send_lacking(hashes, sources, storage, watch)
     manifest = Manifest(
         name=slug(name),
         main=trace.main,
         files={
-            where: FileEntry(hashes[path], sources[path].size)
+            where: FileEntry(hashes[path].sha256, hashes[path].size)
             for where, path in sorted(paths.items())
         },
         outside=dict(sorted(trace.outside.items())),
@@ -133,8 +132,8 @@ class _Meter:
         self._files, self._files_total = 0, files
         self._bytes, self._bytes_total = 0, total
 
-    def add(self, size: int) -> None:
-        self._files += 1
+    def add(self, size: int, whole: bool = True) -> None:
+        self._files += whole
         self._bytes += size
         self._watch(
             UploadProgress(
@@ -144,7 +143,7 @@ class _Meter:
 
 
 def _send_lacking(
-    hashes: dict[Path, str],
+    hashes: dict[Path, Hashed],
     sources: dict[Path, Signature],
     storage: Storage,
     watch: Watcher,
@@ -157,7 +156,7 @@ def _send_lacking(
     sent: list[int] = []
     restless: list[Path] = []
     for _ in range(2):
-        by_blob = {layout.blob(sha256): path for path, sha256 in hashes.items()}
+        by_blob = {layout.blob(hashed.sha256): path for path, hashed in hashes.items()}
         lacking = [by_blob[name] for name in sorted(storage.missing(by_blob))]
         restless = []
         meter = _Meter(watch, "sending", len(lacking), sum(sources[p].size for p in lacking))
@@ -170,19 +169,16 @@ def _send_lacking(
         if not restless:
             return sent
         for path in restless:
-            sources[path], hashes[path] = hash_file(path)
+            sources[path], hashes[path] = hash_file(path, lambda _count: None)
     raise changed(restless[0])
 
 
 def _send_in_parallel(
-    paths: list[Path], hashes: dict[Path, str], storage: Storage
+    paths: list[Path], hashes: dict[Path, Hashed], storage: Storage
 ) -> Iterator[tuple[Path, bool]]:
     """Send blobs, and yield each file with whether it still was what was hashed."""
     with ThreadPoolExecutor(SEND_THREADS, thread_name_prefix="send") as pool:
-        futures = {
-            pool.submit(storage.put_blobs, [LocalBlob(path, hashes[path], 0, 0)]): path
-            for path in paths
-        }
+        futures = {pool.submit(storage.put_blobs, [hashes[path].of(path)]): path for path in paths}
         try:
             for future in as_completed(futures):
                 yield futures[future], not future.result()
