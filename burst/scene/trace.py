@@ -3,18 +3,31 @@
 from __future__ import annotations
 
 import os
+from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from blender_asset_tracer.bpathlib import make_absolute
 
 from burst.errors import SceneError
-from burst.scene.naming import is_absolute
+from burst.scene.asked import Asked
+from burst.scene.naming import Named, is_absolute, resolve
 from burst.scene.placing import Claim, Placed, place
 from burst.scene.sequences import expand
 from burst.scene.tracer import Use, Walk
 
 _USD_SUFFIXES = (".usd", ".usda", ".usdc", ".usdz")
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """Who names a file."""
+
+    blend: str
+    """Place of the file that has the name, nearly always a .blend."""
+    block: str
+    """The data-block in it, such as ``Image wood``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +43,8 @@ class TracedFile:
     as_named: str | None = None
     """The absolute path that the .blend has for it; None when named relatively, or when it
     is one of many that a name stands for (see `SceneTrace.outside`)."""
+    users: tuple[User, ...] = ()
+    """All who name it; empty for the main .blend."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +71,16 @@ class SceneTrace:
     """Absolute name → place in the scene, also of patterns and folders."""
     notes: tuple[str, ...] = ()
     """What could not be looked into, and caches that are not there, in sentences."""
+    warnings: tuple[str, ...] = ()
+    """What an artist wants to know before anything is sent, in sentences."""
 
 
-def trace(blend: Path) -> SceneTrace:
+def trace(blend: Path, also: Iterable[Asked] = ()) -> SceneTrace:
     """Find every file that ``blend`` needs, without Blender. Blocks; reads every library.
+
+    Args:
+        blend: the scene's main .blend.
+        also: names that a Blender has for files, to be joined to those that are found.
 
     Raises:
         SceneUnreadable: the .blend or a library can't be read.
@@ -67,38 +88,65 @@ def trace(blend: Path) -> SceneTrace:
     """
     main = make_absolute(blend)
     walk = Walk()
-    claims, lacking = _look_up(list(walk.uses(main)))
+    uses = list(walk.uses(main))
+    claims, lacking, users = _look_up([*uses, *_not_yet(uses, also)])
     placed = place(main, claims)
     missing, notes = _sort_out(lacking, placed)
     owners = {path: claim.owner for claim in reversed(claims) for path in claim.files}
     return SceneTrace(
         root=placed.root,
         main=placed.places()[main],
-        files=tuple(_traced(placed, owners, main)),
+        files=tuple(_traced(placed, owners, users, main)),
         missing=missing,
         outside=placed.outside,
         notes=(*walk.notes, *notes, *_usd_notes(placed)),
     )
 
 
-def _look_up(uses: list[Use]) -> tuple[list[Claim], list[Use]]:
+def _not_yet(uses: Iterable[Use], also: Iterable[Asked]) -> list[Use]:
+    """Return what Blender names and the parser does not."""
+    known = {(use.owner, use.path) for use in uses}
+    asked = (
+        Use(
+            owner := make_absolute(one.owner),
+            Named(one.name, one.many),
+            resolve(one.name, owner),
+            one.used_by,
+        )
+        for one in also
+    )
+    return [use for use in asked if (use.owner, use.path) not in known]
+
+
+_Users = dict[Path, dict[tuple[Path, str], None]]
+"""File → the .blends, and the data-blocks in them, that name it."""
+
+
+def _look_up(uses: list[Use]) -> tuple[list[Claim], list[Use], _Users]:
     """Look on the disk for what is named; once for each name of each .blend."""
     claims: list[Claim] = []
     lacking: list[Use] = []
-    seen = set()
+    found: dict[tuple[Path, Path, Named], tuple[Path, ...]] = {}
+    users: _Users = defaultdict(dict)
     for use in uses:
-        if (use.owner, use.path, use.named) in seen:
+        key = (use.owner, use.path, use.named)
+        if key in found:
+            for file in found[key]:
+                users[file][use.owner, use.by] = None
             continue
-        seen.add((use.owner, use.path, use.named))
-        files = tuple(expand(use.path, use.named.many))
+        files = found[key] = tuple(expand(use.path, use.named.many))
+        for file in files:
+            users[file][use.owner, use.by] = None
         if not files:
             lacking.append(use)
         absolute = os.fsdecode(use.named.name) if is_absolute(use.named.name) else None
         claims.append(Claim(use.owner, use.path, absolute, files))
-    return claims, lacking
+    return claims, lacking, users
 
 
-def _traced(placed: Placed, owners: dict[Path, Path], main: Path) -> list[TracedFile]:
+def _traced(
+    placed: Placed, owners: dict[Path, Path], users: _Users, main: Path
+) -> list[TracedFile]:
     named = {place: name for name, place in placed.outside.items()}
     places = placed.places()
     traced = []
@@ -110,7 +158,10 @@ def _traced(placed: Placed, owners: dict[Path, Path], main: Path) -> list[Traced
                 f"the name of {os.fsencode(path)!r} is not UTF-8", hint="rename the file"
             ) from error
         used_by = "" if path == main else places.get(owners[path], "")
-        traced.append(TracedFile(where, path, used_by, named.get(where)))
+        by = tuple(
+            User(places.get(owner, owner.name), block) for owner, block in users.get(path, ())
+        )
+        traced.append(TracedFile(where, path, used_by, named.get(where), by))
     return traced
 
 

@@ -28,6 +28,15 @@ from burst.scene.naming import Named, names_of, names_of_caches, resolve
 _log = logging.getLogger(__name__)
 
 _HAS_POINTERS: WeakKeyDictionary[Struct, bool] = WeakKeyDictionary()
+_KINDS = {
+    "bNodeTree": "Node group",
+    "bSound": "Sound",
+    "CacheFile": "Cache file",
+    "Lamp": "Light",
+    "MovieClip": "Movie clip",
+    "VFont": "Font",
+}
+"""Struct of a data-block → its name for people, where that is another."""
 _RAW_DATA = 0
 """Index of the struct that Blender gives for bytes without one: arrays of numbers, and small
 arrays of pointers."""
@@ -43,6 +52,8 @@ class Use:
     named: Named
     path: Path
     """Where the name points to."""
+    by: str
+    """The data-block that has the name, for people."""
 
 
 class Walk(file2blocks.BlockIterator):
@@ -77,7 +88,7 @@ class Walk(file2blocks.BlockIterator):
             for path, blend in self._files.items():
                 with reading(path):
                     for named in names_of_caches(blend):
-                        yield Use(path, named, resolve(named.name, path))
+                        yield Use(path, named, resolve(named.name, path), "a point cache")
 
     def open_blendfile(self, path: Path) -> BlendFile:
         """Open each .blend once; all are closed at the end of the walk.
@@ -100,9 +111,9 @@ class Walk(file2blocks.BlockIterator):
             library = block.get_pointer((b"id", b"lib"), None)
             base = owner if library is None else resolve(library[b"name"], owner)
             for named in names_of(block):
-                yield Use(owner, named, resolve(named.name, base))
+                yield Use(owner, named, resolve(named.name, base), shown(block))
         except READ_ERRORS as error:
-            by = text(block.id_name) or text(block.code)
+            by = shown(block)
             self.notes.append(f"can't look into {by} of {owner}, which may need further files")
             _log.debug("%s: %r", self.notes[-1], error)
 
@@ -111,6 +122,13 @@ class Walk(file2blocks.BlockIterator):
         if block.bfile is not self._main:
             for needed in pointed_to(block):
                 self.to_visit.put(needed)
+
+
+def shown(block: BlendFileBlock) -> str:
+    """Return a data-block's kind and name for people, such as ``Image wood``."""
+    name = text(block.id_name)
+    kind = text(block.dna_type_id)
+    return f"{_KINDS.get(kind, kind)} {name[2:]}" if name else kind
 
 
 def pointed_to(block: BlendFileBlock) -> Iterator[BlendFileBlock]:
