@@ -1,0 +1,3 @@
+module gcs-sink
+
+go 1.26
