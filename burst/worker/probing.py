@@ -133,7 +133,7 @@ class Probe:
         self._wrap = wrap
         self._printed: deque[str] = deque(maxlen=10)
         self._child: Child | None = None
-        self.kind = kind or _kind(program, prepare(scratch))
+        self.kind = kind or kind_of(program, prepare(scratch))
         """``binary`` or ``bpy``."""
         self.introduction = self._start()
         """Its version, engines and features, as it says itself."""
@@ -225,8 +225,8 @@ class Probe:
             self._child = None
 
 
-def _kind(program: Path, env: Mapping[str, str]) -> str:
-    """Return ``binary`` or ``bpy``.
+def kind_of(program: Path, env: Mapping[str, str]) -> str:
+    """Return which kind of Blender a program is, ``binary`` or ``bpy``.
 
     Raises:
         BlenderNotFound: it is neither, or a Blender that is too old.
