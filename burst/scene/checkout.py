@@ -36,7 +36,7 @@ class CheckedOut:
     blend: Path
     """The .blend, below ``folder``."""
     remap: dict[str, Path]
-    """Absolute name in a .blend → where that lies here; a pattern or folder for many."""
+    """Key of an absolute name in a .blend → where that lies here; a pattern or folder for many."""
     folder: Path
 
 

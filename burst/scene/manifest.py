@@ -48,8 +48,8 @@ class Manifest(BaseModel):
     """The .blend to open."""
     files: dict[Place, FileEntry]
     outside: dict[str, Place] = {}
-    """Absolute path, as a .blend names it → where that lies in the scene. Patterns and
-    folders too, for names that stand for many files."""
+    """What stands for an absolute path that a .blend names (`burst.scene.naming.key_of`) →
+    where that lies in the scene. Patterns and folders too, for names of many files."""
 
     @model_validator(mode="after")
     def _check_tree(self) -> Manifest:

@@ -8,6 +8,7 @@ sequences, point caches, and files of shader nodes.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 from collections.abc import Callable, Iterator
@@ -60,6 +61,15 @@ def is_absolute(name: bytes) -> bool:
     return bool(_WINDOWS_DRIVE.match(plain)) or (
         plain.startswith(b"/") and not plain.startswith(b"//")
     )
+
+
+def key_of(name: str) -> str:
+    """Return what stands for an absolute name in a manifest, which tells no folder's name.
+
+    The driver makes the same of what it finds in a .blend (`burst.worker.inside.files`).
+    """
+    plain = name.replace("\\", "/")
+    return hashlib.sha256(plain.encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
 
 def resolve(name: bytes, owner: Path) -> Path:

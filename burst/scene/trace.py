@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -12,12 +13,14 @@ from blender_asset_tracer.bpathlib import make_absolute
 
 from burst.errors import SceneError
 from burst.scene.asked import Asked
-from burst.scene.naming import Named, is_absolute, resolve
+from burst.scene.naming import Named, is_absolute, key_of, resolve
 from burst.scene.placing import Claim, Placed, place
 from burst.scene.sequences import expand
 from burst.scene.tracer import Use, Walk
 
 _USD_SUFFIXES = (".usd", ".usda", ".usdc", ".usdz")
+_TILE_NUMBER = re.compile(r"(?<=[._-])\d{4}(?=[._-][^/]*\Z)")
+_TILE_COLUMN = re.compile(r"u\d+_v\d+(?=[^/]*\Z)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +76,21 @@ class SceneTrace:
     """What could not be looked into, and caches that are not there, in sentences."""
     warnings: tuple[str, ...] = ()
     """What an artist wants to know before anything is sent, in sentences."""
+
+    @property
+    def mapping(self) -> dict[str, str]:
+        """Return `outside` as a manifest has it: the key of each name → place in the scene.
+
+        Blender from 3.0 on turns the number in a name of tiles into a mark when it opens an
+        older file, so that what may be such a name has a second key.
+        """
+        found = {}
+        for name, where in self.outside.items():
+            for number, mark in ((_TILE_NUMBER, "<UDIM>"), (_TILE_COLUMN, "<UVTILE>")):
+                plain = name.replace("\\", "/")
+                if number.search(plain):
+                    found[key_of(number.sub(mark, plain))] = number.sub(mark, where)
+        return found | {key_of(name): where for name, where in self.outside.items()}
 
 
 def trace(blend: Path, also: Iterable[Asked] = ()) -> SceneTrace:

@@ -85,7 +85,7 @@ def upload_scene(
             where: FileEntry(hashes[path].sha256, hashes[path].size)
             for where, path in sorted(paths.items())
         },
-        outside=dict(sorted(trace.outside.items())),
+        outside=dict(sorted(trace.mapping.items())),
     )
     storage.put_bytes(manifest.to_bytes(), layout.manifest(manifest.name, manifest.version))
     return Uploaded(

@@ -1,7 +1,7 @@
 """Opens a .blend in a Blender as a worker does, steps through frames, and says what it sees.
 
-Options after ``--``: the .blend, a JSON file of absolute names and where they are now, and
-the file to write the answer to.
+Options after ``--``: the .blend, a JSON file of keys of absolute names and where they are now,
+and the file to write the answer to.
 """
 
 from __future__ import annotations
@@ -12,16 +12,13 @@ from pathlib import Path
 
 import bpy
 
+sys.path.insert(0, str(Path(__file__).parents[2]))
+from burst.worker.inside.files import remap_paths
+
 blend, remap_path, answer_path = sys.argv[sys.argv.index("--") + 1 :]
 remap = json.loads(Path(remap_path).read_text(encoding="utf-8"))
 bpy.ops.wm.open_mainfile(filepath=blend, load_ui=False)
-for library in bpy.data.libraries:
-    if library.filepath in remap:
-        library.filepath = remap[library.filepath]
-        library.reload()
-for image in bpy.data.images:
-    if image.filepath in remap:
-        image.filepath = remap[image.filepath]
+remap_paths(bpy, remap)
 for frame in (1, 2, 3):
     bpy.context.scene.frame_set(frame)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,27 +14,26 @@ def remap_paths(bpy: Any, remap: dict[str, str]) -> None:
     """Point data-blocks that name absolute paths to the local places of those files."""
     if not remap:
         return
-    table = {_plain(path): local for path, local in remap.items()}
-    while _move_one_library(bpy, table):
+    while _move_one_library(bpy, remap):
         # A reloaded library may bring others that have to move, too.
         pass
     data = bpy.data
     kinds = ("images", "sounds", "fonts", "movieclips", "volumes", "cache_files")
     for block in (block for kind in kinds for block in getattr(data, kind)):
-        local = find_local(table, block.filepath)
+        local = find_local(remap, block.filepath)
         if local and local != block.filepath:
             block.filepath = local
     for scene in data.scenes:
-        _remap_strips(table, scene)
+        _remap_strips(remap, scene)
     for owner, name in (*_of_nodes(data), *_of_modifiers(data)):
-        local = find_local(table, getattr(owner, name))
+        local = find_local(remap, getattr(owner, name))
         if local:
             setattr(owner, name, local)
 
 
-def _move_one_library(bpy: Any, table: dict[str, str]) -> bool:
+def _move_one_library(bpy: Any, remap: dict[str, str]) -> bool:
     for library in bpy.data.libraries:
-        local = find_local(table, library.filepath)
+        local = find_local(remap, library.filepath)
         if local and local != library.filepath:
             library.filepath = local
             library.reload()
@@ -42,14 +41,14 @@ def _move_one_library(bpy: Any, table: dict[str, str]) -> bool:
     return False
 
 
-def _remap_strips(table: dict[str, str], scene: Any) -> None:
+def _remap_strips(remap: dict[str, str], scene: Any) -> None:
     editor = scene.sequence_editor
     for strip in getattr(editor, "strips_all", getattr(editor, "sequences_all", ())):
         if strip.type == "MOVIE":
-            strip.filepath = find_local(table, strip.filepath) or strip.filepath
+            strip.filepath = find_local(remap, strip.filepath) or strip.filepath
         elif strip.type == "IMAGE" and strip.elements:
             first = strip.directory.rstrip("/\\") + "/" + strip.elements[0].filename
-            local = find_local(table, first)
+            local = find_local(remap, first)
             if local:
                 strip.directory = str(Path(local).parent)
 
@@ -84,29 +83,16 @@ def _of_modifiers(data: Any) -> Iterator[tuple[Any, str]]:
 
 
 def find_local(table: dict[str, str], path: str) -> str | None:
-    """Return the local place of ``path``, which may name UDIM tiles by a pattern.
+    """Return the local place of ``path``.
 
     Args:
-        table: path with ``/`` only → local path.
+        table: key of a path → local path.
         path: as a data-block has it.
     """
-    plain = _plain(path)
-    if plain in table:
-        return table[plain]
-    pattern = _tile_pattern(plain)
-    if pattern:
-        for known, local in table.items():
-            if pattern.fullmatch(known):
-                return str(Path(local).with_name(plain.rpartition("/")[2]))
-    return None
+    return table.get(key_of(path))
 
 
-def _plain(path: str) -> str:
-    return path.replace("\\", "/")
-
-
-def _tile_pattern(path: str) -> re.Pattern[str] | None:
-    if "<UDIM>" not in path and "<UVTILE>" not in path:
-        return None
-    escaped = re.escape(path)
-    return re.compile(escaped.replace("<UDIM>", r"\d{4}").replace("<UVTILE>", r"u\d+_v\d+"))
+def key_of(path: str) -> str:
+    """Return what stands for a path in a manifest; the same as `burst.scene.naming.key_of`."""
+    plain = path.replace("\\", "/")
+    return hashlib.sha256(plain.encode("utf-8", "surrogateescape")).hexdigest()[:16]

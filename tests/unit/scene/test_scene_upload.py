@@ -8,6 +8,7 @@ import pytest
 from burst.errors import MissingFiles, SceneError, StorageError
 from burst.scene.hashing import Hasher
 from burst.scene.manifest import Manifest
+from burst.scene.naming import key_of
 from burst.scene.trace import MissingFile, SceneTrace, TracedFile
 from burst.scene.upload import check_complete, upload_scene
 from burst.storage import layout
@@ -46,7 +47,7 @@ def test_a_scene_is_whole_in_the_storage_and_its_manifest_tells_of_it(scene, sto
         storage.get_bytes(layout.manifest(done.scene.name, done.scene.version))
     )
     assert stored == done.manifest
-    assert stored.outside == {"/far/x.png": "outside/1/x.png"}
+    assert stored.outside == {key_of("/far/x.png"): "outside/1/x.png"}
     contents = {
         name: storage.get_bytes(layout.blob(entry.sha256)) for name, entry in stored.files.items()
     }
