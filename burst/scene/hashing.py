@@ -124,12 +124,7 @@ class Hasher:
         hashes = {} if self._rehash else self._recall(signatures)
         for path, hashed in hashes.items():
             tell(path, hashed.size, True)
-        # Largest first: one that is begun last would be waited for alone.
-        lacking = sorted(
-            (path for path in signatures if path not in hashes),
-            key=lambda path: signatures[path].size,
-            reverse=True,
-        )
+        lacking = [(its.size, path) for path, its in signatures.items() if path not in hashes]
         fresh: dict[Path, tuple[Signature, Hashed]] = {}
         unwritten_bytes = 0
         try:
@@ -154,10 +149,8 @@ class Hasher:
             found = {}
             left = iter(wanted)
             while some := tuple(itertools.islice(left, _ASKED_AT_ONCE)):
-                marks = ",".join("?" * len(some))
-                for name, size, mtime_ns, inode, sha256, crc in database.execute(
-                    f"{_FIND} ({marks})", some
-                ):
+                asked = f"{_FIND} ({','.join('?' * len(some))})"
+                for name, size, mtime_ns, inode, sha256, crc in database.execute(asked, some):
                     path = wanted[name]
                     if signatures[path] == (size, mtime_ns, inode % (1 << 64)):
                         found[path] = Hashed(sha256, crc, size)
@@ -231,11 +224,14 @@ def _hash_once(path: Path, read: Read) -> tuple[Signature, Hashed] | None:
     try:
         with path.open("rb", buffering=0) as file:
             before = Signature.from_status(os.fstat(file.fileno()))
-            while chunk := file.read(min(_READ_BYTES, max(1, before.size - count + 1))):
+            # One byte more than there should be shows that it grows.
+            while chunk := file.read(min(_READ_BYTES, before.size - count + 1)):
                 sha256.update(chunk)
                 crc = crc32c(chunk, crc)
                 count += len(chunk)
                 read(len(chunk))
+                if count > before.size:
+                    break
             after = Signature.from_status(os.fstat(file.fileno()))
     except OSError as error:
         raise unreadable(path, error) from error

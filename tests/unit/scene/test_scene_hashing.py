@@ -3,18 +3,21 @@
 import hashlib
 import os
 import sqlite3
+import threading
+import time
 
 import pytest
 
 from burst.errors import SceneError
-from burst.scene import hashing
-from burst.scene.hashing import Hasher, hash_file
+from burst.scene import hashing, readers
+from burst.scene.hashing import Hashed, Hasher, Signature, hash_file
+from burst.storage.checksum import crc32c
 
 LONG_AGO = 1_600_000_000
 
 
-def sha256(content):
-    return hashlib.sha256(content).hexdigest()
+def hashed(content):
+    return Hashed(hashlib.sha256(content).hexdigest(), crc32c(content), len(content))
 
 
 @pytest.fixture
@@ -33,9 +36,9 @@ def reads(monkeypatch):
     """Every file that is really read."""
     seen = []
 
-    def counted(path):
+    def counted(path, read):
         seen.append(path)
-        return hash_file(path)
+        return hash_file(path, read)
 
     monkeypatch.setattr(hashing, "hash_file", counted)
     return seen
@@ -43,7 +46,7 @@ def reads(monkeypatch):
 
 def test_every_file_has_its_hash(write):
     files = {write(f"f {n} ü", bytes([n]) * n): bytes([n]) * n for n in range(30)}
-    assert Hasher(None).hash_all(files) == {path: sha256(files[path]) for path in files}
+    assert Hasher(None).hash_all(files) == {path: hashed(files[path]) for path in files}
 
 
 def test_a_file_that_did_not_change_is_not_read_again(tmp_path, write, reads):
@@ -64,7 +67,7 @@ def test_a_file_that_changed_is_read_again(tmp_path, write, reads, change):
         write("a", b"new", at=LONG_AGO + 1)
     else:
         write("b", b"new").replace(path)
-    assert hasher.hash_all([path]) == {path: sha256(path.read_bytes())}
+    assert hasher.hash_all([path]) == {path: hashed(path.read_bytes())}
     assert reads == [path, path]
 
 
@@ -91,7 +94,7 @@ def test_a_damaged_memory_is_begun_anew(tmp_path, write, reads):
     cache.mkdir()
     (cache / "hashes.sqlite").write_bytes(b"this is no database" * 99)
     for _ in range(3):
-        assert Hasher(cache).hash_all([path]) == {path: sha256(b"1")}
+        assert Hasher(cache).hash_all([path]) == {path: hashed(b"1")}
     assert len(reads) <= 2
 
 
@@ -101,13 +104,53 @@ def test_a_memory_that_another_process_holds_locked_is_done_without(tmp_path, wr
     Hasher(tmp_path).hash_all([path])
     with sqlite3.connect(tmp_path / "hashes.sqlite") as held:
         held.execute("BEGIN EXCLUSIVE")
-        assert Hasher(tmp_path).hash_all([path]) == {path: sha256(b"1")}
+        assert Hasher(tmp_path).hash_all([path]) == {path: hashed(b"1")}
     held.close()
 
 
 def test_a_cache_that_cannot_be_a_folder_is_done_without(write):
     path = write("a", b"1")
-    assert Hasher(path / "below a file").hash_all([path]) == {path: sha256(b"1")}
+    assert Hasher(path / "below a file").hash_all([path]) == {path: hashed(b"1")}
+
+
+def test_rehash_reads_every_file_and_puts_the_memory_right(tmp_path, write, reads):
+    path = write("a", b"old")
+    cache = tmp_path / "cache"
+    Hasher(cache).hash_all([path])
+    path.write_bytes(b"new")
+    inode_and_times_as_before = (LONG_AGO, LONG_AGO)
+    os.utime(path, inode_and_times_as_before)
+    assert Hasher(cache).hash_all([path]) == {path: hashed(b"old")}
+    assert Hasher(cache, rehash=True).hash_all([path]) == {path: hashed(b"new")}
+    assert Hasher(cache).hash_all([path]) == {path: hashed(b"new")}
+    assert reads == [path, path]
+
+
+def test_a_memory_of_an_older_burst_is_begun_anew(tmp_path, write, reads):
+    path = write("a", b"1")
+    with sqlite3.connect(tmp_path / "hashes.sqlite") as old:
+        old.execute("CREATE TABLE hashes (path BLOB PRIMARY KEY, sha256 TEXT)")
+    old.close()
+    for _ in range(2):
+        assert Hasher(tmp_path).hash_all([path]) == {path: hashed(b"1")}
+    assert reads == [path]
+    with sqlite3.connect(tmp_path / "hashes.sqlite") as new:
+        assert new.execute("SELECT name FROM sqlite_master").fetchall() == [("digests",)]
+    new.close()
+
+
+def test_many_files_are_recalled_and_an_inode_of_64_bits_too(tmp_path, monkeypatch):
+    paths = [tmp_path / f"{number}" for number in range(hashing._ASKED_AT_ONCE + 7)]
+    known = {
+        path: (
+            Signature(number, LONG_AGO, (1 << 64) - 1 - number),
+            Hashed("a" * 64, number, number),
+        )
+        for number, path in enumerate(paths)
+    }
+    monkeypatch.setattr(Signature, "of", lambda path: known[path][0])
+    Hasher(tmp_path)._remember(known)
+    assert Hasher(tmp_path).hash_all(paths) == {path: known[path][1] for path in paths}
 
 
 def test_the_caller_hears_of_every_file(tmp_path, write):
@@ -115,8 +158,49 @@ def test_the_caller_hears_of_every_file(tmp_path, write):
     hasher = Hasher(tmp_path / "cache")
     hasher.hash_all(paths[:1])
     heard = []
-    hasher.hash_all(paths, lambda path, size: heard.append((path, size)))
-    assert sorted(heard) == [(paths[0], 1), (paths[1], 2)]
+    hasher.hash_all(paths, lambda *news: heard.append(news))
+    assert sorted(heard) == [(paths[0], 1, True), (paths[1], 2, True)]
+
+
+def test_a_large_file_is_told_of_while_it_is_read(write, monkeypatch):
+    monkeypatch.setattr(hashing, "_READ_BYTES", 1000)
+    monkeypatch.setattr(readers, "_TELL_BYTES", 2000)
+    monkeypatch.setattr(readers, "LARGE_BYTES", 3000)
+    path = write("a", b"x" * 5500)
+    heard = []
+    hashes = Hasher(None).hash_all([path], lambda _path, count, whole: heard.append((count, whole)))
+    assert hashes == {path: hashed(b"x" * 5500)}
+    assert heard == [(2000, False), (2000, False), (1500, True)]
+
+
+def test_on_a_slow_disk_small_files_are_read_by_several_threads(write):
+    paths = [write(f"{number}", b"1") for number in range(6)]
+    both = threading.Barrier(2, timeout=30)
+
+    def meet(_path, _read):
+        # Alone no thread gets past this; so one more must have joined.
+        both.wait()
+        return "met"
+
+    def slow(path, read):
+        if path in paths[:2]:
+            time.sleep(0.05)
+            return "slow"
+        return meet(path, read)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(readers, "_LOOK_FILES", 1)
+        patch.setattr(readers, "_LOOKS", 2)
+        patch.setattr(readers, "_MORE_THREADS", 1)
+        news = list(readers.read_in_threads(slow, [(1, path) for path in paths], 1))
+    assert {one.path for one in news} == set(paths)
+
+
+def test_after_an_error_nothing_more_is_read(write):
+    paths = [write(f"{number}", b"1") for number in range(50)]
+    paths[3].unlink()
+    with pytest.raises(SceneError, match="can't read"):
+        list(readers.read_in_threads(hash_file, [(1, path) for path in paths], 1))
 
 
 def test_a_lacking_file_is_refused_by_name(tmp_path):
@@ -124,15 +208,35 @@ def test_a_lacking_file_is_refused_by_name(tmp_path):
         Hasher(None).hash_all([tmp_path / "gone"])
 
 
-def test_a_file_that_changes_while_it_is_read_is_refused(write, monkeypatch):
+class Busy:
+    """Bytes that go on being written while they are read, some times."""
+
+    def __init__(self, path, times):
+        self.path, self.times, self.told = path, times, []
+
+    def __call__(self, count):
+        self.told.append(count)
+        if count > 0 and self.times:
+            self.times -= 1
+            with self.path.open("ab") as writer:
+                writer.write(b"more")
+
+
+@pytest.fixture
+def no_pause(monkeypatch):
+    monkeypatch.setattr(hashing, "_PAUSE_SECONDS", 0)
+
+
+def test_a_file_that_is_being_saved_is_read_again(write, no_pause):
     path = write("a", b"x" * 1000)
-    digest = hashlib.file_digest
+    busy = Busy(path, times=1)
+    signature, taken = hash_file(path, busy)
+    assert taken == hashed(b"x" * 1000 + b"more")
+    assert signature == Signature.of(path)
+    assert sum(busy.told) == 1004
 
-    def digest_while_written(file, kind):
-        with path.open("ab") as writer:
-            writer.write(b"more")
-        return digest(file, kind)
 
-    monkeypatch.setattr(hashlib, "file_digest", digest_while_written)
+def test_a_file_that_changes_whenever_it_is_read_is_refused(write, no_pause):
+    path = write("a", b"x" * 1000)
     with pytest.raises(SceneError, match="changed while it was read"):
-        hash_file(path)
+        hash_file(path, Busy(path, times=99))
