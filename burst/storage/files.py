@@ -22,18 +22,18 @@ _Result = TypeVar("_Result")
 
 
 def in_parallel(
-    action: Callable[[_Item], _Result], items: Iterable[_Item]
+    action: Callable[[_Item], _Result], items: Iterable[_Item], threads: int = _THREADS
 ) -> Iterator[tuple[_Item, _Result]]:
     """Do something to each in a few threads, and yield it with what came out, as it is done.
 
     No more than a few times as many are taken from ``items`` as are at work.
     """
     left = iter(items)
-    with ThreadPoolExecutor(_THREADS, thread_name_prefix="storage") as pool:
+    with ThreadPoolExecutor(threads, thread_name_prefix="storage") as pool:
         running: dict[Future[_Result], _Item] = {}
         try:
             while True:
-                for item in itertools.islice(left, 2 * _THREADS - len(running)):
+                for item in itertools.islice(left, 2 * threads - len(running)):
                     running[pool.submit(action, item)] = item
                 if not running:
                     return

@@ -9,10 +9,23 @@ The same in a directory and in a bucket, ``/``-separated, relative to its root::
     renders/<job>/index.json            their names, sizes and hashes
     previews/<job>/<frame>-<attempt>.jpg  small picture of what an attempt made of a frame
     logs/<job>/job.jsonl                the job's log, when it has ended
-    incoming/<random>                   directory only: files being written
+    incoming/<random>                   what is being written, and is not whole yet
 """
 
 from __future__ import annotations
+
+from burst.errors import StorageError
+
+
+def checked(name: str) -> str:
+    """Return a name, or the start of one, that leads nowhere else.
+
+    Raises:
+        StorageError: it leaves the storage, or is none.
+    """
+    if name.startswith("/") or "\0" in name or ".." in name.split("/"):
+        raise StorageError(f"{name!r} is not a name in the storage")
+    return name
 
 
 def blob(sha256: str) -> str:
@@ -30,9 +43,14 @@ def attempt(job_id: str, attempt_id: str, file_name: str = "") -> str:
     return f"attempts/{job_id}/{attempt_id}/{file_name}"
 
 
-def attempts(job_id: str) -> str:
-    """Return the folder of all unpublished uploads of a job."""
-    return f"attempts/{job_id}/"
+def attempts(job_id: str = "") -> str:
+    """Return the folder of all unpublished uploads of a job, or of every job."""
+    return f"attempts/{job_id}/" if job_id else "attempts/"
+
+
+def job_of_attempt(name: str) -> str:
+    """Return the job whose attempt uploaded a file."""
+    return name.split("/")[1]
 
 
 def render(job_id: str, file_name: str = "") -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from burst.errors import ConfigError
+from burst.storage.bucket import open_bucket
 from burst.storage.directory import DirectoryStorage
 from burst.storage.items import LocalBlob, Stored, Tell, Wanted, tell_nobody
 
@@ -156,16 +157,21 @@ class Storage(Protocol):
 
 
 def open_storage(url: str) -> Storage:
-    """Open a storage by URL: a directory's path, or ``file://`` and the path.
+    """Open a storage by URL: ``gs://bucket``, a directory's path, or ``file://`` and the path.
+
+    A bucket is not asked for anything yet.
 
     Raises:
         ConfigError: the URL is of a kind that burst does not know.
         StorageError: the directory can't be made or written.
     """
+    if url.startswith("gs://"):
+        return open_bucket(url)
     if url.startswith("file://"):
         url = url.removeprefix("file://")
     elif "://" in url:
         raise ConfigError(
-            f"{url} is no storage that burst knows", hint="give the path of a directory"
+            f"{url} is no storage that burst knows",
+            hint="give the path of a directory, or gs:// and the name of a bucket",
         )
     return DirectoryStorage(Path(url).expanduser().absolute())

@@ -1,0 +1,271 @@
+"""The way to one bucket: its name, where it answers, who asks, and what its refusals mean.
+
+Used by everything that talks to Cloud Storage, by whichever library: the list of answers that
+are asked again, the pauses between, and the sentence for each refusal are here once. Nothing of
+Google's is imported before the first request needs a login.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import re
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from burst.errors import ConfigError, StorageAway, StorageConflict, StorageDenied, StorageError
+
+GOOGLE = "https://storage.googleapis.com"
+EMULATOR = "STORAGE_EMULATOR_HOST"
+"""Where an emulator answers; Google's own libraries look there, too."""
+
+SCOPES = ("https://www.googleapis.com/auth/devstorage.read_write",)
+"""What a login must be good for: objects, not who may do what."""
+
+RETRIABLE_STATUSES = frozenset({408, 429, 500, 502, 503, 504})
+"""Answers that may be others a moment later; google-cloud-storage has the same list."""
+
+PATIENCE_SECONDS = 60.0
+"""How long a bucket that has answered before is asked again."""
+
+FIRST_PATIENCE_SECONDS = 10.0
+"""How long one is that never has: then it is rather the network, or a typing error."""
+
+_FIRST_PAUSE_SECONDS = 0.5
+_LONGEST_PAUSE_SECONDS = 10.0
+
+LOGIN = "log in by `gcloud auth application-default login`"
+
+_BUCKET_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]")
+_PERMISSION = re.compile(r"\bstorage\.[a-zA-Z]+\.[a-zA-Z]+")
+_CALLER = re.compile(r"\b[\w.+-]+@[\w.-]+\b")
+_READ_ROLE = "roles/storage.objectViewer"
+_WRITE_ROLE = "roles/storage.objectUser"
+_ROLES = {"storage.objects.get": _READ_ROLE, "storage.objects.list": _READ_ROLE}
+_NO_BUCKET = ("bucket does not exist", "bucket doesn't exist", "bucket not found")
+
+
+class Access:
+    """One bucket and the login to it. May be used by several threads, and by forked processes.
+
+    To another process it goes by its URL: pickled, it is opened again there.
+    """
+
+    def __init__(self, bucket: str, endpoint: str = GOOGLE, *, anonymous: bool = False) -> None:
+        """Know a bucket; nothing is asked of it yet.
+
+        Args:
+            bucket: its name.
+            endpoint: scheme and host of the API.
+            anonymous: it is an emulator, which wants no login.
+        """
+        self.bucket = bucket
+        self.endpoint = endpoint
+        self.anonymous = anonymous
+        self.has_answered = False
+        """Set it when the bucket answered anything: then it is waited for longer."""
+        self._lock = threading.Lock()
+        self._credentials: Any = None
+        self._request: Any = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _reopened, (self.bucket, self.endpoint, self.anonymous, self.has_answered)
+
+    @property
+    def url(self) -> str:
+        """What `open_access` takes to open it again."""
+        return f"gs://{self.bucket}"
+
+    @property
+    def patience_seconds(self) -> float:
+        """How long it is asked again while it does not answer."""
+        return PATIENCE_SECONDS if self.has_answered else FIRST_PATIENCE_SECONDS
+
+    def pauses(self) -> Iterator[float]:
+        """Yield how many seconds to wait before each further try, until it is enough.
+
+        Each is chosen by chance up to a bound that doubles, so that many who were refused
+        at once don't come back at once.
+        """
+        started, bound = time.monotonic(), _FIRST_PAUSE_SECONDS
+        while time.monotonic() - started < self.patience_seconds:
+            yield random.uniform(bound / 4, bound)  # noqa: S311 - nobody is to be kept from guessing
+            bound = min(2 * bound, _LONGEST_PAUSE_SECONDS)
+
+    def credentials(self) -> Any:
+        """Return the login, as Google's libraries take it.
+
+        Raises:
+            StorageDenied: there is none.
+        """
+        with self._lock:
+            return self._own_credentials()
+
+    def headers(self) -> dict[str, str]:
+        """Return the headers that a request needs; a token that has run out is made anew.
+
+        Raises:
+            StorageDenied: there is no login, or none any more.
+            StorageAway: nobody answers who could make a new token.
+        """
+        if self.anonymous:
+            return {}
+        from google.auth import exceptions
+        from google.auth.transport.requests import Request
+
+        with self._lock:
+            credentials = self._own_credentials()
+            if self._request is None:
+                self._request = Request()
+            headers: dict[str, str] = {}
+            try:
+                credentials.before_request(self._request, "GET", self.endpoint, headers)
+            except exceptions.GoogleAuthError as error:
+                raise login_error(error, "can't log in to Google Cloud") from error
+        return headers
+
+    def _own_credentials(self) -> Any:
+        if self._credentials is None:
+            import google.auth
+            from google.auth import credentials, exceptions
+
+            if self.anonymous:
+                self._credentials = credentials.AnonymousCredentials()  # type: ignore[no-untyped-call]
+            else:
+                try:
+                    self._credentials, _ = google.auth.default(scopes=SCOPES)
+                except exceptions.GoogleAuthError as error:
+                    raise login_error(error, f"can't use {self.url}") from error
+        return self._credentials
+
+
+def open_access(url: str) -> Access:
+    """Return the access to a bucket by its URL, ``gs://`` and its name.
+
+    ``STORAGE_EMULATOR_HOST`` leads to an emulator instead of to Google.
+
+    Raises:
+        ConfigError: the URL is not that of a bucket.
+    """
+    bucket, slash, folder = url.removeprefix("gs://").partition("/")
+    if slash and folder:
+        raise ConfigError(
+            f"{url} is a folder of a bucket; burst takes a whole bucket",
+            hint=f"make a bucket for it, and give gs:// and its name, as in gs://{bucket}",
+        )
+    if not _BUCKET_NAME.fullmatch(bucket):
+        raise ConfigError(
+            f"{url} can't be a bucket: its name has 3 to 222 of a-z, 0-9, '-', '_' and '.'",
+            hint="give gs:// and the name of a bucket",
+        )
+    emulator = os.environ.get(EMULATOR, "").rstrip("/")
+    if not emulator:
+        return Access(bucket)
+    return Access(bucket, emulator if "://" in emulator else f"http://{emulator}", anonymous=True)
+
+
+def bucket_error(status: int | None, message: str, what: str, access: Access) -> StorageError:
+    """Turn a refusal of the bucket into ours.
+
+    Args:
+        status: of the HTTP answer; None if there was none.
+        message: what the answer said, or why there was none.
+        what: what was being done: "can't read renders/j/1.png".
+        access: to the bucket.
+    """
+    reason = _first_line(message)
+    if status == 401:
+        return _not_logged_in(reason, what, access)
+    if status == 403:
+        return _forbidden(reason, what, access)
+    if status == 404 and any(sign in reason.lower() for sign in _NO_BUCKET):
+        return StorageError(
+            f"{what}: there is no bucket {access.bucket}",
+            hint=f"make it by `gcloud storage buckets create {access.url}`, or mend the name",
+        )
+    if status == 412:
+        return StorageConflict(f"{what}: it has changed meanwhile")
+    if status is None:
+        return StorageAway(
+            f"{what}: {access.endpoint} can't be reached ({reason})",
+            hint="look at the network; then the same command goes on",
+        )
+    if status in RETRIABLE_STATUSES:
+        return StorageAway(
+            f"{what}: {access.url} is too busy or broken just now ({status} {reason})",
+            hint="wait a few minutes; then the same command goes on",
+        )
+    return StorageError(f"{what}: {access.url} refuses it ({status} {reason})")
+
+
+def login_error(error: Exception, what: str) -> StorageError:
+    """Turn an exception of google-auth into ours."""
+    from google.auth import exceptions
+
+    reason = _first_line(str(error.args[0]) if error.args else str(error))
+    if isinstance(error, exceptions.TransportError):
+        return StorageAway(
+            f"{what}: Google's login can't be reached ({reason})",
+            hint="look at the network; then the same command goes on",
+        )
+    if isinstance(error, exceptions.RefreshError):
+        return StorageDenied(f"{what}: the login has run out ({reason})", hint=LOGIN)
+    return StorageDenied(f"{what}: there is no login to Google Cloud ({reason})", hint=LOGIN)
+
+
+def _not_logged_in(reason: str, what: str, access: Access) -> StorageError:
+    if access.anonymous:
+        return StorageDenied(
+            f"{what}: {access.endpoint} wants a login ({reason})",
+            hint=f"unset {EMULATOR} to talk to Google",
+        )
+    return StorageDenied(f"{what}: the login is no longer valid ({reason})", hint=LOGIN)
+
+
+def _forbidden(reason: str, what: str, access: Access) -> StorageError:
+    lowered = reason.lower()
+    if "quota" in lowered or "rate limit" in lowered:
+        return StorageAway(
+            f"{what}: too many requests for {access.url} ({reason})",
+            hint="wait a few minutes; then the same command goes on",
+        )
+    if "scope" in lowered:
+        return StorageDenied(
+            f"{what}: the login may not write to Cloud Storage ({reason})",
+            hint="give the machine the scope storage-rw, or " + LOGIN,
+        )
+    found = _PERMISSION.search(reason)
+    if not found:
+        return StorageDenied(f"{what}: {access.url} refuses access ({reason})")
+    permission, caller = found[0], _caller(reason)
+    return StorageDenied(
+        f"{what}: {caller or 'this login'} has no {permission} on {access.url}",
+        hint=f"who owns the bucket grants it by `gcloud storage buckets add-iam-policy-binding "
+        f"{access.url} --member={_member(caller)} --role={_ROLES.get(permission, _WRITE_ROLE)}`; "
+        f"if it is somebody else's bucket, choose one of your own",
+    )
+
+
+def _caller(reason: str) -> str | None:
+    found = _CALLER.search(reason)
+    return found[0] if found else None
+
+
+def _member(caller: str | None) -> str:
+    if caller is None:
+        return "user:YOUR_EMAIL"
+    kind = "serviceAccount" if caller.endswith(".gserviceaccount.com") else "user"
+    return f"{kind}:{caller}"
+
+
+def _first_line(text: str) -> str:
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[0].rstrip(".")[:300] if lines else "no reason given"
+
+
+def _reopened(bucket: str, endpoint: str, anonymous: bool, has_answered: bool) -> Access:
+    access = Access(bucket, endpoint, anonymous=anonymous)
+    access.has_answered = has_answered
+    return access

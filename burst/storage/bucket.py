@@ -1,0 +1,305 @@
+"""A Google Cloud Storage bucket as storage, laid out as the directory is.
+
+An object appears whole or not at all, so nothing is written beside and renamed. Here is what
+goes one file at a time, and everything that may not be done over another's work: those requests
+name the generation that they may replace. Which of them burst relies on is in
+docs/reference/storage.md.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import secrets
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import BinaryIO
+
+from burst.errors import BlobMissing, StorageConflict, StorageError, storage_error
+from burst.storage import layout
+from burst.storage.access import Access, open_access
+from burst.storage.checksum import crc32c
+from burst.storage.files import in_parallel, sha256_of
+from burst.storage.items import LocalBlob, Stored, Tell, Transferred, Wanted, tell_nobody
+from burst.storage.objects import ABSENT, AbsentError, ChangedError, DamagedError, Objects
+
+SHA256 = "burst-sha256"
+"""Metadata: the hash of the object's content."""
+WRITTEN_BY = "burst-written-by"
+"""Metadata: what tells the object of one `create` from another's."""
+PUBLISHED_FROM = "burst-published-from"
+"""Metadata: the upload that a published file was, and so its attempt."""
+
+_THREADS = 16
+"""At once: each waits for an answer most of the time."""
+_READ_BYTES = 1024 * 1024
+_TRIES = 3
+"""Of a transfer whose content came out damaged, or changed under it."""
+_DEAD_AFTER_SECONDS = 24 * 3600.0
+"""What lies under ``incoming/`` for longer belongs to nobody any more."""
+
+
+class BucketStorage:
+    """The `Storage` seam over one bucket."""
+
+    def __init__(self, access: Access) -> None:
+        """Use a bucket; nothing is asked of it yet."""
+        self._access = access
+        self._objects = Objects(access)
+
+    @property
+    def url(self) -> str:
+        """``gs://`` and the bucket's name."""
+        return self._access.url
+
+    def missing(self, names: Iterable[str]) -> set[str]:
+        """Return those names that are not there."""
+
+        def is_missing(name: str) -> bool:
+            return self._objects.look(layout.checked(name), f"can't look for {name}") is None
+
+        return {name for name, lacks in in_parallel(is_missing, names, _THREADS) if lacks}
+
+    def put_file(self, source: Path, name: str, sha256: str | None = None) -> None:
+        """Send a file to ``name``; the bucket compares what arrives with what was hashed."""
+        if not self._put_proven(source, layout.checked(name), sha256):
+            raise StorageError(f"{source} changed while it was stored as {name}")
+
+    def put_blobs(self, blobs: Sequence[LocalBlob], tell: Tell = tell_nobody) -> list[LocalBlob]:
+        """Send files to the blobs of their hashes."""
+
+        def put(blob: LocalBlob) -> bool:
+            return self._put_proven(blob.path, layout.blob(blob.sha256), blob.sha256)
+
+        changed = []
+        for blob, is_whole in in_parallel(put, blobs, _THREADS):
+            if is_whole:
+                tell(Transferred(layout.blob(blob.sha256), blob.size, whole=True))
+            else:
+                changed.append(blob)
+        return changed
+
+    def put_bytes(self, content: bytes, name: str) -> None:
+        """Write ``content`` to ``name``."""
+        self._upload_bytes(content, layout.checked(name))
+
+    def create(self, content: bytes, name: str) -> bool:
+        """Write ``content`` to ``name``, unless something has that name already."""
+        mine = {WRITTEN_BY: secrets.token_hex(16)}
+        try:
+            self._upload_bytes(content, layout.checked(name), ABSENT, mine)
+        except ChangedError:
+            # Perhaps it is there because of us, and the answer to that was lost.
+            found = self._objects.look(name, f"can't look at {name}")
+            return found is not None and found.metadata.get(WRITTEN_BY) == mine[WRITTEN_BY]
+        return True
+
+    def get_bytes(self, name: str) -> bytes:
+        """Return the content of ``name``."""
+        sink = io.BytesIO()
+        self._download(layout.checked(name), sink, f"can't read {name}")
+        return sink.getvalue()
+
+    def fetch(self, name: str, target: Path) -> None:
+        """Bring ``name`` to a local path, by way of a hidden file beside it."""
+        what = f"can't bring {name} to {target}"
+        with _fetched_beside(target, what) as part, part.open("wb") as sink:
+            self._download(layout.checked(name), sink, what)
+
+    def fetch_all(self, wanted: Iterable[Wanted], tell: Tell = tell_nobody) -> None:
+        """Bring many files to local paths, each by way of a hidden file beside it."""
+        for one, _ in in_parallel(self._fetch_proven, wanted, _THREADS):
+            tell(Transferred(one.name, one.size, whole=True))
+
+    def list(self, prefix: str) -> Iterator[str]:
+        """Yield every name that starts with ``prefix``."""
+        for stored in self.scan(prefix):
+            yield stored.name
+
+    def scan(self, prefix: str) -> Iterator[Stored]:
+        """Yield every object whose name starts with ``prefix``; its identity is its generation."""
+        return self._objects.scan(layout.checked(prefix), f"can't list {prefix or self.url}")
+
+    def remove(self, stored: Stored) -> bool:
+        """Delete that generation of an object."""
+        name = layout.checked(stored.name)
+        try:
+            self._objects.delete(name, f"can't delete {name}", int(stored.identity))
+        except (AbsentError, ChangedError):
+            return False
+        return True
+
+    def delete(self, prefix: str) -> None:
+        """Delete every name that starts with ``prefix``."""
+        for _ in in_parallel(self._drop, self.list(prefix), _THREADS):
+            pass
+
+    def identity(self, name: str) -> str | None:
+        """Return the generation of ``name``, or None if it is not there."""
+        found = self._objects.look(layout.checked(name), f"can't look at {name}")
+        return None if found is None else str(found.generation)
+
+    def publish(self, source: str, target: str, sha256: str, replaces: str | None = None) -> None:
+        """Copy the upload to its final name if that is free, or holds what may be replaced."""
+        upload, final = layout.checked(source), layout.checked(target)
+        try:
+            self._copy_where_it_may(upload, final, sha256, replaces)
+        except AbsentError as error:
+            if not self._is_ours(final, sha256):
+                raise StorageConflict(f"the upload for {target} is gone") from error
+        self._drop(upload)
+
+    def sweep(self) -> None:
+        """Remove what lies under ``incoming/`` for more than a day: no upload takes so long."""
+        for stored in self.scan("incoming/"):
+            if stored.changed < time.time() - _DEAD_AFTER_SECONDS:
+                self.remove(stored)
+
+    def blob_path(self, sha256: str) -> Path | None:
+        """Return None: a blob must be fetched."""
+        return None
+
+    def read_path(self, name: str) -> Path | None:
+        """Return None: everything must be fetched."""
+        return None
+
+    def _copy_where_it_may(
+        self, upload: str, final: str, sha256: str, replaces: str | None
+    ) -> None:
+        """Copy an upload, unless it is there already.
+
+        Raises:
+            AbsentError: the upload is gone.
+            StorageConflict: something else is there.
+        """
+        metadata = {SHA256: sha256, PUBLISHED_FROM: upload}
+        allowed = [ABSENT]
+        if replaces is not None and replaces.isdecimal():
+            allowed.insert(0, int(replaces))
+        for generation in allowed:
+            try:
+                self._objects.copy(upload, final, f"can't publish {final}", generation, metadata)
+            except ChangedError:
+                # Perhaps it is there because of us, and the answer to that was lost.
+                if self._is_ours(final, sha256):
+                    return
+            else:
+                return
+        raise StorageConflict(f"{final} is taken by another file")
+
+    def _is_ours(self, final: str, sha256: str) -> bool:
+        """Say whether a name has that content, by what was noted when it was published."""
+        found = self._objects.look(final, f"can't look at {final}")
+        return found is not None and found.metadata.get(SHA256) == sha256
+
+    def _drop(self, name: str) -> None:
+        with contextlib.suppress(AbsentError):
+            self._objects.delete(name, f"can't delete {name}")
+
+    def _put_proven(self, source: Path, name: str, sha256: str | None) -> bool:
+        """Send a file; False, and no such object, if it has not that hash, or keeps changing."""
+        what = f"can't store {name}"
+        for _ in range(_TRIES):
+            with _local_errors(what), source.open("rb") as file:
+                size, checksum, digest = _sums(file)
+                if sha256 is not None and digest != sha256:
+                    return False
+                with contextlib.suppress(DamagedError):
+                    self._objects.upload(
+                        name, file, (size, checksum), what, metadata={SHA256: digest}
+                    )
+                    return True
+        return False
+
+    def _upload_bytes(
+        self,
+        content: bytes,
+        name: str,
+        generation: int | None = None,
+        metadata: dict[str, str] | None = None,
+    ) -> None:
+        what, expected = f"can't store {name}", (len(content), crc32c(content))
+        _until_whole(
+            lambda: self._objects.upload(
+                name,
+                io.BytesIO(content),
+                expected,
+                what,
+                generation=generation,
+                metadata=metadata,
+            ),
+            f"{what}: it arrives damaged again and again",
+        )
+
+    def _download(self, name: str, sink: BinaryIO, what: str) -> None:
+        def attempt() -> None:
+            sink.seek(0)
+            sink.truncate()
+            self._objects.download(name, sink, what)
+
+        try:
+            _until_whole(attempt, f"{what}: it arrives damaged again and again")
+        except AbsentError as error:
+            raise StorageError(f"{what}: there is no {name} in {self.url}") from error
+
+    def _fetch_proven(self, one: Wanted) -> None:
+        what = f"can't bring {one.name} to {one.target}"
+        with _fetched_beside(one.target, what) as part:
+            with part.open("wb") as sink:
+                try:
+                    self._objects.download(layout.checked(one.name), sink, what)
+                except AbsentError as error:
+                    raise BlobMissing(f"{one.name} is not in the storage") from error
+            if part.stat().st_size != one.size or sha256_of(part) != one.sha256:
+                raise BlobMissing(f"{one.name} is damaged in the storage")
+
+
+def open_bucket(url: str) -> BucketStorage:
+    """Open a bucket as storage.
+
+    Raises:
+        ConfigError: the URL is not that of a bucket.
+    """
+    return BucketStorage(open_access(url))
+
+
+def _sums(file: BinaryIO) -> tuple[int, int, str]:
+    """Return size, CRC-32C and SHA-256 of an open file."""
+    size, checksum, digest = 0, 0, hashlib.sha256()
+    while chunk := file.read(_READ_BYTES):
+        size += len(chunk)
+        checksum = crc32c(chunk, checksum)
+        digest.update(chunk)
+    return size, checksum, digest.hexdigest()
+
+
+def _until_whole(attempt: Callable[[], object], otherwise: str) -> None:
+    for _ in range(_TRIES):
+        with contextlib.suppress(DamagedError):
+            attempt()
+            return
+    raise StorageError(otherwise, hint="look at the network: something changes what it carries")
+
+
+@contextlib.contextmanager
+def _fetched_beside(target: Path, what: str) -> Iterator[Path]:
+    """Give a hidden file to fill, which gets the name if the block ends well, or goes."""
+    part = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
+    with _local_errors(what):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield part
+            part.replace(target)
+        finally:
+            with contextlib.suppress(OSError):
+                part.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _local_errors(what: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise storage_error(error, what) from error

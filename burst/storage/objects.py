@@ -1,0 +1,302 @@
+"""The objects of one bucket, by google-cloud-storage: each request, and what its answer means.
+
+Every request that may be repeated is, as that library does it: with pauses chosen by chance, up
+to a bound. Uploads carry the CRC-32C of what was meant, which the bucket compares with what
+arrived; downloads are compared with the bucket's. The library is imported with the first
+request, and each process has a client of its own.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import mimetypes
+import os
+import threading
+from collections.abc import Iterator
+from typing import Any, BinaryIO, NamedTuple
+
+from burst.errors import storage_error
+from burst.storage.access import Access, bucket_error, login_error
+from burst.storage.checksum import crc32c
+from burst.storage.items import Stored
+
+ABSENT = 0
+"""As a generation: there must be no such object."""
+
+CONNECTIONS = 64
+"""Kept open; with fewer than there are threads each request would shake hands anew."""
+
+_TIMEOUT_SECONDS = (10.0, 60.0)
+"""To connect, and between two bytes of an answer."""
+
+_CHUNK_BYTES = 16 * 1024 * 1024
+"""Of a large upload: what is sent again when a connection is cut, and what memory it takes."""
+
+
+class AbsentError(Exception):
+    """There is no such object."""
+
+
+class ChangedError(Exception):
+    """The object is not of the generation that it must be of."""
+
+
+class DamagedError(Exception):
+    """What arrived is not what was sent."""
+
+
+class Found(NamedTuple):
+    """An object, as it was when it was looked at."""
+
+    generation: int
+    size: int
+    """Bytes."""
+    crc32c: int
+    metadata: dict[str, str]
+
+
+class Objects:
+    """Requests about the objects of one bucket; may be used by several threads and processes.
+
+    Every method says by ``what`` what it was asked for, in a sentence for the artist, and raises
+    `StorageError` (or one of its kinds) beside what it names.
+    """
+
+    def __init__(self, access: Access) -> None:
+        """Use a bucket; nothing is asked of it yet."""
+        self.access = access
+        self._lock = threading.Lock()
+        self._bucket: tuple[int, Any] | None = None
+
+    def look(self, name: str, what: str) -> Found | None:
+        """Return what is told about an object, or None if there is none."""
+        with self._asked(what):
+            blob = self._object(name)
+            try:
+                with _absent_is_an_error():
+                    blob.reload(projection="noAcl", **self._bounds())
+            except AbsentError:
+                return None
+            return _found(blob)
+
+    def upload(
+        self,
+        name: str,
+        content: BinaryIO,
+        expected: tuple[int, int],
+        what: str,
+        *,
+        generation: int | None = None,
+        metadata: dict[str, str] | None = None,
+    ) -> Found:
+        """Send a content to an object.
+
+        Args:
+            name: of the object.
+            content: where it is read from, from its start.
+            expected: its size in bytes, and its CRC-32C.
+            what: was asked for.
+            generation: that the object must have now, or `ABSENT`.
+            metadata: kept with the object.
+
+        Raises:
+            ChangedError: it is not of that generation.
+            DamagedError: what arrived is not what was expected.
+        """
+        size, checksum = expected
+        with self._asked(what):
+            blob = self._object(name)
+            blob.chunk_size = _CHUNK_BYTES
+            blob.crc32c = _encoded(checksum)
+            blob.metadata = metadata
+            # Without a checksum of the library's own: where its differs from the bucket's, it
+            # deletes the object, whosever it is by then.
+            blob.upload_from_file(
+                content,
+                rewind=True,
+                size=size,
+                content_type=_content_type(name),
+                if_generation_match=generation,
+                checksum=None,
+                **self._bounds(),
+            )
+            found = _found(blob)
+            if (found.size, found.crc32c) != expected:
+                with contextlib.suppress(AbsentError, ChangedError):
+                    self.delete(name, what, found.generation)
+                raise DamagedError
+            return found
+
+    def download(self, name: str, sink: BinaryIO, what: str) -> Found:
+        """Write an object's content to ``sink``.
+
+        Raises:
+            AbsentError: there is no such object.
+            DamagedError: what arrived is not what the bucket has.
+        """
+        checked = _CheckedSink(sink)
+        with self._asked(what), _absent_is_an_error():
+            blob = self._object(name)
+            # The library compares nothing once it had to ask again for the rest.
+            blob.download_to_file(checked, checksum=None, **self._bounds())
+            if blob.crc32c is None or blob.size is None:
+                blob.reload(projection="noAcl", **self._bounds())
+            if (blob.size, blob.crc32c) != (checked.size, _encoded(checked.crc32c)):
+                raise DamagedError
+            return Found(blob.generation, checked.size, checked.crc32c, {})
+
+    def copy(
+        self, source: str, target: str, what: str, generation: int, metadata: dict[str, str]
+    ) -> None:
+        """Copy an object inside the bucket, with other metadata.
+
+        Raises:
+            AbsentError: there is no such source.
+            ChangedError: the target is not of that generation.
+        """
+        with self._asked(what), _absent_is_an_error():
+            blob = self._object(target)
+            blob.content_type = _content_type(target)
+            blob.metadata = metadata
+            token = None
+            while True:
+                token, _, _ = blob.rewrite(
+                    self._object(source),
+                    token=token,
+                    if_generation_match=generation,
+                    **self._bounds(),
+                )
+                if token is None:
+                    return
+
+    def delete(self, name: str, what: str, generation: int | None = None) -> None:
+        """Delete an object.
+
+        Raises:
+            AbsentError: there is no such object.
+            ChangedError: it is not of that generation.
+        """
+        with self._asked(what), _absent_is_an_error():
+            self._object(name).delete(if_generation_match=generation, **self._bounds())
+
+    def scan(self, prefix: str, what: str) -> Iterator[Stored]:
+        """Yield every object whose name starts with ``prefix``."""
+        with self._asked(what):
+            for blob in self._own_bucket().list_blobs(
+                prefix=prefix,
+                fields="items(name,size,updated,generation),nextPageToken",
+                **self._bounds(),
+            ):
+                changed = blob.updated.timestamp()
+                yield Stored(blob.name, blob.size or 0, changed, str(blob.generation))
+
+    def _object(self, name: str) -> Any:
+        return self._own_bucket().blob(name)
+
+    def _own_bucket(self) -> Any:
+        with self._lock:
+            # A connection must not be shared with the process that this one was forked from.
+            if self._bucket is None or self._bucket[0] != os.getpid():
+                self._bucket = (os.getpid(), _new_bucket(self.access))
+            return self._bucket[1]
+
+    def _bounds(self) -> dict[str, Any]:
+        from google.cloud.storage.retry import DEFAULT_RETRY
+
+        patient = DEFAULT_RETRY.with_timeout(self.access.patience_seconds)
+        return {"retry": patient.with_delay(0.5, 10.0, 2.0), "timeout": _TIMEOUT_SECONDS}
+
+    @contextlib.contextmanager
+    def _asked(self, what: str) -> Iterator[None]:
+        """Turn whatever the libraries raise into burst's errors."""
+        import requests
+        from google.api_core import exceptions
+        from google.auth.exceptions import GoogleAuthError
+
+        try:
+            try:
+                yield
+            except exceptions.RetryError as error:
+                raise error.cause from error
+        except exceptions.PreconditionFailed as error:
+            raise ChangedError from error
+        except exceptions.GoogleAPICallError as error:
+            raise bucket_error(error.code, _said(error), what, self.access) from error
+        except GoogleAuthError as error:
+            raise login_error(error, what) from error
+        except (requests.RequestException, ConnectionError) as error:
+            raise bucket_error(None, str(error), what, self.access) from error
+        except OSError as error:
+            raise storage_error(error, what) from error
+
+
+class _CheckedSink:
+    """Takes what is downloaded, and counts and sums it on its way."""
+
+    def __init__(self, sink: BinaryIO) -> None:
+        self._sink = sink
+        self.size = 0
+        self.crc32c = 0
+
+    def write(self, content: bytes) -> None:
+        self._sink.write(content)
+        self.size += len(content)
+        self.crc32c = crc32c(content, self.crc32c)
+
+
+def _new_bucket(access: Access) -> Any:
+    from google.cloud import storage
+    from requests.adapters import HTTPAdapter
+
+    def note(_response: Any, *_args: Any, **_kwargs: Any) -> None:
+        access.has_answered = True
+
+    client = storage.Client(
+        project=access.bucket,  # no matter which: but where none is given, it is searched for
+        credentials=access.credentials(),
+        client_options={"api_endpoint": access.endpoint},
+    )
+    session = client._http
+    for scheme in ("http://", "https://"):
+        session.mount(scheme, HTTPAdapter(pool_connections=4, pool_maxsize=CONNECTIONS))
+    session.hooks["response"].append(note)
+    return client.bucket(access.bucket)
+
+
+@contextlib.contextmanager
+def _absent_is_an_error() -> Iterator[None]:
+    from google.api_core import exceptions
+
+    try:
+        yield
+    except exceptions.NotFound as error:
+        # An absent bucket is told as one.
+        if "bucket" in _said(error).lower():
+            raise
+        raise AbsentError from error
+
+
+def _said(error: Any) -> str:
+    """Return what the bucket said, without the library's words around it."""
+    if error.response is not None:
+        with contextlib.suppress(ValueError, KeyError, TypeError):
+            return str(error.response.json()["error"]["message"])
+        return str(error.response.text)
+    return str(error.message)
+
+
+def _found(blob: Any) -> Found:
+    return Found(blob.generation, blob.size or 0, _decoded(blob.crc32c), blob.metadata or {})
+
+
+def _content_type(name: str) -> str:
+    return mimetypes.guess_type(name)[0] or "application/octet-stream"
+
+
+def _encoded(checksum: int) -> str:
+    return base64.b64encode(checksum.to_bytes(4, "big")).decode()
+
+
+def _decoded(checksum: str) -> int:
+    return int.from_bytes(base64.b64decode(checksum), "big")
