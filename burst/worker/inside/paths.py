@@ -67,12 +67,7 @@ def _known(data: Any) -> Iterator[Name]:
                 yield block, block.filepath, _many(block)
     for cache in data.cache_files:
         yield from ((cache, layer.filepath, _many(cache)) for layer in cache.layers)
-    for block, tree in _trees(data):
-        for node in tree.nodes:
-            yield from ((block, name, ONE) for name in _of_node(node))
-    for camera in data.cameras:
-        if camera.type == "CUSTOM" and camera.custom_mode == "EXTERNAL":
-            yield camera, camera.custom_filepath, ONE
+    yield from _of_shaders(data)
     for thing in data.objects:
         yield from _of_modifiers(thing)
     for scene in data.scenes:
@@ -102,6 +97,16 @@ def _libraries(data: Any) -> Iterator[Any]:
         linked = {block.library for block in data.user_map()}
         found = [library for library in found if library not in packed or library in linked]
     yield from found
+
+
+def _of_shaders(data: Any) -> Iterator[Name]:
+    """Yield the names of files that nodes read, and a camera that is a shader (5.0)."""
+    for block, tree in _trees(data):
+        for node in tree.nodes:
+            yield from ((block, name, ONE) for name in _of_node(node))
+    for camera in data.cameras:
+        if camera.type == "CUSTOM" and camera.custom_mode == "EXTERNAL":
+            yield camera, camera.custom_filepath, ONE
 
 
 def _of_node(node: Any) -> Iterator[str]:
