@@ -41,6 +41,10 @@ log = logging.getLogger(__name__)
 
 LEASE_LOOK_SECONDS = 0.5
 LEAVE_LOOK_SECONDS = 0.5
+LAST_CHORES_SECONDS = 8.0
+"""What a manager that leaves has for its last chores; the storage may be away. The next one does
+what is left."""
+
 TROUBLE_SECONDS = 1.0
 """A loop that met an error goes on after a pause."""
 
@@ -151,9 +155,10 @@ class RunningManager:
         await self._farm.hub.close()
         with contextlib.suppress(BurstError):
             await asyncio.to_thread(self._provider.stop_all)
-        with contextlib.suppress(BurstError):
+        with contextlib.suppress(BurstError, TimeoutError):
             await self._autoscaler.clear_away()
-            await self._publishing.round()
+            async with asyncio.timeout(LAST_CHORES_SECONDS):
+                await self._publishing.round()
 
     async def _watch_leases(self) -> None:
         while True:

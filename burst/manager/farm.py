@@ -24,6 +24,7 @@ from burst.manager.index import Index, JobEntry
 from burst.manager.joblog import JobLogs
 from burst.manager.rebuild import build_index
 from burst.manager.settings import ManagerSettings
+from burst.manager.storing import Storing
 from burst.protocol.messages import LogLine
 from burst.storage.storage import Storage
 
@@ -83,6 +84,7 @@ class Farm:
         self.settings = settings
         self.database = database
         self.storage = storage
+        self.storing = Storing(clock)
         self.clock = clock
         self.started_at = clock.now()
         self.index: Index = build_index(database.read, clock.monotonic())

@@ -12,7 +12,7 @@ from typing import Literal
 from burst.domain.frames import FrameRange
 from burst.domain.transitions import FrameStatus
 from burst.errors import InvalidRequest, NotAllowed, UsageError
-from burst.manager import jobs, requeue, videos, views
+from burst.manager import jobs, renders, requeue, videos, views
 from burst.manager.changes import Changes
 from burst.manager.database import statements
 from burst.manager.farm import Farm
@@ -22,6 +22,9 @@ from burst.manager.rebuild import pending_frame
 from burst.protocol.artist_messages import JobView, MakeVideo, SubmitJob, Submitted, TaskView
 from burst.storage import layout
 
+LOOK_SECONDS = 600.0
+"""What a requeue has for looking at the files of its frames; there may be a million."""
+
 
 class Queue:
     """The jobs of one farm."""
@@ -30,8 +33,6 @@ class Queue:
         """Queue for one farm."""
         self._farm = farm
         self._publishing = publishing
-        self._deleting: set[str] = set()
-        """Jobs whose files are just being deleted."""
 
     async def submit(self, message: SubmitJob) -> Submitted:
         """Add a job, or find the unfinished one that does the same work.
@@ -46,7 +47,7 @@ class Queue:
         await asyncio.to_thread(jobs.check_submission, message)
         if scene := message.scene:
             name = layout.manifest(scene.name, scene.version)
-            if await asyncio.to_thread(farm.storage.missing, [name]):
+            if await farm.storing.answer(lambda: farm.storage.missing([name])):
                 raise InvalidRequest(
                     f"scene {scene.name} {scene.version} is not in the storage",
                     hint="upload it first: burst upload",
@@ -83,6 +84,7 @@ class Queue:
             again = requeue.tasks_to_requeue(job, wanted)
             tasks = [*again.tasks, *again.behind]
             published = await asyncio.to_thread(self._published_frames, job, tasks)
+            await self._note_files(job, published)
         self._check_stays(job)
         farm, changes = self._farm, Changes()
         requeue.requeue(farm.index, job, wanted, published, farm.clock.now(), changes)
@@ -129,12 +131,12 @@ class Queue:
         job = farm.index.job(job_id)
         jobs.check_deletable(job)
         self._check_stays(job)
-        self._deleting.add(job.id)
+        self._publishing.deleting.add(job.id)
         try:
-            await asyncio.to_thread(self._publishing.delete_files, job.id)
+            await self._publishing.delete_files(job.id)
             jobs.delete(farm.index, farm.index.job(job.id), changes)
         finally:
-            self._deleting.discard(job.id)
+            self._publishing.deleting.discard(job.id)
         await farm.save(changes)
 
     def tasks(self, job_id: str) -> tuple[TaskView, ...]:
@@ -145,7 +147,7 @@ class Queue:
 
     def _check_stays(self, job: JobEntry) -> None:
         """Refuse what would have a job go on whose files are half gone."""
-        if job.id in self._deleting:
+        if job.id in self._publishing.deleting:
             raise NotAllowed(f"job {job.id} is being deleted")
 
     async def _saved(self, job: JobEntry, changes: Changes) -> JobView:
@@ -153,7 +155,7 @@ class Queue:
         return views.job_view(job)
 
     def _published_frames(self, job: JobEntry, tasks: list[int]) -> dict[int, PendingFrame]:
-        """Return the published frames of tasks, with the files that may be replaced."""
+        """Return the published frames of tasks, to be rendered again. Blocks."""
         numbers = [frame for task in tasks for frame in job.plan.frames_of(task)]
         found = {}
         for row in self._farm.database.read(statements.frames_with_tokens(job.id, numbers)):
@@ -161,13 +163,20 @@ class Queue:
                 continue
             pending = pending_frame(row)
             pending.status = FrameStatus.REQUEUED
-            pending.replaces = {
-                file.name: identity
-                for file in pending.files
-                if (identity := self._farm.storage.identity(layout.render(job.id, file.name)))
-            }
             found[row["frame"]] = pending
         return found
+
+    async def _note_files(self, job: JobEntry, published: dict[int, PendingFrame]) -> None:
+        """Note which very files of frames may be replaced: those that are there now."""
+        names = {file.name for pending in published.values() for file in pending.files}
+        storage = self._farm.storage
+        found = await self._farm.storing.answer(
+            lambda: renders.identities(storage, job.id, names), LOOK_SECONDS
+        )
+        for pending in published.values():
+            pending.replaces = {
+                file.name: found[file.name] for file in pending.files if file.name in found
+            }
 
 
 def _parse_frames(text: str) -> FrameRange:

@@ -43,9 +43,14 @@ def attempt(job_id: str, attempt_id: str, file_name: str = "") -> str:
     return f"attempts/{job_id}/{attempt_id}/{file_name}"
 
 
-def attempts(job_id: str = "") -> str:
-    """Return the folder of all unpublished uploads of a job, or of every job."""
-    return f"attempts/{job_id}/" if job_id else "attempts/"
+def attempts(job_id: str) -> str:
+    """Return the folder of all unpublished uploads of a job."""
+    return f"attempts/{job_id}/"
+
+
+def all_attempts() -> str:
+    """Return the folder of all unpublished uploads of all jobs."""
+    return "attempts/"
 
 
 def job_of_attempt(name: str) -> str:

@@ -101,7 +101,7 @@ def result_routes(farm: Farm, queue: Queue, autoscaler: Autoscaler) -> APIRouter
         rows = await asyncio.to_thread(farm.database.read, statements.frame_maker(job.id, frame))
         try:
             name = layout.preview(job.id, frame, rows[0]["attempt_id"])
-            picture = await asyncio.to_thread(farm.storage.get_bytes, name)
+            picture = await farm.storing.answer(lambda: farm.storage.get_bytes(name))
         except (IndexError, StorageError) as error:
             raise NotFound(f"frame {frame} has no preview") from error
         return Response(picture, media_type="image/jpeg")

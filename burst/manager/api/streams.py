@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from pathlib import Path
 
 from burst.manager.farm import Farm
@@ -19,7 +20,9 @@ async def follow_job_log(farm: Farm, job_id: str, *, follow: bool) -> AsyncItera
     while True:
         job = farm.index.jobs.get(job_id)
         over = not follow or job is None or job.ended
-        content, offset = await asyncio.to_thread(farm.logs.read, job_id, offset)
+        # It may have to come from the storage.
+        read = partial(farm.logs.read, job_id, offset)
+        content, offset = await farm.storing.answer(read)
         if content:
             quiet = 0
             yield content

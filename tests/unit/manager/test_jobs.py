@@ -319,7 +319,7 @@ async def test_a_job_that_is_being_deleted_does_not_go_on(
     job = await manager.submit("1")
     worker = await manager.worker()
     await worker.finish(await worker.take())
-    begun, real = threading.Event(), manager.publishing.delete_files
+    begun, real = threading.Event(), manager.publishing._delete_files
     may_end = threading.Event()
 
     def delete_files(job_id: str) -> None:
@@ -327,7 +327,7 @@ async def test_a_job_that_is_being_deleted_does_not_go_on(
         may_end.wait(10)
         real(job_id)
 
-    monkeypatch.setattr(manager.publishing, "delete_files", delete_files)
+    monkeypatch.setattr(manager.publishing, "_delete_files", delete_files)
     deletion = asyncio.create_task(manager.queue.delete(job.id))
     await asyncio.to_thread(begun.wait, 10)
     for change in (
@@ -353,7 +353,7 @@ async def test_a_deletion_that_failed_leaves_a_job_that_can_go_on(
     def delete_files(job_id: str) -> None:
         raise StorageError("it is away")
 
-    monkeypatch.setattr(manager.publishing, "delete_files", delete_files)
+    monkeypatch.setattr(manager.publishing, "_delete_files", delete_files)
     with pytest.raises(StorageError):
         await manager.queue.delete(job.id)
     assert (await manager.queue.requeue(job.id, "1")).status is JobStatus.ACTIVE

@@ -109,8 +109,12 @@ async def test_the_index_lists_what_is_published_with_sizes_and_hashes(manager: 
     assert _index(manager, job.id) == {
         "job": job.id,
         "name": "shot",
-        "frames": "1-2",
+        "status": "active",
+        "output": job.output,
+        "scene": {"name": "shot", "version": "v1"},
         "fps": 24.0,
+        "frames": "1-2",
+        "frame_count": 2,
         "published": [
             {
                 "frame": 1,
