@@ -103,8 +103,11 @@ class Access:
         with self._lock:
             return self._own_credentials()
 
-    def headers(self) -> dict[str, str]:
+    def headers(self, *, anew: bool = False) -> dict[str, str]:
         """Return the headers that a request needs; a token that has run out is made anew.
+
+        Args:
+            anew: make it anew in any case, since the bucket refused the last one.
 
         Raises:
             StorageDenied: there is no login, or none any more.
@@ -121,6 +124,8 @@ class Access:
                 self._request = Request()
             headers: dict[str, str] = {}
             try:
+                if anew:
+                    credentials.refresh(self._request)
                 credentials.before_request(self._request, "GET", self.endpoint, headers)
             except exceptions.GoogleAuthError as error:
                 raise login_error(error, "can't log in to Google Cloud") from error

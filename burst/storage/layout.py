@@ -10,6 +10,7 @@ The same in a directory and in a bucket, ``/``-separated, relative to its root::
     previews/<job>/<frame>-<attempt>.jpg  small picture of what an attempt made of a frame
     logs/<job>/job.jsonl                the job's log, when it has ended
     incoming/<random>                   what is being written, and is not whole yet
+    incoming/<sha256>/<part>            bucket only: parts of a large blob
 """
 
 from __future__ import annotations
@@ -31,6 +32,11 @@ def checked(name: str) -> str:
 def blob(sha256: str) -> str:
     """Return where content with this hash lives."""
     return f"blobs/{sha256[:2]}/{sha256}"
+
+
+def incoming(sha256: str, part: str = "") -> str:
+    """Return where a part of a large blob waits for the others, or the folder of all its parts."""
+    return f"incoming/{sha256}/{part}"
 
 
 def manifest(scene_name: str, version: str) -> str:
