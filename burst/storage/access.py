@@ -44,7 +44,9 @@ _CALLER = re.compile(r"\b[\w.+-]+@[\w.-]+\b")
 _READ_ROLE = "roles/storage.objectViewer"
 _WRITE_ROLE = "roles/storage.objectUser"
 _ROLES = {"storage.objects.get": _READ_ROLE, "storage.objects.list": _READ_ROLE}
-_NO_BUCKET = ("bucket does not exist", "bucket doesn't exist", "bucket not found")
+_NO_OBJECT = "no such object"
+"""What Google says where the bucket is there."""
+_ERRNO = re.compile(r"\[Errno -?\d+\] ([\w ,'-]+)")
 
 
 class Access:
@@ -174,6 +176,9 @@ def open_access(url: str) -> Access:
 def bucket_error(status: int | None, message: str, what: str, access: Access) -> StorageError:
     """Turn a refusal of the bucket into ours.
 
+    An answer of 404 is taken for an absent bucket, unless it speaks of an object: where that
+    may be absent, don't ask here.
+
     Args:
         status: of the HTTP answer; None if there was none.
         message: what the answer said, or why there was none.
@@ -185,7 +190,7 @@ def bucket_error(status: int | None, message: str, what: str, access: Access) ->
         return _not_logged_in(reason, what, access)
     if status == 403:
         return _forbidden(reason, what, access)
-    if status == 404 and any(sign in reason.lower() for sign in _NO_BUCKET):
+    if status == 404 and _NO_OBJECT not in reason.lower():
         return StorageError(
             f"{what}: there is no bucket {access.bucket}",
             hint=f"make it by `gcloud storage buckets create {access.url}`, or mend the name",
@@ -193,8 +198,9 @@ def bucket_error(status: int | None, message: str, what: str, access: Access) ->
     if status == 412:
         return StorageConflict(f"{what}: it has changed meanwhile")
     if status is None:
+        told = _ERRNO.search(message)
         return StorageAway(
-            f"{what}: {access.endpoint} can't be reached ({reason})",
+            f"{what}: {access.endpoint} can't be reached ({told[1] if told else reason})",
             hint="look at the network; then the same command goes on",
         )
     if status in RETRIABLE_STATUSES:

@@ -271,8 +271,7 @@ def _absent_is_an_error() -> Iterator[None]:
     try:
         yield
     except exceptions.NotFound as error:
-        # An absent bucket is told as one.
-        if "bucket" in _said(error).lower():
+        if "bucket does not exist" in _said(error):
             raise
         raise AbsentError from error
 
