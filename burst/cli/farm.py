@@ -116,6 +116,8 @@ def _print_status(address: Address, answer: FarmStatus) -> None:
     console.say(f"console:  {address.console_url}")
     console.say(f"manager:  {answer.version}, process {address.pid}, {stays}")
     console.say(f"storage:  {answer.storage_url}")
+    if answer.storage_trouble:
+        console.say(f"          {answer.storage_trouble}")
     console.say(f"jobs:     {jobs or 'none'}")
     console.say(f"tasks:    {answer.tasks_queued} queued, {answer.tasks_active} active")
     console.say(f"workers:  {answer.workers}")

@@ -76,6 +76,8 @@ def _row(worker: WorkerView) -> tuple[str, ...]:
         frame = "" if progress.frame is None else f"frame {progress.frame}"
         does = " ".join(filter(None, (frame, words.done(progress)))) or progress.step or "-"
         memory = words.size(progress.memory_bytes) if progress.memory_bytes else "-"
+    if worker.trouble:
+        does = f"waits: {worker.trouble}"
     return (
         worker.name,
         str(worker.status),

@@ -20,22 +20,39 @@ JOBS_MAX = 3
 """Jobs that go first and are named."""
 
 
-def explain(index: Index, job: JobEntry, pools: Sequence[PoolView]) -> Explanation:
+def explain(
+    index: Index, job: JobEntry, pools: Sequence[PoolView], storage_trouble: str = ""
+) -> Explanation:
     """Return why a job is where it is.
 
     Args:
         index: the farm's.
         job: the job.
         pools: the worker pools as the autoscaler sees them.
+        storage_trouble: what keeps the manager from the storage, if anything does.
     """
     reasons = [
         *(_of_job(text) for text in _status(job)),
         *(_of_job(text) for text in _troubled_tasks(job)),
         *(_of_job(text) for text in _waiting_tasks(job)),
     ]
+    if not job.ended or any(True for _ in job.unpublished):
+        reasons += _troubles(index, storage_trouble)
     if job.claimable and job.board.count(TaskStatus.QUEUED):
         reasons += _queued(index, job, pools)
     return Explanation(job_id=job.id, reasons=tuple(reasons))
+
+
+def _troubles(index: Index, storage_trouble: str) -> Iterator[Reason]:
+    """Say what keeps manager and workers from going on, one worker for all with the same."""
+    if storage_trouble:
+        yield Reason(subject="storage", text=storage_trouble)
+    told: dict[str, list[str]] = {}
+    for worker in sorted(index.workers.values(), key=lambda worker: worker.name):
+        if worker.trouble:
+            told.setdefault(worker.trouble, []).append(worker.name)
+    for text, names in told.items():
+        yield Reason(subject=_some(names), text=f"waits: {text}")
 
 
 def _of_job(text: str) -> Reason:

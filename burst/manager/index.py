@@ -192,6 +192,8 @@ class WorkerEntry:
     """Claims that wait for an answer; an open one is a sign of life."""
     attempts: set[str] = field(default_factory=set)
     progress: RenderProgress | None = None
+    trouble: str = ""
+    """What keeps it from its work, in its own words."""
     statistics: WorkerStatistics | None = None
     frames_finished: int = 0
 

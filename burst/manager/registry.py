@@ -93,8 +93,8 @@ def heard(
     worker.seen = monotonic
     if message.statistics is not None:
         worker.statistics = message.statistics
-    if message.progress != worker.progress:
-        worker.progress = message.progress
+    if (message.progress, message.trouble) != (worker.progress, worker.trouble):
+        worker.progress, worker.trouble = message.progress, message.trouble
         changes.workers.add(worker.name)
     for attempt_id in sorted(worker.attempts - set(message.holding)):
         attempt = index.attempts[attempt_id]

@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any
 
 from burst.domain.frames import is_frame
+from burst.domain.transitions import TaskStatus
 from burst.manager.index import JobEntry
 from burst.storage import layout
 from burst.storage.storage import Storage
@@ -39,11 +40,14 @@ def index_content(job: JobEntry, rows: Iterable[Mapping[str, Any]]) -> bytes:
         "job": job.id,
         "name": job.name,
         "status": job.status,
+        "created_at": job.created_at.isoformat(),
         "output": job.output,
         "scene": job.scene.model_dump() if job.scene else None,
         "fps": job.fps,
         "frames": str(job.frames),
         "frame_count": len(job.frames),
+        "tasks": len(job.plan.commands),
+        "tasks_completed": sum(1 for _ in job.command_tasks(TaskStatus.COMPLETED)),
         "published": frames,
         "results": results,
     }

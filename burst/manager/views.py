@@ -77,6 +77,7 @@ def worker_view(worker: WorkerEntry, monotonic: float) -> WorkerView:
         silent_seconds=0.0 if worker.open_claims else max(0.0, monotonic - worker.seen),
         frames_finished=worker.frames_finished,
         progress=worker.progress,
+        trouble=worker.trouble,
         statistics=worker.statistics,
     )
 

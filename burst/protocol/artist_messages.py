@@ -248,6 +248,8 @@ class WorkerView(Message):
     """Since its last sign of life."""
     frames_finished: int
     progress: RenderProgress | None
+    trouble: str = ""
+    """What keeps it from its work, such as a storage that is away; empty: nothing."""
     statistics: WorkerStatistics | None
 
 
@@ -279,6 +281,8 @@ class FarmStatus(Message):
     version: str
     started_at: datetime
     storage_url: str
+    storage_trouble: str = ""
+    """What keeps the manager from the storage; empty: nothing."""
     jobs: dict[JobStatus, int]
     tasks_queued: int
     tasks_active: int

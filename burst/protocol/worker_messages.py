@@ -114,6 +114,8 @@ class Beat(Message):
     reports: tuple[Report, ...] = ()
     logs: tuple[LogLine, ...] = ()
     progress: RenderProgress | None = None
+    trouble: str = ""
+    """What keeps the worker from its work, such as a storage that is away; empty: nothing."""
     statistics: WorkerStatistics | None = None
 
 

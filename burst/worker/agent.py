@@ -131,7 +131,9 @@ class _Agent:
         )
         self._held = HeldAttempts()
         scratch = settings.home / "scratch"
-        self._finisher = Finisher(storage, self._held, settings.verify)
+        self._finisher = Finisher(
+            storage, self._held, settings.verify, settings.storage_away_seconds
+        )
         self._outbox = Outbox(settings.home / "outbox")
         self._courier = Courier(
             client,

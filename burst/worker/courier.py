@@ -101,6 +101,8 @@ class Courier:
         self.orders = Orders()
         self.rest = Rest()
         self.progress: RenderProgress | None = None
+        self.trouble = ""
+        """What keeps this worker from its work, in a sentence; empty while nothing does."""
         self._name = ""
         self._session_lock = threading.Lock()
         """Guards what belongs to one session: terms, claims, and whether it is gone."""
@@ -247,6 +249,7 @@ class Courier:
             "reports": tuple(taken.values()),
             "logs": self._take_logs(),
             "progress": self.progress,
+            "trouble": self.trouble,
             "statistics": self._statistics(),
         }
 

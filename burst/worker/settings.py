@@ -66,6 +66,10 @@ class WorkerSettings(Settings):
     """Stop when the manager did not answer for so long. Ten minutes outlast the time that a
     disk takes to move with the manager to another machine."""
 
+    storage_away_seconds: float = Field(default=600.0, ge=0)
+    """How long what is rendered waits for a storage that is away or refuses; then its frames are
+    given back, and rendered anew."""
+
     first_progress_seconds: float = Field(default=1800.0, gt=0)
     """Blender is taken for hung when it neither says anything nor computes for so long while
     it loads a scene or renders its first frame."""

@@ -86,7 +86,9 @@ def result_routes(farm: Farm, queue: Queue, autoscaler: Autoscaler) -> APIRouter
 
     @router.get("/{job_id}/explain")
     async def explain_job(job_id: str) -> Explanation:
-        return explain(farm.index, farm.index.job(job_id), (autoscaler.view,))
+        trouble = farm.storing.trouble
+        job = farm.index.job(job_id)
+        return explain(farm.index, job, (autoscaler.view,), trouble.text if trouble else "")
 
     @router.get("/{job_id}/frames")
     async def list_frames(job_id: str, after: Annotated[int, Query(ge=0)] = 0) -> Frames:
@@ -133,6 +135,7 @@ def farm_routes(
             version=burst.__version__,
             started_at=farm.started_at,
             storage_url=farm.storage.url,
+            storage_trouble=farm.storing.trouble.text if farm.storing.trouble else "",
             jobs=views.job_counts(farm.index),
             tasks_queued=sum(j.board.count(TaskStatus.QUEUED) for j in jobs if not j.ended),
             tasks_active=sum(j.board.count(TaskStatus.ACTIVE) for j in jobs),

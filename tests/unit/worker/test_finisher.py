@@ -40,7 +40,7 @@ class Rig:
         self.manager, self.folder = manager, folder
         self.storage = DirectoryStorage(folder / "storage")
         self.held = HeldAttempts()
-        self.finisher = Finisher(self.storage, self.held, "structure")
+        self.finisher = Finisher(self.storage, self.held, "structure", 30.0)
         self.outbox = Outbox(folder / "outbox")
         self.client = ManagerClient(manager.url)
         self.courier = Courier(
@@ -121,6 +121,7 @@ class Rig:
 def rig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rig]:
     monkeypatch.setattr(module, "UPLOAD_PAUSES_SECONDS", (0.0, 0.0))
     monkeypatch.setattr(module, "PUBLISH_PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr(module, "AWAY_PAUSE_SECONDS", 0.001)
     monkeypatch.setattr(courier_module, "RETRY_SECONDS", 0.001)
     manager = ScriptedManager()
     monkeypatch.setattr(manager, "answer", _judging(manager, "publish"))
