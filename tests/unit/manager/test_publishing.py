@@ -110,11 +110,14 @@ async def test_the_index_lists_what_is_published_with_sizes_and_hashes(manager: 
         "job": job.id,
         "name": "shot",
         "status": "active",
+        "created_at": job.created_at.isoformat(),
         "output": job.output,
         "scene": {"name": "shot", "version": "v1"},
         "fps": 24.0,
         "frames": "1-2",
         "frame_count": 2,
+        "tasks": 0,
+        "tasks_completed": 0,
         "published": [
             {
                 "frame": 1,
