@@ -93,6 +93,9 @@ class Hashed(NamedTuple):
         return LocalBlob(path, self.sha256, self.size, self.crc32c)
 
 
+OnLooked = Callable[[int, int], None]
+"""Takes how many files there are, and their bytes."""
+
 OnRead = Callable[[Path, int, bool], None]
 """Takes a file, the bytes of it that were read since the last time, and whether it is done."""
 
@@ -108,19 +111,31 @@ class Hasher:
         self._database = None if cache is None else cache / _FILE_NAME
         self._rehash = rehash
 
-    def hash_all(self, paths: Iterable[Path], on_read: OnRead | None = None) -> dict[Path, Hashed]:
+    def anew(self) -> Hasher:
+        """Return one with the same memory, that reads every file."""
+        return Hasher(self._database and self._database.parent, rehash=True)
+
+    def hash_all(
+        self,
+        paths: Iterable[Path],
+        on_read: OnRead | None = None,
+        on_looked: OnLooked | None = None,
+    ) -> dict[Path, Hashed]:
         """Return the hashes of each file. Blocks.
 
         Args:
             paths: files; links are followed.
             on_read: told of files as they are read, large ones several times, in the caller's
                 thread; of those that are remembered once.
+            on_looked: told once, before anything is read.
 
         Raises:
             SceneError: a file can't be read, or does not stop changing.
         """
         tell = on_read or (lambda _path, _bytes, _whole: None)
         signatures = {path: Signature.of(path) for path in dict.fromkeys(paths)}
+        if on_looked is not None:
+            on_looked(len(signatures), sum(its.size for its in signatures.values()))
         hashes = {} if self._rehash else self._recall(signatures)
         for path, hashed in hashes.items():
             tell(path, hashed.size, True)

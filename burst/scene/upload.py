@@ -2,31 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor, as_completed
+import unicodedata
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from burst.domain.jobs import SceneRef, slug
-from burst.errors import MissingFiles
-from burst.scene.hashing import Hashed, Hasher, Signature, changed, hash_file
+from burst.errors import MissingFiles, SceneError
+from burst.scene.hashing import Hashed, Hasher, changed
 from burst.scene.manifest import FileEntry, Manifest
+from burst.scene.pending import Claim, Tell
 from burst.scene.trace import SceneTrace
 from burst.storage import layout
+from burst.storage.items import LocalBlob, Transferred
 from burst.storage.storage import Storage
 
-SEND_THREADS = 4
-"""A directory is limited by its disk, a bucket by the line; either is busy with a few."""
+_SHOWN = 20
+_RESERVED = ".well-known/acme-challenge/"
+_PART_BYTES = 255
+"""What a name has at most on Linux and macOS,"""
+_NAME_BYTES = 900
+"""and a path, with the folder of the checkout before it; an object of a bucket has 1024."""
 
-_MISSING_SHOWN = 20
+_SENDINGS = 3
+"""A file that is saved while it is sent is sent again, this often in all."""
+
+Step = Literal["hashing", "sending"]
 
 
 @dataclass(frozen=True, slots=True)
 class UploadProgress:
     """How far an upload is; told from the caller's thread."""
 
-    step: Literal["hashing", "sending"]
+    step: Step
     files_done: int
     files_total: int
     bytes_done: int
@@ -46,6 +55,15 @@ class Uploaded:
     sent_bytes: int
 
 
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A scene version as an upload would make it."""
+
+    manifest: Manifest
+    lacking: frozenset[str]
+    """SHA-256 of the content that the storage has not."""
+
+
 Watcher = Callable[[UploadProgress], None]
 
 
@@ -55,6 +73,7 @@ def upload_scene(
     storage: Storage,
     hasher: Hasher,
     on_progress: Watcher | None = None,
+    tell: Tell = lambda _line: None,
 ) -> Uploaded:
     """Put all files of a scene into the storage; what is there already is not sent.
 
@@ -65,37 +84,123 @@ def upload_scene(
         name: of the scene; made safe for paths.
         storage: where to.
         hasher: knows the hashes of files that did not change.
-        on_progress: told after each file.
+        on_progress: told after each file, and while large ones are on their way.
+        tell: takes a line for people when something is waited for.
 
     Raises:
         SceneError: a file can't be read, or does not stop changing.
         StorageError: the storage can't be written.
     """
-    watch = on_progress or (lambda _progress: None)
-    paths = {file.relative: file.path for file in trace.files}
-    sources = {path: Signature.of(path) for path in paths.values()}
-    total = sum(signature.size for signature in sources.values())
-    meter = _Meter(watch, "hashing", len(sources), total)
-    hashes = hasher.hash_all(sources, lambda _path, size, whole: meter.add(size, whole))
-    sent = _send_lacking(hashes, sources, storage, watch)
-    manifest = Manifest(
-        name=slug(name),
-        main=trace.main,
-        files={
-            where: FileEntry(hashes[path].sha256, hashes[path].size)
-            for where, path in sorted(paths.items())
-        },
-        outside=dict(sorted(trace.mapping.items())),
-    )
-    storage.put_bytes(manifest.to_bytes(), layout.manifest(manifest.name, manifest.version))
-    return Uploaded(
-        scene=SceneRef(name=manifest.name, version=manifest.version),
-        manifest=manifest,
-        files=len(manifest.files),
-        bytes=manifest.size,
-        sent_files=len(sent),
-        sent_bytes=sum(sent),
-    )
+    return _Upload(trace, name, storage, on_progress).send(hasher, tell)
+
+
+def plan_upload(
+    trace: SceneTrace,
+    name: str,
+    storage: Storage,
+    hasher: Hasher,
+    on_progress: Watcher | None = None,
+) -> Planned:
+    """Find out what `upload_scene` would do; writes nothing. Blocks.
+
+    Raises:
+        SceneError: a file can't be read, or does not stop changing.
+        StorageError: the storage can't be asked.
+    """
+    return _Upload(trace, name, storage, on_progress).plan(hasher)
+
+
+class _Upload:
+    """One scene on its way into one storage."""
+
+    def __init__(
+        self, trace: SceneTrace, name: str, storage: Storage, on_progress: Watcher | None
+    ) -> None:
+        check_names(trace)
+        self._trace = trace
+        self._name = slug(name)
+        self._storage = storage
+        self._watch = on_progress or (lambda _progress: None)
+        self._places = {file.relative: file.path for file in trace.files}
+        self._hashes: dict[Path, Hashed] = {}
+        self._sent = _Meter(self._watch, "sending")
+        self._whole: dict[str, int] = {}
+        """SHA-256 and size of what was sent."""
+
+    def plan(self, hasher: Hasher) -> Planned:
+        self._hash(hasher, self._places.values())
+        lacking = frozenset(blob.sha256 for blob in self._lacking())
+        return Planned(self._manifest(), lacking)
+
+    def send(self, hasher: Hasher, tell: Tell) -> Uploaded:
+        self._hash(hasher, self._places.values())
+        claim = Claim(self._storage, tell)
+        manifest = self._bring_blobs(hasher, claim)
+        name = layout.manifest(manifest.name, manifest.version)
+        self._storage.put_bytes(manifest.to_bytes(), name)
+        claim.release()
+        return Uploaded(
+            scene=SceneRef(name=manifest.name, version=manifest.version),
+            manifest=manifest,
+            files=len(manifest.files),
+            bytes=manifest.size,
+            sent_files=len(self._whole),
+            sent_bytes=sum(self._whole.values()),
+        )
+
+    def _bring_blobs(self, hasher: Hasher, claim: Claim) -> Manifest:
+        """Return the manifest of what is whole in the storage now, and is held there."""
+        sendings = 0
+        while True:
+            manifest = self._manifest()
+            claim.hold(manifest)
+            restless = self._send_lacking(claim)
+            if not restless and not claim.lapsed:
+                return manifest
+            sendings += bool(restless)
+            if sendings == _SENDINGS:
+                raise changed(restless[0].path)
+            # Whatever is remembered of them is wrong.
+            self._hash(hasher.anew(), [blob.path for blob in restless])
+
+    def _hash(self, hasher: Hasher, paths: Iterable[Path]) -> None:
+        meter = _Meter(self._watch, "hashing")
+        self._hashes |= hasher.hash_all(
+            paths, lambda _path, count, whole: meter.add(count, whole), meter.begin
+        )
+
+    def _manifest(self) -> Manifest:
+        hashes = {where: self._hashes[path] for where, path in sorted(self._places.items())}
+        return Manifest(
+            name=self._name,
+            main=self._trace.main,
+            files={
+                where: FileEntry(hashed.sha256, hashed.size) for where, hashed in hashes.items()
+            },
+            outside=dict(sorted(self._trace.mapping.items())),
+        )
+
+    def _lacking(self) -> list[LocalBlob]:
+        """Ask what the storage has not; of several files with one content one is enough."""
+        blobs = {layout.blob(its.sha256): its.of(path) for path, its in self._hashes.items()}
+        return [blobs[name] for name in sorted(self._storage.missing(blobs))]
+
+    def _send_lacking(self, claim: Claim) -> list[LocalBlob]:
+        """Send what lacks, and return those that are not what was hashed."""
+        lacking = self._lacking()
+        meter = self._sent
+        meter.begin(len(lacking), sum(blob.size for blob in lacking))
+
+        def hear(news: Transferred) -> None:
+            meter.add(news.bytes, news.whole)
+            claim.renew()
+
+        restless = self._storage.put_blobs(lacking, hear) if lacking else []
+        whole = {blob.sha256: blob.size for blob in lacking}
+        for blob in restless:
+            del whole[blob.sha256]
+        self._whole |= whole
+        return restless
 
 
 def check_complete(trace: SceneTrace, allow_missing: bool) -> tuple[str, ...]:
@@ -109,10 +214,10 @@ def check_complete(trace: SceneTrace, allow_missing: bool) -> tuple[str, ...]:
         return names
     shown = [
         f"  {file.name}" + (f" (named by {file.used_by})" if file.used_by != trace.main else "")
-        for file in trace.missing[:_MISSING_SHOWN]
+        for file in trace.missing[:_SHOWN]
     ]
-    if len(names) > _MISSING_SHOWN:
-        shown.append(f"  and {len(names) - _MISSING_SHOWN} more")
+    if len(names) > _SHOWN:
+        shown.append(f"  and {len(names) - _SHOWN} more")
     count = "1 file is" if len(names) == 1 else f"{len(names)} files are"
     raise MissingFiles(
         f"{count} missing:\n" + "\n".join(shown),
@@ -121,66 +226,63 @@ def check_complete(trace: SceneTrace, allow_missing: bool) -> tuple[str, ...]:
     )
 
 
+def check_names(trace: SceneTrace) -> None:
+    """See to it that every file can have its name on any worker, and in any storage.
+
+    Raises:
+        SceneError: some can't; the message has them all.
+    """
+    wrong = {file.relative: why for file in trace.files if (why := _unusable(file.relative))}
+    if not wrong:
+        return
+    shown = [f"  {shown_name(name)}: {why}" for name, why in list(wrong.items())[:_SHOWN]]
+    if len(wrong) > _SHOWN:
+        shown.append(f"  and {len(wrong) - _SHOWN} more")
+    count = "1 file has a name" if len(wrong) == 1 else f"{len(wrong)} files have names"
+    raise SceneError(
+        f"{count} that can't be used elsewhere:\n" + "\n".join(shown), hint="rename, and save again"
+    )
+
+
+def shown_name(name: str) -> str:
+    """Return a name as a terminal can show it: what is no character, or moves it, by its code."""
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in name)
+
+
+def _unusable(name: str) -> str | None:
+    """Say what speaks against a file's place in the scene."""
+    if any(0xDC80 <= ord(char) <= 0xDCFF for char in name):
+        return "not UTF-8"
+    if any(unicodedata.category(char) == "Cc" for char in name):
+        return "a control character"
+    if name.startswith(_RESERVED):
+        return "reserved in Cloud Storage"
+    if any(len(part.encode()) > _PART_BYTES for part in name.split("/")):
+        return "longer than 255 bytes"
+    if len(name.encode()) > _NAME_BYTES:
+        return "its path is too long"
+    return None
+
+
 class _Meter:
     """Adds up what is done and tells it."""
 
-    def __init__(
-        self, watch: Watcher, step: Literal["hashing", "sending"], files: int, total: int
-    ) -> None:
+    def __init__(self, watch: Watcher, step: Step) -> None:
         self._watch = watch
-        self._step: Literal["hashing", "sending"] = step
-        self._files, self._files_total = 0, files
-        self._bytes, self._bytes_total = 0, total
+        self._step: Step = step
+        self._files, self._files_total = 0, 0
+        self._bytes, self._bytes_total = 0, 0
 
-    def add(self, size: int, whole: bool = True) -> None:
+    def begin(self, files: int, total: int) -> None:
+        """Know that this much more is to be done."""
+        self._files_total += files
+        self._bytes_total += total
+
+    def add(self, count: int, whole: bool) -> None:
         self._files += whole
-        self._bytes += size
+        self._bytes += count
         self._watch(
             UploadProgress(
                 self._step, self._files, self._files_total, self._bytes, self._bytes_total
             )
         )
-
-
-def _send_lacking(
-    hashes: dict[Path, Hashed],
-    sources: dict[Path, Signature],
-    storage: Storage,
-    watch: Watcher,
-) -> list[int]:
-    """Send what lacks, and return the sizes.
-
-    ``hashes`` and ``sources`` are put right for files that changed after they were hashed;
-    those are sent in a second round, and there is no third.
-    """
-    sent: list[int] = []
-    restless: list[Path] = []
-    for _ in range(2):
-        by_blob = {layout.blob(hashed.sha256): path for path, hashed in hashes.items()}
-        lacking = [by_blob[name] for name in sorted(storage.missing(by_blob))]
-        restless = []
-        meter = _Meter(watch, "sending", len(lacking), sum(sources[p].size for p in lacking))
-        for path, whole in _send_in_parallel(lacking, hashes, storage):
-            if whole:
-                sent.append(sources[path].size)
-                meter.add(sources[path].size)
-            else:
-                restless.append(path)
-        if not restless:
-            return sent
-        for path in restless:
-            sources[path], hashes[path] = hash_file(path, lambda _count: None)
-    raise changed(restless[0])
-
-
-def _send_in_parallel(
-    paths: list[Path], hashes: dict[Path, Hashed], storage: Storage
-) -> Iterator[tuple[Path, bool]]:
-    """Send blobs, and yield each file with whether it still was what was hashed."""
-    with ThreadPoolExecutor(SEND_THREADS, thread_name_prefix="send") as pool:
-        futures = {pool.submit(storage.put_blobs, [hashes[path].of(path)]): path for path in paths}
-        try:
-            for future in as_completed(futures):
-                yield futures[future], not future.result()
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)

@@ -4,6 +4,8 @@ The same in a directory and in a bucket, ``/``-separated, relative to its root::
 
     blobs/<aa>/<sha256>                 content of a scene's files, never changed
     scenes/<name>/<version>.json        manifest of one scene version
+    uploads/<name>/<version>-<random>.json  manifest of an upload that is under way
+    collection/mark.json                a collection runs
     attempts/<job>/<attempt>/<file>     uploads that are not published
     renders/<job>/<file>                published files under readable names
     renders/<job>/index.json            their names, sizes and hashes
@@ -42,6 +44,29 @@ def incoming(sha256: str, part: str = "") -> str:
 def manifest(scene_name: str, version: str) -> str:
     """Return where the manifest of a scene version lives."""
     return f"scenes/{scene_name}/{version}.json"
+
+
+SCENES = "scenes/"
+"""Folder of all manifests."""
+
+BLOBS = "blobs/"
+"""Folder of all content."""
+
+PENDING = "uploads/"
+"""Folder of the manifests of all uploads that are under way."""
+
+COLLECTION_MARK = "collection/mark.json"
+"""What tells others that a collection runs."""
+
+
+def pending(scene_name: str, version: str, token: str) -> str:
+    """Return where an upload says what it is about to name."""
+    return f"{PENDING}{scene_name}/{version}-{token}.json"
+
+
+def clock(token: str) -> str:
+    """Return where something is written for a moment to learn the storage's time."""
+    return f"collection/clock-{token}"
 
 
 def attempt(job_id: str, attempt_id: str, file_name: str = "") -> str:
