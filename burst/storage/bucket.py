@@ -127,7 +127,7 @@ class BucketStorage:
         name = layout.checked(stored.name)
         try:
             self._objects.delete(name, f"can't delete {name}", int(stored.identity))
-        except (AbsentError, ChangedError):
+        except AbsentError:
             return False
         return True
 

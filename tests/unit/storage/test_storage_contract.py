@@ -1,6 +1,8 @@
 """One suite for every implementation of the storage seam.
 
-What only a directory has (hard links, locks, ``incoming/``) is in `test_directory.py`.
+What only a directory has (hard links, locks, ``incoming/``) is in `test_directory.py`, what
+only a bucket has (answers that get lost) in `test_bucket.py`. The bucket here is `strict_gcs`;
+over fake-gcs-server the suite runs in ``tests/integration``.
 """
 
 from __future__ import annotations
@@ -8,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
 
 import google_crc32c
@@ -19,15 +21,25 @@ from burst.storage import layout
 from burst.storage.directory import DirectoryStorage
 from burst.storage.items import LocalBlob, Stored, Wanted
 from burst.storage.storage import Storage, open_storage
+from tests.fakes.strict_gcs import running_strict_gcs
 
-IMPLEMENTATIONS: dict[str, Callable[[Path], Storage]] = {
-    "directory": lambda folder: DirectoryStorage(folder / "storage"),
-}
+
+def _directory(folder: Path) -> Iterator[Storage]:
+    yield DirectoryStorage(folder / "storage")
+
+
+def _bucket(_folder: Path) -> Iterator[Storage]:
+    with running_strict_gcs("farm") as gcs, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("STORAGE_EMULATOR_HOST", gcs.endpoint)
+        yield open_storage("gs://farm")
+
+
+IMPLEMENTATIONS = {"bucket": _bucket, "directory": _directory}
 
 
 @pytest.fixture(params=sorted(IMPLEMENTATIONS))
-def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Storage:
-    return IMPLEMENTATIONS[request.param](tmp_path)
+def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Storage]:
+    yield from IMPLEMENTATIONS[request.param](tmp_path)
 
 
 def _sha256(content: bytes) -> str:
