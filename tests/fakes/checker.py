@@ -11,6 +11,7 @@ import json
 import os
 import sqlite3
 import struct
+import urllib.request
 import zlib
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -18,6 +19,8 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlencode
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 CHANNELS = {0: 1, 2: 3, 4: 2, 6: 4}
@@ -66,6 +69,38 @@ def check(left: Left, jobs: Sequence[ExpectedJob]) -> list[str]:
         for job in jobs:
             wrong += check_job(database, left.storage, job)
     return wrong
+
+
+# ── A bucket ─────────────────────────────────────────────────────────────────────────
+
+
+def bring_bucket(endpoint: str, bucket: str, folder: Path) -> None:
+    """Lay a bucket's objects out as files, so that they are looked at as those of a directory."""
+    for one in objects_of(endpoint, bucket, ""):
+        path = folder / one["name"]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content_of(endpoint, bucket, one["name"]))
+        assert path.stat().st_size == int(one["size"]), one
+
+
+def objects_of(endpoint: str, bucket: str, prefix: str) -> Iterator[dict[str, Any]]:
+    """Yield what a bucket says of each object whose name starts with ``prefix``."""
+    token = ""
+    while True:
+        query = urlencode({"prefix": prefix, "pageToken": token, "maxResults": 500})
+        with urllib.request.urlopen(f"{endpoint}/storage/v1/b/{bucket}/o?{query}") as answer:
+            page = json.load(answer)
+        yield from page.get("items", ())
+        token = page.get("nextPageToken", "")
+        if not token:
+            return
+
+
+def content_of(endpoint: str, bucket: str, name: str) -> bytes:
+    """Return the content of an object."""
+    url = f"{endpoint}/storage/v1/b/{bucket}/o/{quote(name, safe='')}?alt=media"
+    with urllib.request.urlopen(url) as answer:
+        return bytes(answer.read())
 
 
 # ── Processes and files ──────────────────────────────────────────────────────────────

@@ -25,6 +25,7 @@ from typing import Any, TypeVar
 import psutil
 
 from tests.fakes import checker
+from tests.fakes.gate import Gate
 
 ROOT = Path(__file__).parents[2]
 FAULTS = Path(__file__).with_name("faults")
@@ -124,6 +125,8 @@ class Farm:
 
     root: Path
     settings: Mapping[str, str] = field(default_factory=dict)
+    gate: Gate | None = None
+    """The way to the bucket that is its storage; without one that is a directory."""
     state_dir: Path = field(init=False)
     storage: Path = field(init=False)
 
@@ -149,6 +152,7 @@ class Farm:
             "TMPDIR": str(self.temporary),
             "BURST_STATE_DIR": str(self.state_dir),
             **SHORT_SETTINGS,
+            **(self.gate.environment if self.gate else {}),
             **self.settings,
             **more,
         }
@@ -191,7 +195,7 @@ class Farm:
         surroundings = {
             "BURST_MANAGER_URL": self.address()["worker_url"],
             "BURST_WORKER_TOKEN": (self.state_dir / "worker.token").read_text("utf-8").strip(),
-            "BURST_STORAGE_URL": str(self.storage),
+            "BURST_STORAGE_URL": self.gate.emulator.url if self.gate else str(self.storage),
             "BURST_BLENDER": str(shutil.which("blender")),
             "BURST_WORKER_NAME": name,
             "BURST_WORK_DIR": str(self.root / "by-hand" / name),
@@ -300,8 +304,32 @@ class Farm:
         log = self.state_dir / "logs" / "manager.log"
         return log.read_text("utf-8", "replace")[-6000:] if log.exists() else "no log"
 
+    def published_files(self, job_id: str) -> dict[str, tuple[str, bytes]]:
+        """Return of each published frame what tells it from any other file, and its content."""
+        if self.gate:
+            emulator, prefix = self.gate.emulator, f"renders/{job_id}/"
+            found = checker.objects_of(emulator.endpoint, emulator.bucket, prefix)
+            return {
+                one["name"].rpartition("/")[2]: (
+                    str(one["generation"]),
+                    checker.content_of(emulator.endpoint, emulator.bucket, one["name"]),
+                )
+                for one in found
+                if one["name"].endswith(".png")
+            }
+        files = {}
+        for path in (self.storage / "renders" / job_id).glob("*.png"):
+            status = path.stat()
+            files[path.name] = (f"{status.st_ino} {status.st_mtime_ns}", path.read_bytes())
+        return files
+
     def left(self) -> checker.Left:
-        """Return what the checker looks at."""
+        """Return what the checker looks at; a bucket is brought here for it."""
+        if self.gate:
+            self.storage = self.root / "bucket"
+            shutil.rmtree(self.storage, ignore_errors=True)
+            emulator = self.gate.emulator
+            checker.bring_bucket(emulator.endpoint, emulator.bucket, self.storage)
         return checker.Left(self.state_dir, self.storage, self.temporary, self.killed)
 
     # ── Faults ───────────────────────────────────────────────────────────────────────
@@ -353,9 +381,9 @@ def job_in(words: str) -> str | None:
 
 
 @contextmanager
-def running_farm(root: Path, **settings: str) -> Iterator[Farm]:
+def running_farm(root: Path, gate: Gate | None = None, **settings: str) -> Iterator[Farm]:
     """A farm that is stopped at the end, whatever happens."""
-    farm = Farm(root, settings)
+    farm = Farm(root, settings, gate)
     try:
         yield farm
     finally:

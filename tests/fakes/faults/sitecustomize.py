@@ -100,6 +100,48 @@ def wrap_directory(module):
     wrap(storage, "_link", after=lambda _, upload, final: pass_point("mid-publish", str(upload)))
 
 
+def wrap_bucket(module):
+    """Points of a bucket; in the middle of publishing there is a copy beside the upload."""
+
+    def uploaded(storage, source, name, *rest):
+        if name.startswith("attempts/"):
+            pass_point("after-upload", name)
+
+    storage = module.BucketStorage
+    wrap(storage, "put_file", after=uploaded)
+    wrap(
+        storage,
+        "publish",
+        before=lambda _, source, *rest: pass_point("before-publish", source),
+        after=lambda _, source, *rest: pass_point("after-publish", source),
+    )
+    fetch_all = storage.fetch_all
+
+    def fetch_and_tell(storage, wanted, tell=module.tell_nobody):
+        def told(news):
+            tell(news)
+            if news.whole:
+                pass_point("after-fetch", news.name)
+
+        fetch_all(storage, wanted, told)
+
+    storage.fetch_all = fetch_and_tell
+
+
+def wrap_objects(module):
+    """Points of single requests to a bucket."""
+
+    def about_to_send(objects, name, *rest, **more):
+        if name.startswith("attempts/"):
+            pass_point("mid-copy", name)
+        elif name.endswith("/index.json"):
+            pass_point("mid-index", name)
+
+    objects = module.Objects
+    wrap(objects, "upload", before=about_to_send)
+    wrap(objects, "copy", after=lambda _, source, *rest: pass_point("mid-publish", source))
+
+
 def wrap_blender(module):
     """Points around a render."""
     wrap(
@@ -180,7 +222,9 @@ def wrap_client(module):
 
 
 WRAPS = {
+    "burst.storage.bucket": wrap_bucket,
     "burst.storage.directory": wrap_directory,
+    "burst.storage.objects": wrap_objects,
     "burst.worker.blender": wrap_blender,
     "burst.worker.finisher": wrap_finisher,
     "burst.manager.database.database": wrap_database,
