@@ -16,27 +16,25 @@ from collections.abc import Iterator
 from typing import Any
 
 from burst.errors import ConfigError, StorageAway, StorageConflict, StorageDenied, StorageError
+from burst.storage.login import (
+    LOG_IN,
+    account_of,
+    find_login,
+    first_line,
+    login_error,
+    nobody,
+    refused,
+)
 
 GOOGLE = "https://storage.googleapis.com"
 EMULATOR = "STORAGE_EMULATOR_HOST"
 """Where an emulator answers; Google's own libraries look there, too."""
 
-SCOPES = ("https://www.googleapis.com/auth/devstorage.read_write",)
-"""What a login must be good for: objects, not who may do what."""
-
 RETRIABLE_STATUSES = frozenset({408, 429, 500, 502, 503, 504})
 """Answers that may be others a moment later; google-cloud-storage has the same list."""
 
-PATIENCE_SECONDS = 60.0
-"""How long a bucket that has answered before is asked again."""
-
-FIRST_PATIENCE_SECONDS = 10.0
-"""How long one is that never has: then it is rather the network, or a typing error."""
-
-_FIRST_PAUSE_SECONDS = 0.5
-_LONGEST_PAUSE_SECONDS = 10.0
-
-LOGIN = "log in by `gcloud auth application-default login`"
+_LOGIN_SECONDS = 20.0
+"""For each answer to a login."""
 
 _BUCKET_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]")
 _PERMISSION = re.compile(r"\bstorage\.[a-zA-Z]+\.[a-zA-Z]+")
@@ -44,9 +42,17 @@ _CALLER = re.compile(r"\b[\w.+-]+@[\w.-]+\b")
 _READ_ROLE = "roles/storage.objectViewer"
 _WRITE_ROLE = "roles/storage.objectUser"
 _ROLES = {"storage.objects.get": _READ_ROLE, "storage.objects.list": _READ_ROLE}
+_KNOWN_REFUSALS = {
+    "scope": f"give the machine the scope storage-rw, or {LOG_IN}",
+    "billing": "link the bucket's project to an open billing account by `gcloud billing projects "
+    "link PROJECT --billing-account=ACCOUNT`",
+    "has not been used in project": "switch Cloud Storage on by "
+    "`gcloud services enable storage.googleapis.com`",
+}
+"""What Google says, in lower case → what to do."""
 _NO_OBJECT = "no such object"
 """What Google says where the bucket is there."""
-_ERRNO = re.compile(r"\[Errno -?\d+\] ([\w ,'-]+)")
+_ERRNO = re.compile(r"\[Errno (-?\d+)\] ?([\w ,'-]*)")
 
 
 class Access:
@@ -54,6 +60,13 @@ class Access:
 
     To another process it goes by its URL: pickled, it is opened again there.
     """
+
+    patience_seconds_once_reached = 60.0
+    """How long a bucket that has answered before is asked again."""
+    patience_seconds_at_first = 10.0
+    """How long one that never has: then it is rather the network, or a typing error."""
+    first_pause_seconds = 0.5
+    longest_pause_seconds = 10.0
 
     def __init__(self, bucket: str, endpoint: str = GOOGLE, *, anonymous: bool = False) -> None:
         """Know a bucket; nothing is asked of it yet.
@@ -69,7 +82,7 @@ class Access:
         self.has_answered = False
         """Set it when the bucket answered anything: then it is waited for longer."""
         self._lock = threading.Lock()
-        self._credentials: Any = None
+        self._login: Any = None
         self._request: Any = None
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -83,7 +96,11 @@ class Access:
     @property
     def patience_seconds(self) -> float:
         """How long it is asked again while it does not answer."""
-        return PATIENCE_SECONDS if self.has_answered else FIRST_PATIENCE_SECONDS
+        return (
+            self.patience_seconds_once_reached
+            if self.has_answered
+            else self.patience_seconds_at_first
+        )
 
     def pauses(self) -> Iterator[float]:
         """Yield how many seconds to wait before each further try, until it is enough.
@@ -91,19 +108,19 @@ class Access:
         Each is chosen by chance up to a bound that doubles, so that many who were refused
         at once don't come back at once.
         """
-        started, bound = time.monotonic(), _FIRST_PAUSE_SECONDS
+        started, bound = time.monotonic(), self.first_pause_seconds
         while time.monotonic() - started < self.patience_seconds:
             yield random.uniform(bound / 4, bound)  # noqa: S311 - nobody is to be kept from guessing
-            bound = min(2 * bound, _LONGEST_PAUSE_SECONDS)
+            bound = min(2 * bound, self.longest_pause_seconds)
 
-    def credentials(self) -> Any:
+    def login(self) -> Any:
         """Return the login, as Google's libraries take it.
 
         Raises:
             StorageDenied: there is none.
         """
         with self._lock:
-            return self._own_credentials()
+            return self._own_login()
 
     def headers(self, *, anew: bool = False) -> dict[str, str]:
         """Return the headers that a request needs; a token that has run out is made anew.
@@ -117,35 +134,28 @@ class Access:
         """
         if self.anonymous:
             return {}
+        import functools
+
         from google.auth import exceptions
         from google.auth.transport.requests import Request
 
         with self._lock:
-            credentials = self._own_credentials()
+            login = self._own_login()
             if self._request is None:
-                self._request = Request()
+                self._request = functools.partial(Request(), timeout=_LOGIN_SECONDS)
             headers: dict[str, str] = {}
             try:
                 if anew:
-                    credentials.refresh(self._request)
-                credentials.before_request(self._request, "GET", self.endpoint, headers)
+                    login.refresh(self._request)
+                login.before_request(self._request, "GET", self.endpoint, headers)
             except exceptions.GoogleAuthError as error:
-                raise login_error(error, "can't log in to Google Cloud") from error
+                raise login_error(error, f"can't use {self.url}", login) from error
         return headers
 
-    def _own_credentials(self) -> Any:
-        if self._credentials is None:
-            import google.auth
-            from google.auth import credentials, exceptions
-
-            if self.anonymous:
-                self._credentials = credentials.AnonymousCredentials()  # type: ignore[no-untyped-call]
-            else:
-                try:
-                    self._credentials, _ = google.auth.default(scopes=SCOPES)
-                except exceptions.GoogleAuthError as error:
-                    raise login_error(error, f"can't use {self.url}") from error
-        return self._credentials
+    def _own_login(self) -> Any:
+        if self._login is None:
+            self._login = nobody() if self.anonymous else find_login()
+        return self._login
 
 
 def open_access(url: str) -> Access:
@@ -185,7 +195,7 @@ def bucket_error(status: int | None, message: str, what: str, access: Access) ->
         what: what was being done: "can't read renders/j/1.png".
         access: to the bucket.
     """
-    reason = _first_line(message)
+    reason = first_line(message)
     if status == 401:
         return _not_logged_in(reason, what, access)
     if status == 403:
@@ -198,9 +208,8 @@ def bucket_error(status: int | None, message: str, what: str, access: Access) ->
     if status == 412:
         return StorageConflict(f"{what}: it has changed meanwhile")
     if status is None:
-        told = _ERRNO.search(message)
         return StorageAway(
-            f"{what}: {access.endpoint} can't be reached ({told[1] if told else reason})",
+            f"{what}: {access.endpoint} can't be reached ({_why(message) or reason})",
             hint="look at the network; then the same command goes on",
         )
     if status in RETRIABLE_STATUSES:
@@ -211,19 +220,13 @@ def bucket_error(status: int | None, message: str, what: str, access: Access) ->
     return StorageError(f"{what}: {access.url} refuses it ({status} {reason})")
 
 
-def login_error(error: Exception, what: str) -> StorageError:
-    """Turn an exception of google-auth into ours."""
-    from google.auth import exceptions
-
-    reason = _first_line(str(error.args[0]) if error.args else str(error))
-    if isinstance(error, exceptions.TransportError):
-        return StorageAway(
-            f"{what}: Google's login can't be reached ({reason})",
-            hint="look at the network; then the same command goes on",
-        )
-    if isinstance(error, exceptions.RefreshError):
-        return StorageDenied(f"{what}: the login has run out ({reason})", hint=LOGIN)
-    return StorageDenied(f"{what}: there is no login to Google Cloud ({reason})", hint=LOGIN)
+def _why(message: str) -> str | None:
+    """Return the system's own words, out of what three libraries wrapped around them."""
+    found = _ERRNO.search(message)
+    if not found:
+        return None
+    # Those of names that can't be resolved are negative, and have words of their own.
+    return os.strerror(int(found[1])) if int(found[1]) > 0 else found[2]
 
 
 def _not_logged_in(reason: str, what: str, access: Access) -> StorageError:
@@ -232,7 +235,7 @@ def _not_logged_in(reason: str, what: str, access: Access) -> StorageError:
             f"{what}: {access.endpoint} wants a login ({reason})",
             hint=f"unset {EMULATOR} to talk to Google",
         )
-    return StorageDenied(f"{what}: the login is no longer valid ({reason})", hint=LOGIN)
+    return refused(reason, what, access.login())
 
 
 def _forbidden(reason: str, what: str, access: Access) -> StorageError:
@@ -242,15 +245,13 @@ def _forbidden(reason: str, what: str, access: Access) -> StorageError:
             f"{what}: too many requests for {access.url} ({reason})",
             hint="wait a few minutes; then the same command goes on",
         )
-    if "scope" in lowered:
-        return StorageDenied(
-            f"{what}: the login may not write to Cloud Storage ({reason})",
-            hint="give the machine the scope storage-rw, or " + LOGIN,
-        )
+    for sign, hint in _KNOWN_REFUSALS.items():
+        if sign in lowered:
+            return StorageDenied(f"{what}: {access.url} refuses access ({reason})", hint=hint)
     found = _PERMISSION.search(reason)
     if not found:
         return StorageDenied(f"{what}: {access.url} refuses access ({reason})")
-    permission, caller = found[0], _caller(reason)
+    permission, caller = found[0], _caller(reason) or account_of(access.login())
     return StorageDenied(
         f"{what}: {caller or 'this login'} has no {permission} on {access.url}",
         hint=f"who owns the bucket grants it by `gcloud storage buckets add-iam-policy-binding "
@@ -269,11 +270,6 @@ def _member(caller: str | None) -> str:
         return "user:YOUR_EMAIL"
     kind = "serviceAccount" if caller.endswith(".gserviceaccount.com") else "user"
     return f"{kind}:{caller}"
-
-
-def _first_line(text: str) -> str:
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return lines[0].rstrip(".")[:300] if lines else "no reason given"
 
 
 def _reopened(bucket: str, endpoint: str, anonymous: bool, has_answered: bool) -> Access:

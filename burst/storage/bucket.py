@@ -200,18 +200,20 @@ class BucketStorage:
 
     def _put_proven(self, source: Path, name: str, sha256: str | None) -> bool:
         """Send a file; False, and no such object, if it has not that hash, or keeps changing."""
-        what = f"can't store {name}"
+        what, seen = f"can't store {name}", set()
         for _ in range(_TRIES):
             with _local_errors(what), source.open("rb") as file:
                 size, checksum, digest = _sums(file)
                 if sha256 is not None and digest != sha256:
                     return False
+                seen.add(digest)
                 with contextlib.suppress(DamagedError):
-                    self._objects.upload(
-                        name, file, (size, checksum), what, metadata={SHA256: digest}
-                    )
+                    metadata = {SHA256: digest}
+                    self._objects.upload(name, file, (size, checksum), what, metadata=metadata)
                     return True
-        return False
+        if len(seen) > 1:
+            return False
+        raise _damaged(what)
 
     def _upload_bytes(
         self,
@@ -230,7 +232,7 @@ class BucketStorage:
                 generation=generation,
                 metadata=metadata,
             ),
-            f"{what}: it arrives damaged again and again",
+            what,
         )
 
     def _download(self, name: str, sink: BinaryIO, what: str) -> None:
@@ -240,7 +242,7 @@ class BucketStorage:
             self._objects.download(name, sink, what)
 
         try:
-            _until_whole(attempt, f"{what}: it arrives damaged again and again")
+            _until_whole(attempt, what)
         except AbsentError as error:
             raise StorageError(f"{what}: there is no {name} in {self.url}") from error
 
@@ -275,12 +277,19 @@ def _sums(file: BinaryIO) -> tuple[int, int, str]:
     return size, checksum, digest.hexdigest()
 
 
-def _until_whole(attempt: Callable[[], object], otherwise: str) -> None:
+def _until_whole(attempt: Callable[[], object], what: str) -> None:
     for _ in range(_TRIES):
         with contextlib.suppress(DamagedError):
             attempt()
             return
-    raise StorageError(otherwise, hint="look at the network: something changes what it carries")
+    raise _damaged(what)
+
+
+def _damaged(what: str) -> StorageError:
+    return StorageError(
+        f"{what}: it arrives damaged again and again",
+        hint="look at the network and at this machine's memory: something changes what is sent",
+    )
 
 
 @contextlib.contextmanager

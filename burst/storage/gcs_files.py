@@ -15,7 +15,7 @@ from typing import Any
 import aiohttp
 from gcsfs.core import GCSFileSystem
 
-from burst.errors import StorageAway
+from burst.errors import StorageAway, StorageDenied
 from burst.storage.access import Access, bucket_error
 
 _LISTING = "b/{}/o"
@@ -37,7 +37,7 @@ class BucketFiles(GCSFileSystem):  # type: ignore[misc]  # it has no types
             access="read_write",
             endpoint_url=access.endpoint,
             use_listings_cache=False,
-            session_kwargs={"timeout": _TIMEOUT},
+            session_kwargs={"timeout": _TIMEOUT, "trust_env": True},
         )
 
     def _get_headers(self, headers: dict[str, str] | None, **_cache: Any) -> dict[str, str]:
@@ -61,12 +61,18 @@ class BucketFiles(GCSFileSystem):  # type: ignore[misc]  # it has no types
     ) -> tuple[int, Any, Any, bytes]:
         params.pop("cache_type", None)
         params.pop("cache_source", None)
-        pauses = self._access.pauses()
+        pauses, is_renewed = self._access.pauses(), self._access.anonymous
         while True:
             try:
                 return await self._request_once(
                     (method, path, args), {"json": json, "data": data}, headers, params
                 )
+            except StorageDenied:
+                # The token may have been taken back before its time.
+                if is_renewed:
+                    raise
+                is_renewed = True
+                self._access.headers(anew=True)
             except StorageAway:
                 pause = next(pauses, None)
                 if pause is None:
@@ -95,7 +101,9 @@ class BucketFiles(GCSFileSystem):  # type: ignore[misc]  # it has no types
             ) as answer:
                 content = await answer.read()
         except (aiohttp.ClientError, OSError) as error:
-            raise bucket_error(None, str(error), what, self._access) from error
+            raise bucket_error(
+                None, str(getattr(error, "os_error", error)), what, self._access
+            ) from error
         self._access.has_answered = True
         if answer.status < 400:
             return answer.status, answer.headers, answer.request_info, content

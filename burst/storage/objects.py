@@ -17,9 +17,10 @@ from collections.abc import Iterator
 from typing import Any, BinaryIO, NamedTuple
 
 from burst.errors import storage_error
-from burst.storage.access import Access, bucket_error, login_error
+from burst.storage.access import Access, bucket_error
 from burst.storage.checksum import crc32c
 from burst.storage.items import Stored
+from burst.storage.login import login_error
 
 ABSENT = 0
 """As a generation: there must be no such object."""
@@ -112,15 +113,16 @@ class Objects:
             blob.metadata = metadata
             # Without a checksum of the library's own: where its differs from the bucket's, it
             # deletes the object, whosever it is by then.
-            blob.upload_from_file(
-                content,
-                rewind=True,
-                size=size,
-                content_type=_content_type(name),
-                if_generation_match=generation,
-                checksum=None,
-                **self._bounds(),
-            )
+            with _change_is_damage():
+                blob.upload_from_file(
+                    content,
+                    rewind=True,
+                    size=size,
+                    content_type=_content_type(name),
+                    if_generation_match=generation,
+                    checksum=None,
+                    **self._bounds(),
+                )
             found = _found(blob)
             if (found.size, found.crc32c) != expected:
                 with contextlib.suppress(AbsentError):
@@ -206,7 +208,8 @@ class Objects:
         from google.cloud.storage.retry import DEFAULT_RETRY
 
         patient = DEFAULT_RETRY.with_timeout(self.access.patience_seconds)
-        return {"retry": patient.with_delay(0.5, 10.0, 2.0), "timeout": _TIMEOUT_SECONDS}
+        pauses = (self.access.first_pause_seconds, self.access.longest_pause_seconds, 2.0)
+        return {"retry": patient.with_delay(*pauses), "timeout": _TIMEOUT_SECONDS}
 
     @contextlib.contextmanager
     def _asked(self, what: str) -> Iterator[None]:
@@ -225,7 +228,7 @@ class Objects:
         except exceptions.GoogleAPICallError as error:
             raise bucket_error(error.code, _said(error), what, self.access) from error
         except GoogleAuthError as error:
-            raise login_error(error, what) from error
+            raise login_error(error, what, self.access.login()) from error
         except (requests.RequestException, ConnectionError) as error:
             raise bucket_error(None, str(error), what, self.access) from error
         except OSError as error:
@@ -255,7 +258,7 @@ def _new_bucket(access: Access) -> Any:
 
     client = storage.Client(
         project=access.bucket,  # no matter which: but where none is given, it is searched for
-        credentials=access.credentials(),
+        credentials=access.login(),
         client_options={"api_endpoint": access.endpoint},
     )
     session = client._http
@@ -275,6 +278,28 @@ def _absent_is_an_error() -> Iterator[None]:
         if "bucket does not exist" in _said(error):
             raise
         raise AbsentError from error
+
+
+@contextlib.contextmanager
+def _change_is_damage() -> Iterator[None]:
+    """Say of an upload that it must be done anew where it is not what was meant."""
+    import requests
+    from google.api_core import exceptions
+
+    try:
+        yield
+    except exceptions.BadRequest as error:
+        if "crc32c" not in _said(error).lower():
+            raise
+        raise DamagedError from error
+    except exceptions.Gone as error:
+        # Not the object: what was kept of a large upload so far.
+        raise DamagedError from error
+    except ValueError as error:
+        if isinstance(error, requests.RequestException):
+            raise
+        # The library lost its place: the file shrank, or the bucket kept less than was sent.
+        raise DamagedError from error
 
 
 def _said(error: Any) -> str:
