@@ -46,6 +46,14 @@ def manifest(scene_name: str, version: str) -> str:
     return f"scenes/{scene_name}/{version}.json"
 
 
+def scene_version(name: str) -> tuple[str, str] | None:
+    """Return name and version of the scene whose manifest lies at ``name``; None if none does."""
+    parts = name.split("/")
+    if len(parts) != 3 or f"{parts[0]}/" != SCENES or not parts[2].endswith(".json"):
+        return None
+    return parts[1], parts[2].removesuffix(".json")
+
+
 SCENES = "scenes/"
 """Folder of all manifests."""
 

@@ -288,12 +288,11 @@ def _change_is_damage() -> Iterator[None]:
 
     try:
         yield
-    except exceptions.BadRequest as error:
-        if "crc32c" not in _said(error).lower():
+    except exceptions.GoogleAPICallError as error:
+        # Gone is not the object, but what was kept of a large upload so far.
+        is_damage = error.code == 410 or (error.code == 400 and "crc32c" in _said(error).lower())
+        if not is_damage:
             raise
-        raise DamagedError from error
-    except exceptions.Gone as error:
-        # Not the object: what was kept of a large upload so far.
         raise DamagedError from error
     except ValueError as error:
         if isinstance(error, requests.RequestException):
