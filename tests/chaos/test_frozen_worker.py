@@ -16,6 +16,7 @@ import pytest
 
 from tests.fakes.checker import ExpectedJob, check
 from tests.fakes.farm import HEIGHT, WIDTH, Farm, Program, poll, running_farm
+from tests.fakes.gate import Gate
 
 pytestmark = pytest.mark.blender
 
@@ -23,9 +24,9 @@ FRAMES = (1, 2)
 
 
 @pytest.fixture
-def farm(tmp_path: Path) -> Iterator[Farm]:
+def farm(tmp_path: Path, gate: Gate | None) -> Iterator[Farm]:
     """A manager that starts no worker, and stays."""
-    with running_farm(tmp_path, BURST_EXIT_WHEN_IDLE_SECONDS="600") as farm:
+    with running_farm(tmp_path, gate, BURST_EXIT_WHEN_IDLE_SECONDS="600") as farm:
         farm.start_manager(BURST_WORKERS="0")
         yield farm
 
@@ -105,12 +106,9 @@ def wake_and_compare(farm: Farm, job_id: str, frozen: Program) -> None:
     check_farm(farm, job_id)
 
 
-def published_files(farm: Farm, job_id: str) -> dict[str, tuple[int, int, bytes]]:
+def published_files(farm: Farm, job_id: str) -> dict[str, tuple[str, bytes]]:
     """Return what tells each published frame from any other file."""
-    found = {}
-    for path in (farm.storage / "renders" / job_id).glob("*.png"):
-        status = path.stat()
-        found[path.name] = (status.st_ino, status.st_mtime_ns, path.read_bytes())
+    found = farm.published_files(job_id)
     assert len(found) == len(FRAMES)
     return found
 

@@ -1,7 +1,7 @@
 """The network between a worker and its manager is cut, or the manager is away for a while.
 
 The worker renders on, what it has to say waits in its outbox, and every frame counts once.
-Leaves out a storage that is cut off: here it is a directory (`test_disk_full`).
+Leaves out a storage that is cut off (`test_bucket_trouble`).
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import pytest
 from tests.chaos.network import network_to
 from tests.fakes.checker import ExpectedJob, check
 from tests.fakes.farm import HEIGHT, WIDTH, Farm, Program, poll, running_farm
+from tests.fakes.gate import Gate
 
 pytestmark = pytest.mark.blender
 
@@ -25,17 +26,17 @@ STAY = {"BURST_IDLE_EXIT_SECONDS": "6", "BURST_EXIT_WHEN_IDLE_SECONDS": "600"}
 
 
 @pytest.fixture
-def patient(tmp_path: Path) -> Iterator[Farm]:
+def patient(tmp_path: Path, gate: Gate | None) -> Iterator[Farm]:
     """A manager that misses nobody for a minute."""
-    with running_farm(tmp_path, **STAY, BURST_LEASE_SECONDS="60") as farm:
+    with running_farm(tmp_path, gate, **STAY, BURST_LEASE_SECONDS="60") as farm:
         farm.start_manager(BURST_WORKERS="0")
         yield farm
 
 
 @pytest.fixture
-def hasty(tmp_path: Path) -> Iterator[Farm]:
+def hasty(tmp_path: Path, gate: Gate | None) -> Iterator[Farm]:
     """A manager that gives a silent worker up after a few seconds."""
-    with running_farm(tmp_path, **STAY) as farm:
+    with running_farm(tmp_path, gate, **STAY) as farm:
         farm.start_manager(BURST_WORKERS="0")
         yield farm
 

@@ -144,7 +144,8 @@ class Farm:
 
     def environment(self, **more: str) -> dict[str, str]:
         """Return what every process of the farm is given."""
-        clean = {k: v for k, v in os.environ.items() if not k.startswith(("BURST_", "CHAOS_"))}
+        ours = ("BURST_", "CHAOS_", "GOOGLE_", "STORAGE_EMULATOR_")
+        clean = {k: v for k, v in os.environ.items() if not k.startswith(ours)}
         return {
             **clean,
             "PYTHONPATH": os.pathsep.join((str(FAULTS), str(ROOT))),

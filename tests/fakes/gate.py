@@ -39,6 +39,9 @@ class Rule:
     """It is not done, and answered so."""
     message: str = ""
     times: int = 1_000_000
+    every: int = 1
+    """Of the requests that look so only each of that number."""
+    seen: int = field(default=0, init=False)
     hits: int = field(default=0, init=False)
 
 
@@ -118,8 +121,10 @@ class Gate:
             self.asked.append(request)
             for rule in self._rules:
                 if rule.hits < rule.times and re.search(rule.pattern, request):
-                    rule.hits += 1
-                    return rule
+                    rule.seen += 1
+                    if rule.seen % rule.every == 0:
+                        rule.hits += 1
+                        return rule
         return None
 
     @contextlib.contextmanager
@@ -198,7 +203,7 @@ class _Handler(BaseHTTPRequestHandler):
             with contextlib.closing(gate.connect()) as connection:
                 self._carry(connection, body, lose=bool(rule and rule.lose))
 
-    do_POST = do_PUT = do_DELETE = do_PATCH = do_HEAD = do_GET
+    do_POST = do_PUT = do_DELETE = do_PATCH = do_HEAD = do_GET  # noqa: N815
 
     def log_message(self, *args: Any) -> None:
         """Say nothing."""
