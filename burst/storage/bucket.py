@@ -17,12 +17,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
-from burst.errors import BlobMissing, StorageConflict, StorageError, storage_error
+from burst.errors import StorageConflict, StorageError, storage_error
 from burst.storage import layout
 from burst.storage.access import Access, open_access
 from burst.storage.checksum import crc32c
-from burst.storage.files import in_parallel, sha256_of
-from burst.storage.items import LocalBlob, Stored, Tell, Transferred, Wanted, tell_nobody
+from burst.storage.files import in_parallel
+from burst.storage.items import LocalBlob, Stored, Tell, Wanted, tell_nobody
 from burst.storage.objects import ABSENT, AbsentError, ChangedError, DamagedError, Objects
 
 SHA256 = "burst-sha256"
@@ -56,11 +56,9 @@ class BucketStorage:
 
     def missing(self, names: Iterable[str]) -> set[str]:
         """Return those names that are not there."""
+        from burst.storage import bulk
 
-        def is_missing(name: str) -> bool:
-            return self._objects.look(layout.checked(name), f"can't look for {name}") is None
-
-        return {name for name, lacks in in_parallel(is_missing, names, _THREADS) if lacks}
+        return bulk.lacking(self._access, (layout.checked(name) for name in names))
 
     def put_file(self, source: Path, name: str, sha256: str | None = None) -> None:
         """Send a file to ``name``; the bucket compares what arrives with what was hashed."""
@@ -68,18 +66,10 @@ class BucketStorage:
             raise StorageError(f"{source} changed while it was stored as {name}")
 
     def put_blobs(self, blobs: Sequence[LocalBlob], tell: Tell = tell_nobody) -> list[LocalBlob]:
-        """Send files to the blobs of their hashes."""
+        """Send files to the blobs of their hashes; see `bulk`."""
+        from burst.storage import bulk
 
-        def put(blob: LocalBlob) -> bool:
-            return self._put_proven(blob.path, layout.blob(blob.sha256), blob.sha256)
-
-        changed = []
-        for blob, is_whole in in_parallel(put, blobs, _THREADS):
-            if is_whole:
-                tell(Transferred(layout.blob(blob.sha256), blob.size, whole=True))
-            else:
-                changed.append(blob)
-        return changed
+        return bulk.send(self._access, blobs, tell)
 
     def put_bytes(self, content: bytes, name: str) -> None:
         """Write ``content`` to ``name``."""
@@ -110,8 +100,9 @@ class BucketStorage:
 
     def fetch_all(self, wanted: Iterable[Wanted], tell: Tell = tell_nobody) -> None:
         """Bring many files to local paths, each by way of a hidden file beside it."""
-        for one, _ in in_parallel(self._fetch_proven, wanted, _THREADS):
-            tell(Transferred(one.name, one.size, whole=True))
+        from burst.storage import bulk
+
+        bulk.fetch(self._access, wanted, tell)
 
     def list(self, prefix: str) -> Iterator[str]:
         """Yield every name that starts with ``prefix``."""
@@ -245,17 +236,6 @@ class BucketStorage:
             _until_whole(attempt, what)
         except AbsentError as error:
             raise StorageError(f"{what}: there is no {name} in {self.url}") from error
-
-    def _fetch_proven(self, one: Wanted) -> None:
-        what = f"can't bring {one.name} to {one.target}"
-        with _fetched_beside(one.target, what) as part:
-            with part.open("wb") as sink:
-                try:
-                    self._objects.download(layout.checked(one.name), sink, what)
-                except AbsentError as error:
-                    raise BlobMissing(f"{one.name} is not in the storage") from error
-            if part.stat().st_size != one.size or sha256_of(part) != one.sha256:
-                raise BlobMissing(f"{one.name} is damaged in the storage")
 
 
 def open_bucket(url: str) -> BucketStorage:

@@ -1,0 +1,112 @@
+"""Many files to a bucket, or from it, at the speed of the line.
+
+When there is little to do this process does it; when there is much, a few processes do, as one
+alone can't keep a fast line busy. Everything here blocks. `docs/decisions` says what was measured.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Coroutine, Iterable, Sequence
+from typing import Any, TypeVar, cast
+
+from burst.config.machine import available_cores
+from burst.storage.access import Access
+from burst.storage.bulk_ask import Asker
+from burst.storage.bulk_crew import Crew
+from burst.storage.bulk_jobs import Item, Kind, action
+from burst.storage.bulk_line import Line
+from burst.storage.bulk_tasks import for_each
+from burst.storage.items import LocalBlob, Tell, Wanted, tell_nobody
+
+MOST_PROCESSES = 4
+START_SECONDS = 0.4
+"""What it costs to have more than one process."""
+FILE_SECONDS = 0.0005
+BYTES_A_SECOND = 400_000_000
+"""What one process does, measured over TLS; a slow line makes it less, and nobody waits for it
+any longer because of that."""
+
+_LOOKED_AT = 2000
+"""Files that are looked at to decide: the rest may be a long list that nobody has whole."""
+
+_Result = TypeVar("_Result")
+
+
+def send(access: Access, blobs: Sequence[LocalBlob], tell: Tell = tell_nobody) -> list[LocalBlob]:
+    """Send files to the blobs of their hashes; see `Storage.put_blobs`.
+
+    Returns:
+        Those that are not what was hashed.
+
+    Raises:
+        StorageError: the bucket does not take them; those that it took stay.
+    """
+    # Large ones first: nothing is left for one process to end with alone.
+    ordered = sorted(blobs, key=lambda blob: -blob.size)
+    return cast("list[LocalBlob]", _carry(access, "send", ordered, tell))
+
+
+def fetch(access: Access, wanted: Iterable[Wanted], tell: Tell = tell_nobody) -> None:
+    """Bring many objects to local paths; see `Storage.fetch_all`.
+
+    Raises:
+        BlobMissing: one is not there, or its content is not what it should be.
+        StorageError: the bucket does not give one, or the disk does not take it.
+    """
+    _carry(access, "fetch", wanted, tell)
+
+
+def lacking(access: Access, names: Iterable[str]) -> set[str]:
+    """Return those names that the bucket has not; see `Storage.missing`.
+
+    Raises:
+        StorageError: it can't be asked.
+    """
+    asked = set(names)
+
+    async def ask() -> set[str]:
+        async with Line(access) as line:
+            return await Asker(line, for_each).lacking(asked)
+
+    return _run(ask()) if asked else asked
+
+
+def processes_for(items: Sequence[Item], cores: int) -> int:
+    """Return how many processes are worth their start for so much."""
+    size = sum(item.size for item in items)
+    seconds = len(items) * FILE_SECONDS + size / BYTES_A_SECOND
+    return max(1, min(MOST_PROCESSES, cores, int(seconds / START_SECONDS)))
+
+
+def _carry(access: Access, kind: Kind, items: Iterable[Item], tell: Tell) -> list[Item]:
+    left = iter(items)
+    first = list(itertools.islice(left, _LOOKED_AT))
+    if not first:
+        return []
+    everything = itertools.chain(first, left)
+    count = processes_for(first, available_cores())
+    if count > 1:
+        with Crew(access, kind, count) as crew:
+            return crew.carry(everything, tell)
+    return _run(_carry_here(access, kind, everything, tell))
+
+
+async def _carry_here(access: Access, kind: Kind, items: Iterable[Item], tell: Tell) -> list[Item]:
+    changed = []
+    async with Line(access) as line:
+        do = action(kind, line)
+
+        async def carry(item: Item) -> None:
+            if not await do(item, tell):
+                changed.append(item)
+
+        await for_each(carry, items)
+    return changed
+
+
+def _run(coroutine: Coroutine[Any, Any, _Result]) -> _Result:
+    """Run it in an event loop of its own, in this thread."""
+    with asyncio.Runner() as runner:
+        return runner.run(coroutine)

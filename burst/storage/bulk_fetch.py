@@ -1,0 +1,151 @@
+"""Bringing many objects to local files, each proven by its SHA-256 while it arrives.
+
+A file is written beside its place and renamed when it is proven. A download that is cut goes on
+where it was, as long as the object is still the same one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import os
+import secrets
+
+import aiohttp
+
+from burst.errors import BlobMissing, storage_error
+from burst.storage import layout
+from burst.storage.bulk_line import Line, RefusedError
+from burst.storage.bulk_tasks import Progress
+from burst.storage.items import Tell, Wanted
+
+CHUNK_BYTES = 256 * 1024
+THREADED_BYTES = 1024 * 1024
+"""Of larger files, hashing and writing goes to a thread, so that others go on meanwhile."""
+STREAMS = 12
+"""Of these at once: each has a few chunks in memory."""
+
+_PARTIAL, _NOTHING_LEFT = 206, 416
+_ANSWERS = frozenset({_NOTHING_LEFT})
+_TRIES = 2
+"""Of a file whose content came out wrong: it may have been damaged on its way."""
+
+
+class Fetcher:
+    """Brings files over one line."""
+
+    def __init__(self, line: Line) -> None:
+        self._line = line
+        self._streams = asyncio.Semaphore(STREAMS)
+
+    async def fetch(self, wanted: Wanted, tell: Tell) -> bool:
+        """Bring one file; return True.
+
+        Args:
+            wanted: what, and where to.
+            tell: is called from the event loop.
+
+        Raises:
+            BlobMissing: it is not there, or its content is not what it should be.
+            StorageError: the bucket does not give it, or the disk does not take it.
+        """
+        progress = Progress(wanted.name, wanted.size, tell)
+        if wanted.size < THREADED_BYTES:
+            await self._fetch(wanted, progress)
+        else:
+            async with self._streams:
+                await self._fetch(wanted, progress)
+        progress.finish()
+        return True
+
+    async def _fetch(self, wanted: Wanted, progress: Progress) -> None:
+        target = wanted.target
+        part = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
+        what = f"can't bring {wanted.name} to {target}"
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with part.open("wb", buffering=0) as sink:
+                arrival = _Arrival(wanted, sink.fileno(), progress)
+                for _ in range(_TRIES):
+                    await self._bring(arrival, what)
+                    if arrival.is_proven:
+                        break
+                else:
+                    raise BlobMissing(f"{wanted.name} is damaged in the storage")
+            part.replace(target)
+        except OSError as error:
+            raise storage_error(error, what) from error
+        finally:
+            with contextlib.suppress(OSError):
+                part.unlink(missing_ok=True)
+
+    async def _bring(self, arrival: _Arrival, what: str) -> None:
+        name = layout.checked(arrival.wanted.name)
+        path = self._line.object_path(name)
+        arrival.begin("")
+
+        async def once() -> None:
+            options = {"generation": arrival.generation} if arrival.count else {}
+            headers = {"Range": f"bytes={arrival.count}-"} if arrival.count else {}
+            url = self._line.url(path, alt="media", **options)
+            try:
+                async with self._line.open("GET", url, None, headers, _ANSWERS) as response:
+                    if response.status == _NOTHING_LEFT:
+                        return
+                    if response.status != _PARTIAL:
+                        arrival.begin(response.headers.get("X-Goog-Generation", ""))
+                    await arrival.take(response.content)
+            except RefusedError as error:
+                if error.is_absent_object:
+                    raise BlobMissing(f"{name} is not in the storage") from error
+                raise
+
+        await self._line.persist(once, what)
+
+
+class _Arrival:
+    """What has come of a file."""
+
+    def __init__(self, wanted: Wanted, sink: int, progress: Progress) -> None:
+        self.wanted = wanted
+        self.generation = ""
+        """Of the object that it comes from."""
+        self.count = 0
+        """Bytes."""
+        self._sink = sink
+        self._progress = progress
+        self._hash = hashlib.sha256()
+
+    @property
+    def is_proven(self) -> bool:
+        """Whether it is all that was wanted, and nothing else."""
+        return self.count == self.wanted.size and self._hash.hexdigest() == self.wanted.sha256
+
+    def begin(self, generation: str) -> None:
+        """Start from the first byte."""
+        self.generation, self.count = generation, 0
+        self._hash = hashlib.sha256()
+        os.ftruncate(self._sink, 0)
+
+    async def take(self, content: aiohttp.StreamReader) -> None:
+        """Take what comes, to its end or until the connection is cut."""
+        in_thread = self.wanted.size >= THREADED_BYTES
+        while chunk := await content.read(CHUNK_BYTES):
+            if in_thread:
+                await asyncio.to_thread(self._keep, chunk)
+            else:
+                self._keep(chunk)
+            # After it is kept: who is interrupted above goes on behind what was kept before.
+            self.count += len(chunk)
+            if self.count > self.wanted.size:
+                return
+            if in_thread:
+                self._progress.reach(0, self.count)
+
+    def _keep(self, chunk: bytes) -> None:
+        at, rest = self.count, memoryview(chunk)
+        while rest:
+            written = os.pwrite(self._sink, rest, at)
+            at, rest = at + written, rest[written:]
+        self._hash.update(chunk)

@@ -1,0 +1,248 @@
+"""Many requests to one bucket at the same time, from one event loop.
+
+Each is asked again, with pauses, while the answer may be another one later; what stays refused is
+one of our errors. What to send and what to make of the answers is the business of `bulk_send`,
+`bulk_fetch` and `bulk_ask`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any, NamedTuple, TypeVar
+from urllib.parse import quote
+
+import aiohttp
+from yarl import URL
+
+from burst.storage.access import RETRIABLE_STATUSES, Access, bucket_error
+
+_NO_BUCKET = "bucket does not exist"
+
+STALLED_SECONDS = 120.0
+"""A request that has not moved a byte for so long is given up, and asked again."""
+
+MOST_TRIES = 20
+"""Of one request, however far each of them gets."""
+
+_CONNECT_SECONDS = 20.0
+_PROXIES = ("https_proxy", "HTTPS_PROXY", "http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY")
+
+_Result = TypeVar("_Result")
+
+Login = Callable[[bool], Awaitable[dict[str, str]]]
+"""Gives the headers that a request needs; with True new ones, as the last were refused."""
+
+Body = bytes | AsyncIterable[bytes]
+
+
+class Answer(NamedTuple):
+    """What the bucket said."""
+
+    status: int
+    content: bytes
+
+    def read(self) -> dict[str, Any]:
+        """Return its JSON object; an answer that has none is an empty one."""
+        try:
+            found = json.loads(self.content)
+        except ValueError:
+            return {}
+        return found if isinstance(found, dict) else {}
+
+
+class RefusedError(Exception):
+    """One try came to nothing."""
+
+    def __init__(self, status: int | None, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+
+    @property
+    def is_absent_object(self) -> bool:
+        """Whether there is a bucket, but not that object in it."""
+        return self.status == 404 and _NO_BUCKET not in self.message
+
+
+class Line:
+    """The connections to one bucket; to be used by the tasks of one event loop."""
+
+    def __init__(self, access: Access, login: Login | None = None) -> None:
+        """Know the bucket; ``login`` gives the headers where ``access`` itself does not."""
+        self.access = access
+        self._login = login or self._own_login
+        self._session: aiohttp.ClientSession
+        self._headers: dict[str, str] = {}
+        self._fresh_until = 0.0
+        self._logging_in = asyncio.Lock()
+
+    async def __aenter__(self) -> Line:
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=60),
+            timeout=aiohttp.ClientTimeout(
+                total=None, sock_connect=_CONNECT_SECONDS, sock_read=STALLED_SECONDS
+            ),
+            # As they are: what is sent and brought is compared with checksums.
+            auto_decompress=False,
+            skip_auto_headers=("Accept-Encoding",),
+            trust_env=any(os.environ.get(name) for name in _PROXIES),
+        )
+        return self
+
+    async def __aexit__(self, *_error: object) -> None:
+        await self._session.close()
+
+    def url(self, path: str, **query: str | int) -> str:
+        """Return the address of ``path`` below the bucket."""
+        return self._address("/storage/v1", path, query)
+
+    def upload_url(self, **query: str | int) -> str:
+        """Return the address that takes uploads."""
+        return self._address("/upload/storage/v1", "o", query)
+
+    def object_path(self, name: str) -> str:
+        """Return the path of an object below the bucket."""
+        return f"o/{quote(name, safe='')}"
+
+    async def ask(
+        self,
+        method: str,
+        url: str,
+        what: str,
+        *,
+        body: Callable[[], Body] | None = None,
+        headers: dict[str, str] | None = None,
+        accept: frozenset[int] = frozenset(),
+    ) -> Answer:
+        """Ask until there is an answer, and return it.
+
+        Args:
+            method: of HTTP.
+            url: by `url` or `upload_url`.
+            what: what is being done, for the error: "can't send shot.blend".
+            body: makes what is sent, anew for each try.
+            headers: beside those of the login.
+            accept: statuses that are answers, too, beside success.
+
+        Raises:
+            StorageError: it is refused, or nobody answers; see `bucket_error`.
+        """
+
+        async def once() -> Answer:
+            content = body() if body else None
+            async with self.open(method, url, content, headers, accept) as response:
+                return Answer(response.status, await response.read())
+
+        return await self.persist(once, what)
+
+    async def persist(self, attempt: Callable[[], Awaitable[_Result]], what: str) -> _Result:
+        """Do something until it works.
+
+        Raises:
+            StorageError: it is refused for good, or for too long.
+        """
+        loop = asyncio.get_running_loop()
+        pauses, is_new_login = self.access.pauses(), False
+        for _ in range(MOST_TRIES):
+            begun = loop.time()
+            try:
+                return await attempt()
+            except RefusedError as error:
+                refused = error
+            except (aiohttp.ClientError, ConnectionError, TimeoutError) as error:
+                refused = RefusedError(None, str(error) or type(error).__name__)
+            if refused.status == 401 and not is_new_login:
+                is_new_login = True
+                await self._log_in(begun)
+                continue
+            if refused.status is not None and refused.status not in RETRIABLE_STATUSES:
+                break
+            if loop.time() - begun > self.access.patience_seconds:
+                # It went well for a while.
+                pauses = self.access.pauses()
+            pause = next(pauses, None)
+            if pause is None:
+                break
+            await asyncio.sleep(pause)
+        raise bucket_error(refused.status, refused.message, what, self.access) from refused
+
+    @asynccontextmanager
+    async def open(
+        self,
+        method: str,
+        url: str,
+        body: Body | None = None,
+        headers: dict[str, str] | None = None,
+        accept: frozenset[int] = frozenset(),
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """Ask once; the answer can be read while the block runs.
+
+        Raises:
+            RefusedError: it is neither success nor among those that ``accept`` names.
+        """
+        loop = asyncio.get_running_loop()
+        sent = {**await self._current_headers(), **(headers or {})}
+        async with asyncio.timeout(STALLED_SECONDS) as patience:
+
+            def moved() -> None:
+                patience.reschedule(loop.time() + STALLED_SECONDS)
+
+            content = body if body is None or isinstance(body, bytes) else _watched(body, moved)
+            async with self._session.request(
+                method, URL(url, encoded=True), data=content, headers=sent
+            ) as response:
+                self.access.has_answered = True
+                # From here on each read has its own bound.
+                patience.reschedule(None)
+                if response.status >= 300 and response.status not in accept:
+                    text = (await response.read()).decode("utf-8", errors="replace")
+                    raise RefusedError(response.status, _message(text))
+                yield response
+
+    def _address(self, root: str, path: str, query: dict[str, str | int]) -> str:
+        options = "&".join(f"{key}={quote(str(value), safe='')}" for key, value in query.items())
+        return f"{self.access.endpoint}{root}/b/{self.access.bucket}/{path}?{options}"
+
+    async def _own_login(self, anew: bool) -> dict[str, str]:
+        if self.access.anonymous:
+            return {}
+        return await asyncio.to_thread(self.access.headers, anew=anew)
+
+    async def _current_headers(self) -> dict[str, str]:
+        loop = asyncio.get_running_loop()
+        if loop.time() >= self._fresh_until:
+            async with self._logging_in:
+                if loop.time() >= self._fresh_until:
+                    self._headers = await self._login(False)
+                    self._fresh_until = loop.time() + _HEADERS_SECONDS
+        return self._headers
+
+    async def _log_in(self, refused_at: float) -> None:
+        """Get a new token, unless somebody has got one since ``refused_at``."""
+        async with self._logging_in:
+            if self._fresh_until - _HEADERS_SECONDS < refused_at:
+                self._headers = await self._login(True)
+                self._fresh_until = asyncio.get_running_loop().time() + _HEADERS_SECONDS
+
+
+_HEADERS_SECONDS = 30.0
+"""How long headers are used before they are asked for again; a token that is about to run out is
+made anew minutes before it does."""
+
+
+async def _watched(body: AsyncIterable[bytes], moved: Callable[[], None]) -> AsyncIterator[bytes]:
+    async for chunk in body:
+        moved()
+        yield chunk
+
+
+def _message(text: str) -> str:
+    """Return what an answer says for people: JSON of the API, or plain text of a proxy."""
+    try:
+        return str(json.loads(text)["error"]["message"])
+    except (ValueError, KeyError, TypeError):
+        return text

@@ -1,0 +1,297 @@
+"""Sending files to the blobs of their hashes: small ones in one request, large ones in parts.
+
+The bucket is told the CRC-32C that the hash pass found, and refuses whatever else arrives, so
+nothing wrong gets a blob's name even where the sender dies. A blob is never overwritten: a mount
+that reads it would lose it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+from collections.abc import AsyncIterator, Callable
+from typing import NamedTuple
+
+import aiohttp
+
+from burst.errors import StorageError
+from burst.storage import layout
+from burst.storage.bulk_line import Answer, Line, RefusedError
+from burst.storage.bulk_objects import (
+    CONTENT_KIND,
+    TAKEN,
+    BulkObjects,
+    Made,
+    encoded_crc32c,
+    made_of,
+)
+from burst.storage.bulk_parts import MOST_COMPOSED, PARTED_BYTES, Part, cut, joined_crc32c
+from burst.storage.bulk_tasks import Progress, all_of
+from burst.storage.checksum import crc32c
+from burst.storage.items import LocalBlob, Tell
+
+SMALL_BYTES = 256 * 1024
+"""Up to here a file is read at once: it is in memory for as long as its request takes."""
+STREAMS = 4
+"""Larger files, or parts of them, on their way at once; each has a chunk or two in memory."""
+CHUNK_BYTES = 512 * 1024
+
+_ROUNDS = 3
+"""For parts that vanish, as somebody else who sends the same file has composed them."""
+_BOUNDARY = "burst-7c0d1c0b6a9f4f3e"
+_TAIL = f"\r\n--{_BOUNDARY}--\r\n".encode()
+_REFUSED_CONTENT = 400
+
+
+class FileChangedError(Exception):
+    """A file is not what was hashed."""
+
+
+class _Piece(NamedTuple):
+    """What goes to one object."""
+
+    blob: LocalBlob
+    part: Part
+    name: str
+    crc32c: int
+    is_new: bool
+    """Only where nothing has that name yet."""
+
+
+class Sender:
+    """Sends files over one line."""
+
+    def __init__(self, line: Line) -> None:
+        self._line = line
+        self._objects = BulkObjects(line)
+        self._streams = asyncio.Semaphore(STREAMS)
+
+    async def send(self, blob: LocalBlob, tell: Tell) -> bool:
+        """Send one file; return whether it still was what was hashed.
+
+        Args:
+            blob: to send.
+            tell: is called from the event loop.
+
+        Raises:
+            StorageError: the bucket does not take it.
+        """
+        name = layout.blob(blob.sha256)
+        progress = Progress(name, blob.size, tell)
+        whole = _Piece(blob, Part(0, blob.size), name, blob.crc32c, is_new=True)
+        try:
+            if blob.size <= SMALL_BYTES:
+                await self._send_small(whole)
+            elif blob.size <= PARTED_BYTES:
+                async with self._streams:
+                    await self._send_stream(whole, progress)
+            else:
+                await self._send_parted(blob, progress)
+        except (FileChangedError, OSError):
+            # One that is gone, or may not be read any more, is not what was hashed either: who
+            # hashes it again finds out.
+            return False
+        progress.finish()
+        return True
+
+    async def _send_small(self, piece: _Piece) -> None:
+        content = piece.blob.path.read_bytes()
+        if len(content) != piece.blob.size or crc32c(content) != piece.crc32c:
+            raise FileChangedError
+        body = b"".join((_head(piece), content, _TAIL))
+        await self._insert(piece, lambda: body, {})
+
+    async def _send_stream(self, piece: _Piece, progress: Progress) -> Made:
+        """Send a file, or a part of one, as it is read."""
+        head = _head(piece)
+        headers = {"Content-Length": str(len(head) + piece.part.length + len(_TAIL))}
+        with piece.blob.path.open("rb", buffering=0) as file:
+            if os.fstat(file.fileno()).st_size != piece.blob.size:
+                raise FileChangedError
+            body = _Body(head, file.fileno(), piece, progress)
+            try:
+                return await self._insert(piece, body.chunks, headers)
+            except _BrokenOffError as error:
+                raise FileChangedError from error
+
+    async def _insert(
+        self,
+        piece: _Piece,
+        make_body: Callable[[], bytes | AsyncIterator[bytes]],
+        headers: dict[str, str],
+    ) -> Made:
+        """Make an object of what ``make_body`` gives; see that it is what it should be."""
+        options = {"ifGenerationMatch": "0"} if piece.is_new else {}
+        url = self._line.upload_url(
+            uploadType="multipart", fields="size,crc32c,generation", **options
+        )
+        headers = {"Content-Type": f"multipart/related; boundary={_BOUNDARY}", **headers}
+        accept = TAKEN | {_REFUSED_CONTENT}
+
+        async def once() -> Made | None:
+            try:
+                async with self._line.open("POST", url, make_body(), headers, accept) as response:
+                    answer = Answer(response.status, await response.read())
+            except aiohttp.ClientError as error:
+                if isinstance(error.__cause__, _BrokenOffError):
+                    raise error.__cause__ from None
+                raise
+            if answer.status == _REFUSED_CONTENT:
+                raise _content_refused(answer)
+            if answer.status in TAKEN:
+                return None
+            made = made_of(answer, piece.name)
+            await self._prove(made, piece)
+            return made
+
+        what = f"can't send {piece.blob.path} to {piece.name}"
+        for _ in range(_ROUNDS):
+            made = await self._line.persist(once, what)
+            made = made or await self._objects.existing(piece.name, piece.part.length, piece.crc32c)
+            if made:
+                return made
+        raise StorageError(f"{what}: it comes and goes", hint="let nobody delete blobs meanwhile")
+
+    async def _prove(self, made: Made, piece: _Piece) -> None:
+        """Compare what the bucket has with what was sent; delete it if it is not that.
+
+        Raises:
+            RefusedError: it is not; another try may do better.
+        """
+        if (made.size, made.crc32c) != (piece.part.length, piece.crc32c):
+            await self._objects.delete(made.name, made.generation)
+            raise RefusedError(503, f"what arrived as {made.name} is not what was sent")
+
+    async def _send_parted(self, blob: LocalBlob, progress: Progress) -> None:
+        name = layout.blob(blob.sha256)
+        for _ in range(_ROUNDS):
+            there = await self._objects.below(layout.incoming(blob.sha256))
+            parts = await all_of(
+                self._ensure_part(blob, part, there, progress) for part in cut(blob.size)
+            )
+            made = list(parts)
+            if joined_crc32c([(part.crc32c, part.size) for part in parts]) != blob.crc32c:
+                await self._clear_away([*made, *there.values()])
+                raise FileChangedError
+            if await self._join(blob, name, made):
+                await self._clear_away([*made, *there.values()])
+                return
+        raise StorageError(
+            f"{name} could not be joined from its parts", hint="the same command goes on with it"
+        )
+
+    async def _ensure_part(
+        self, blob: LocalBlob, part: Part, there: dict[str, Made], progress: Progress
+    ) -> Made:
+        """Have a part of the file in the bucket; one that is there already is not sent again."""
+        async with self._streams:
+            crc = await asyncio.to_thread(_part_crc32c, blob, part)
+            name = layout.incoming(blob.sha256, part.name)
+            found = there.get(name)
+            if found and (found.size, found.crc32c) == (part.length, crc):
+                progress.advance(part.length)
+                return found
+            return await self._send_stream(_Piece(blob, part, name, crc, is_new=False), progress)
+
+    async def _join(self, blob: LocalBlob, name: str, made: list[Made]) -> bool:
+        """Compose a blob of its parts; ``made`` gets what is made on the way.
+
+        Returns:
+            False if a part has gone meanwhile, or is another one.
+        """
+        sources = list(made)
+        while len(sources) > MOST_COMPOSED:
+            starts = range(0, len(sources), MOST_COMPOSED)
+            joined = await all_of(
+                self._objects.compose(
+                    layout.incoming(blob.sha256, f"joined-{start:x}"),
+                    sources[start : start + MOST_COMPOSED],
+                    is_new=False,
+                )
+                for start in starts
+            )
+            sources = [group for group in joined if group]
+            made += sources
+            if len(sources) < len(starts):
+                return False
+        if await self._objects.compose(name, sources, is_new=True):
+            return True
+        return await self._objects.existing(name, blob.size, blob.crc32c) is not None
+
+    async def _clear_away(self, pieces: list[Made]) -> None:
+        """Delete parts; one that can't be is removed by a sweep some day."""
+        names = {piece.name for piece in pieces}
+        with contextlib.suppress(StorageError):
+            await all_of(self._objects.delete(name) for name in names)
+
+
+class _BrokenOffError(Exception):
+    """A body was not sent to its end, since the file is not what it was."""
+
+
+class _Body:
+    """The content of one request, read while it is sent."""
+
+    def __init__(self, head: bytes, file: int, piece: _Piece, progress: Progress) -> None:
+        self._head = head
+        self._file = file
+        self._piece = piece
+        self._progress = progress
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """Yield it; broken off before its end if the file is not what it was."""
+        yield self._head
+        part, crc, done = self._piece.part, 0, 0
+        while done < part.length:
+            wanted = min(CHUNK_BYTES, part.length - done)
+            try:
+                chunk = await asyncio.to_thread(os.pread, self._file, wanted, part.start + done)
+            except OSError as error:
+                raise _BrokenOffError from error
+            crc = crc32c(chunk, crc)
+            done += len(chunk)
+            if not chunk or (done == part.length and crc != self._piece.crc32c):
+                raise _BrokenOffError
+            yield chunk
+            self._progress.reach(part.start, done)
+        yield _TAIL
+
+
+def _part_crc32c(blob: LocalBlob, part: Part) -> int:
+    """Read a part for its checksum, which the bucket is told before the content.
+
+    Raises:
+        FileChangedError: the file is shorter by now.
+    """
+    crc, done = 0, 0
+    with blob.path.open("rb", buffering=0) as file:
+        while done < part.length:
+            wanted = min(CHUNK_BYTES, part.length - done)
+            chunk = os.pread(file.fileno(), wanted, part.start + done)
+            if not chunk:
+                raise FileChangedError
+            crc = crc32c(chunk, crc)
+            done += len(chunk)
+    return crc
+
+
+def _head(piece: _Piece) -> bytes:
+    about = {
+        "name": piece.name,
+        "crc32c": encoded_crc32c(piece.crc32c),
+        "contentType": CONTENT_KIND,
+    }
+    return (
+        f"--{_BOUNDARY}\r\nContent-Type: application/json; charset=UTF-8\r\n\r\n"
+        f"{json.dumps(about)}\r\n--{_BOUNDARY}\r\nContent-Type: {CONTENT_KIND}\r\n\r\n"
+    ).encode()
+
+
+def _content_refused(answer: Answer) -> RefusedError:
+    """Return the error for a 400: a content that was damaged on its way is sent again."""
+    error = answer.read().get("error", {})
+    message = str(error.get("message", "")) if isinstance(error, dict) else ""
+    is_damaged = "crc32c" in message.lower()
+    return RefusedError(503 if is_damaged else _REFUSED_CONTENT, message)
