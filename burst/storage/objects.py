@@ -13,6 +13,7 @@ import contextlib
 import mimetypes
 import os
 import threading
+import weakref
 from collections.abc import Iterator
 from typing import Any, BinaryIO, NamedTuple
 
@@ -201,7 +202,9 @@ class Objects:
         with self._lock:
             # A connection must not be shared with the process that this one was forked from.
             if self._bucket is None or self._bucket[0] != os.getpid():
-                self._bucket = (os.getpid(), _new_bucket(self.access))
+                bucket = _new_bucket(self.access)
+                weakref.finalize(self, bucket.client.close)
+                self._bucket = (os.getpid(), bucket)
             return self._bucket[1]
 
     def _bounds(self) -> dict[str, Any]:
@@ -217,6 +220,7 @@ class Objects:
         import requests
         from google.api_core import exceptions
         from google.auth.exceptions import GoogleAuthError
+        from google.cloud.storage.exceptions import InvalidResponse
 
         try:
             try:
@@ -227,6 +231,9 @@ class Objects:
             raise ChangedError from error
         except exceptions.GoogleAPICallError as error:
             raise bucket_error(error.code, _said(error), what, self.access) from error
+        except InvalidResponse as error:
+            status = error.response.status_code
+            raise bucket_error(status, _said(error), what, self.access) from error
         except GoogleAuthError as error:
             raise login_error(error, what, self.access.login()) from error
         except (requests.RequestException, ConnectionError) as error:
@@ -253,8 +260,10 @@ def _new_bucket(access: Access) -> Any:
     from google.cloud import storage
     from requests.adapters import HTTPAdapter
 
-    def note(_response: Any, *_args: Any, **_kwargs: Any) -> None:
+    def note(response: Any, *_args: Any, **_kwargs: Any) -> None:
         access.has_answered = True
+        if response.status_code >= 400:
+            _ = response.content  # what is not read keeps its connection from the next request
 
     client = storage.Client(
         project=access.bucket,  # no matter which: but where none is given, it is searched for
@@ -307,7 +316,7 @@ def _said(error: Any) -> str:
         with contextlib.suppress(ValueError, KeyError, TypeError):
             return str(error.response.json()["error"]["message"])
         return str(error.response.text)
-    return str(error.message)
+    return str(error)
 
 
 def _found(blob: Any) -> Found:

@@ -19,7 +19,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from http.server import ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from tests.fakes.strict_gcs_answers import (
     KNOWN,
@@ -43,6 +47,7 @@ SOURCES = 32
 """What can be composed at once, at most."""
 NOT_MET = "At least one of the pre-conditions you specified did not hold."
 CALLER = "artist@example.com"
+WORKER = "worker@project.iam.gserviceaccount.com"
 
 
 @dataclass
@@ -86,7 +91,8 @@ class StrictGcs:
         self.denied: set[str] = set()
         """Permissions that the caller does not have."""
         self.token: str | None = None
-        """What a request must be signed with."""
+        """What a request must be signed with; given to who shows a key (`write_key`)."""
+        self.has_revoked_keys = False
         self.page = PAGE
         self.rewrite_steps = 1
         """Requests that one rewrite takes."""
@@ -120,6 +126,30 @@ class StrictGcs:
                     fault.times -= 1
                     return fault
         return None
+
+    def grant(self) -> Answer:
+        """Answer who shows a key."""
+        if self.has_revoked_keys:
+            error = {"error": "invalid_grant", "error_description": "Token has been revoked."}
+            return replace(Answer.of(error), status=400)
+        return Answer.of({"access_token": self.token, "expires_in": 3600, "token_type": "Bearer"})
+
+    def write_key(self, path: Path) -> None:
+        """Write the key of a service account that asks here for its tokens."""
+        secret = rsa.generate_private_key(public_exponent=65537, key_size=2048).private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+        key = {
+            "type": "service_account",
+            "client_email": WORKER,
+            "private_key_id": "1",
+            "private_key": secret.decode(),
+            "project_id": "project",
+            "token_uri": f"{self.endpoint}/token",
+        }
+        path.write_text(json.dumps(key))
 
     def session_name(self, asked: Asked) -> str:
         """Return the name of the object that a chunk belongs to."""

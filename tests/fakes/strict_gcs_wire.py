@@ -52,6 +52,10 @@ class Wire(BaseHTTPRequestHandler):
     do_POST = do_PUT = do_DELETE = do_GET  # noqa: N815 - named by the library
 
     def _serve(self) -> None:
+        if self.path == "/token":
+            self._body(None)
+            self._send(self.gcs.grant())
+            return
         asked = self._asked()
         if asked is None:
             self._body(None)
