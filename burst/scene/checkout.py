@@ -1,4 +1,4 @@
-"""A scene laid out on a worker: a tree of links into the storage's blobs.
+"""A scene laid out on a worker: a tree of links into the blobs of a `SceneSource`.
 
 Blender opens the .blend in it as if it lay on the artist's machine. A blob's content never
 changes, so whatever Blender may write to is a copy of its own (`must_copy`).
@@ -12,14 +12,18 @@ import fcntl
 import os
 import re
 import shutil
-from collections.abc import Iterator
-from dataclasses import dataclass
+import stat
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from burst.domain.jobs import SceneRef
-from burst.errors import BlobMissing, StorageError, storage_error
+from burst.errors import StorageError, storage_error
+from burst.scene.cache import Wish
 from burst.scene.manifest import FileEntry, Manifest
+from burst.scene.source import SceneSource
 from burst.storage import layout
+from burst.storage.items import Wanted
 from burst.storage.storage import Storage
 
 _COPY_BYTES = 8 * 1024 * 1024
@@ -38,6 +42,8 @@ class CheckedOut:
     remap: dict[str, Path]
     """Key of an absolute name in a .blend → where that lies here; a pattern or folder for many."""
     folder: Path
+    files: Mapping[str, FileEntry] = field(default_factory=dict)
+    """Place below ``folder`` → what lies there."""
 
 
 def must_copy(relative: str) -> bool:
@@ -55,15 +61,29 @@ def must_copy(relative: str) -> bool:
     )
 
 
-def checkout(scene: SceneRef, storage: Storage, folder: Path) -> CheckedOut:
-    """Lay a scene out in ``folder``; one that is there and whole is kept as it is.
+def checkout(
+    scene: SceneRef,
+    storage: Storage,
+    source: SceneSource,
+    folder: Path,
+    wanted: Wish = lambda: True,
+) -> CheckedOut:
+    """Lay a scene out in ``folder``; one that is there and laid out so is kept as it is.
 
     It is built beside, and renamed when it is whole; several processes may ask for the same
     folder. Blocks, also while another process builds it.
 
+    Args:
+        scene: which one.
+        storage: where its manifest is.
+        source: where the content of its files is.
+        folder: where to.
+        wanted: asked now and then while files are fetched.
+
     Raises:
         BlobMissing: a blob is not in the storage, or damaged.
         StorageError: so is the manifest, a blob can't be read, or the folder not be written.
+        NotWanted: ``wanted`` said so.
     """
     manifest = Manifest.from_bytes(storage.get_bytes(layout.manifest(scene.name, scene.version)))
     if manifest.version != scene.version:
@@ -72,18 +92,12 @@ def checkout(scene: SceneRef, storage: Storage, folder: Path) -> CheckedOut:
             hint="upload the scene again",
         )
     folder = folder.absolute()
+    source.hold(manifest.files, wanted)
     with _writing(folder), _locked(folder):
-        if not all((folder / place).exists() for place in manifest.files):
-            _build(manifest, storage, folder)
+        if not _is_laid_out(manifest, source, folder):
+            _build(manifest, source, folder)
     remap = {name: folder / place for name, place in manifest.outside.items()}
-    return CheckedOut(folder / manifest.main, remap, folder)
-
-
-def is_whole(scene: CheckedOut) -> bool:
-    """Say whether every link of a checkout still leads somewhere: a mount may be gone."""
-    return all(
-        Path(parent, name).exists() for parent, _, names in os.walk(scene.folder) for name in names
-    )
+    return CheckedOut(folder / manifest.main, remap, folder, manifest.files)
 
 
 def remove_checkout(folder: Path) -> None:
@@ -100,15 +114,36 @@ def remove_checkout(folder: Path) -> None:
         _remove(folder)
 
 
-def _build(manifest: Manifest, storage: Storage, folder: Path) -> None:
+def _is_laid_out(manifest: Manifest, source: SceneSource, folder: Path) -> bool:
+    """Say whether each file has its link, or its copy. What the links lead to is not touched."""
+    try:
+        for place, entry in manifest.files.items():
+            path = f"{folder}/{place}"
+            if must_copy(place):
+                if not stat.S_ISREG(os.lstat(path).st_mode):
+                    return False
+            elif os.readlink(path) != str(source.path(entry.sha256)):  # noqa: PTH115 - quick
+                return False
+    except OSError:
+        return False
+    return True
+
+
+def _build(manifest: Manifest, source: SceneSource, folder: Path) -> None:
     part = _part(folder)
     _remove(part)  # of a process that was killed
     try:
-        part.mkdir()
+        _make_folders(part, manifest)
+        copies = []
         for place, entry in manifest.files.items():
-            target = part / place
-            target.parent.mkdir(parents=True, exist_ok=True)
-            _lay(place, entry, storage, target)
+            if must_copy(place):
+                name = layout.blob(entry.sha256)
+                copies.append(Wanted(name, part / place, entry.size, entry.sha256))
+            else:
+                os.symlink(source.path(entry.sha256), f"{part}/{place}")  # noqa: PTH211 - quick
+        if copies and not source.bring(copies):
+            for copy in copies:
+                _copy(source.path(copy.sha256), copy.target)
         _remove(folder)
         part.rename(folder)
     except BaseException:
@@ -117,25 +152,10 @@ def _build(manifest: Manifest, storage: Storage, folder: Path) -> None:
         raise
 
 
-def _lay(place: str, entry: FileEntry, storage: Storage, target: Path) -> None:
-    """Put one file of the scene at ``target``."""
-    blob = storage.blob_path(entry.sha256)
-    if blob is None:
-        storage.fetch(layout.blob(entry.sha256), target)
-        return
-    try:
-        size = blob.stat().st_size
-    except FileNotFoundError:
-        size = None
-    if size != entry.size:
-        state = "is not in the storage" if size is None else "is damaged in the storage"
-        raise BlobMissing(f"{place} {state}", hint="upload the scene again")
-    if not os.access(blob, os.R_OK):
-        raise StorageError(f"{place} can't be read in the storage: {blob} is closed to this worker")
-    if must_copy(place):
-        _copy(blob, target)
-    else:
-        target.symlink_to(blob)
+def _make_folders(part: Path, manifest: Manifest) -> None:
+    part.mkdir()
+    for parent in {place.rpartition("/")[0] for place in manifest.files}:
+        (part / parent).mkdir(parents=True, exist_ok=True)
 
 
 def _copy(source: Path, target: Path) -> None:

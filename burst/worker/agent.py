@@ -25,9 +25,16 @@ from types import FrameType
 from burst.config.farm import default_cache_dir
 from burst.config.machine import memory_limit_bytes
 from burst.domain.workers import Capabilities, check_device
-from burst.errors import ConfigError, EngineUnavailable, ManagerUnreachable, StateError
+from burst.errors import (
+    ConfigError,
+    EngineUnavailable,
+    ManagerUnreachable,
+    StateError,
+    StorageAway,
+)
 from burst.protocol.client import ManagerClient
 from burst.protocol.worker_messages import AttemptEnded, Registered, RegisterWorker
+from burst.scene.source import SceneSource, open_source
 from burst.storage.storage import Storage, open_storage
 from burst.worker.blender import Blender
 from burst.worker.blenders import Blenders
@@ -39,7 +46,7 @@ from burst.worker.finisher import Finisher
 from burst.worker.health import Checkup, Health
 from burst.worker.held import Held, HeldAttempts
 from burst.worker.outbox import Outbox
-from burst.worker.process import adopt_orphans
+from burst.worker.process import adopt_orphans, left_behind
 from burst.worker.settings import WorkerSettings
 from burst.worker.task_runner import TaskRunner
 from burst.worker.trust import Cage, open_cage
@@ -88,23 +95,22 @@ def run_worker(settings: WorkerSettings) -> int:
         with ThreadPoolExecutor(1) as beside:
             # It remembers the answer, which is asked for soon.
             beside.submit(ffmpeg_version)
-            cage = _open_cage(settings, storage, installed)
-        return _Agent(settings, storage, client, installed, cage).run()
+            source = open_source(
+                settings.scenes, storage, settings.scenes_cache_dir, settings.scenes_cache_bytes
+            )
+            cage = _open_cage(settings, source.blobs, installed)
+        return _Agent(settings, storage, source, client, installed, cage).run()
 
 
 def _open_cage(
-    settings: WorkerSettings, storage: Storage, installed: tuple[Installed, ...]
+    settings: WorkerSettings, blobs: Path, installed: tuple[Installed, ...]
 ) -> Cage | None:
     """Make the cage of every Blender, and say once what it does not hold."""
     if settings.cage == "off":
         log.warning("Blender runs without a cage: BURST_CAGE is off")
         return None
-    blob = storage.blob_path("0" * 64)
-    cage, lacks = open_cage(
-        settings.home / "scenes",
-        blob.parents[1] if blob else None,
-        [(one.program, one.facts) for one in installed],
-    )
+    programs = [(one.program, one.facts) for one in installed]
+    cage, lacks = open_cage(settings.home / "scenes", blobs, programs)
     if lacks:
         log.warning("Blender runs without a cage: %s", lacks)
     return cage
@@ -117,6 +123,7 @@ class _Agent:
         self,
         settings: WorkerSettings,
         storage: Storage,
+        source: SceneSource,
         client: ManagerClient,
         installed: tuple[Installed, ...],
         cage: Cage | None,
@@ -150,6 +157,7 @@ class _Agent:
         self._tasks = TaskRunner(
             self._blenders,
             storage,
+            source,
             self._courier,
             self._finisher,
             settings.home,
@@ -199,6 +207,8 @@ class _Agent:
             self._tasks.close()
             shutil.rmtree(self._settings.home / "scratch", ignore_errors=True)
         log.info("worker leaves: %s", reason)
+        if left_behind():
+            raise StorageAway(reason, hint="look whether the scenes are mounted on this machine")
         if self._fault:
             raise EngineUnavailable(
                 reason, hint="look after Blender, and the GPU's driver, on this machine"
@@ -258,6 +268,8 @@ class _Agent:
             return "given up by the manager"
         if orders.away.is_set():
             return "the manager is away"
+        if left_behind():
+            return "this worker can't render any more: a process waits in the kernel, and stays"
         if self._fault:
             return f"this worker can't render any more: {self._fault}"
         if orders.drain.is_set():

@@ -392,8 +392,9 @@ def _of_disk(error: OSError) -> Fault:
 
 def _content(blend: Path) -> tuple[Path, int, int]:
     """Return what tells this .blend from any other, also from a later one of its name."""
+    # Of a link it is the link's own: a blob never changes, and a mount may not answer.
     try:
-        status = blend.stat()
+        status = blend.lstat()
     except OSError as error:
         raise failed(Fault.NOT_READABLE, blend=blend, reason=error.strerror) from error
     return blend, status.st_size, status.st_mtime_ns

@@ -127,6 +127,7 @@ class Dialogue:
         self._said: dict[Ailment, str] = {}
         self._all_heard = False
         self._killed = False
+        self._killed_at = 0.0
         self.peak_memory_bytes = 0
 
     @property
@@ -136,6 +137,7 @@ class Dialogue:
 
     def kill(self) -> None:
         """End the process at once; a waiting `ask` raises "interrupted"."""
+        self._killed_at = time.monotonic()
         self._killed = True
         self._child.kill()
 
@@ -162,6 +164,8 @@ class Dialogue:
             now = time.monotonic()
             if now - checked_at >= _TICK_SECONDS:
                 checked_at, usage = now, self._usage()
+                if self._killed and now - self._killed_at > _DEATH_SECONDS:
+                    raise self.failure(work, Fault.STUCK)
                 self._obey(watchdog.check(now, usage), work)
             if item is None:
                 continue
@@ -183,6 +187,8 @@ class Dialogue:
                 self._hear(item.text)
         self._child.close(0)
         cause, words = (Fault.STOPPED, "") if self._killed else deepest(fault, self._said)
+        if self._child.exit_code is None:
+            cause, words = Fault.STUCK, ""
         facts = {"doing": work.doing, "folder": work.folder, "words": words, **facts}
         return BlenderFailed(
             cause.sentence(**facts),

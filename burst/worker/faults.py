@@ -90,6 +90,11 @@ class Fault(Enum):
     """The .blend is not where it was checked out to."""
     GONE = "Blender was gone before {doing}"
     """It died between two frames."""
+    STUCK = (
+        "Blender can't be ended: it waits for a disk or a mount that does not answer, "
+        "while {doing}; its worker leaves"
+    )
+    """It was killed, and is still there."""
     STOPPED = "Blender was stopped while {doing}"
     """By burst: canceled, drained or preempted."""
 
@@ -113,6 +118,7 @@ _OUTCOMES: Mapping[Fault, Outcome] = {
     Fault.OUT_OF_MEMORY: "out_of_memory",
     Fault.KILLED_FOR_MEMORY: "out_of_memory",
     Fault.PROBABLY_MEMORY: "out_of_memory",
+    Fault.STUCK: "interrupted",
     Fault.STOPPED: "interrupted",
 }
 """All others are "failed"; a full disk is made "interrupted" by the worker, which rests."""

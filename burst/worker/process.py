@@ -35,6 +35,8 @@ MESSAGE_BYTES = 16 * 1024 * 1024
 _DRAIN_SECONDS = 2.0
 """How long the last lines of a dead child are waited for."""
 _PR_SET_CHILD_SUBREAPER = 36
+_DEATH_SECONDS = 5.0
+"""How long a child that was killed may take to be gone; who waits in the kernel can't die."""
 _ORPHANS_SECONDS = 5.0
 _ORPHANS_PAUSE_SECONDS = 0.005
 _CHILDREN = Path("/proc/thread-self/children")
@@ -77,6 +79,8 @@ _births = threading.Lock()
 """Held while a child is started and written down."""
 _own_pids: set[int] = set()
 """Children that somebody here waits for."""
+_left_behind: set[int] = set()
+"""Children that were killed, and are still there."""
 _adopts = threading.Event()
 
 
@@ -89,6 +93,11 @@ def adopt_orphans() -> None:
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
         _adopts.set()
+
+
+def left_behind() -> bool:
+    """Say whether there is a child that can't be killed: it waits for a disk or a mount."""
+    return bool(_left_behind)
 
 
 def end_orphans() -> int:
@@ -246,11 +255,18 @@ class Child:
                     os.killpg(self.pid, signal.SIGKILL)
 
     def close(self, grace_seconds: float) -> None:
-        """Hang up, wait for the program to leave, and kill it if it does not. Blocks."""
+        """Hang up, wait for the program to leave, and kill it if it does not. Blocks.
+
+        One that can't be killed is left behind: `exit_code` stays None, see `left_behind`.
+        """
         self._hang_up()
         self._waiter.join(grace_seconds)
         self.kill()
-        self._waiter.join()
+        self._waiter.join(_DEATH_SECONDS)
+        if self._waiter.is_alive():
+            _left_behind.add(self.pid)
+            if not self._waiter.is_alive():
+                _left_behind.discard(self.pid)
 
     def _start_threads(self, events: int) -> None:
         output = self._process.stdout
@@ -296,6 +312,7 @@ class Child:
             with self._kill_lock:
                 self._reaped = True
         _own_pids.discard(self.pid)
+        _left_behind.discard(self.pid)
         # Before its last lines are read: they end when nobody has the pipe open any more.
         end_orphans()
         for reader in self._readers:

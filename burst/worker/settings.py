@@ -10,7 +10,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, SecretStr, field_validator
 
-from burst.config.farm import default_state_dir
+from burst.config.farm import default_cache_dir, default_state_dir
 from burst.config.load import Settings
 from burst.config.machine import available_cores
 from burst.domain.workers import DeviceChoice
@@ -33,7 +33,18 @@ class WorkerSettings(Settings):
     """Secret that the manager asks for."""
 
     storage_url: str | None = None
-    """Directory where scenes and frames live: the same that the manager uses."""
+    """Directory or bucket where scenes and frames live: the same that the manager uses."""
+
+    scenes: str | None = Field(default=None, pattern=r"^(mount:/.*|fetch)$")
+    """Where the files of scenes are read: ``mount:/path`` with the folder where the storage is
+    mounted, such as a bucket by Cloud Storage FUSE, or ``fetch`` for a cache on this machine's
+    disk. By default a storage that is a directory is read in place, and a bucket is fetched."""
+
+    scenes_cache_dir: Path = Field(default_factory=lambda: default_cache_dir() / "scenes")
+    """Folder of that cache, shared by all workers of this machine and user."""
+
+    scenes_cache_bytes: int = Field(default=0, ge=0)
+    """What the cache may take; what was not used for longest goes first. 0 is half of its disk."""
 
     blender: str | None = None
     """Blenders to render with, separated as in PATH: each a ``blender`` program, or the
@@ -87,7 +98,7 @@ class WorkerSettings(Settings):
     log_level: str = Field(default="info", pattern="^(debug|info|warning|error)$")
     """How much the worker logs."""
 
-    @field_validator("work_dir")
+    @field_validator("work_dir", "scenes_cache_dir")
     @classmethod
     def _absolute(cls, path: Path | None) -> Path | None:
         return path.expanduser().absolute() if path else None

@@ -16,10 +16,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from burst.domain.jobs import SceneRef
-from burst.errors import BlobMissing, BurstError, DatabaseUnavailable, ManagerUnreachable
+from burst.errors import (
+    BlobMissing,
+    BurstError,
+    DatabaseUnavailable,
+    ManagerUnreachable,
+    StorageAway,
+    StorageError,
+)
 from burst.protocol.messages import LogLine, RenderProgress
 from burst.protocol.worker_messages import AttemptEnded
-from burst.scene.checkout import CheckedOut, checkout, is_whole, remove_checkout
+from burst.scene.cache import NotWanted
+from burst.scene.checkout import CheckedOut, checkout, remove_checkout
+from burst.scene.source import SceneSource
 from burst.storage.storage import Storage
 from burst.worker.blender import BlenderFailed, LoadedScene, Progress, RenderedFrame
 from burst.worker.blenders import Blenders
@@ -30,6 +39,7 @@ from burst.worker.held import Held
 from burst.worker.process import end_orphans
 from burst.worker.space import is_disk_full
 from burst.worker.talk import Talk
+from burst.worker.watch import Watch
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +54,7 @@ class TaskRunner:
         self,
         blender: Blenders,
         storage: Storage,
+        source: SceneSource,
         courier: Courier,
         finisher: Finisher,
         home: Path,
@@ -52,6 +63,8 @@ class TaskRunner:
         """Check scenes out, render and run commands below ``home``."""
         self._blender = blender
         self._storage = storage
+        self._source = source
+        self._watch = Watch(source, home / "scratch" / "lookout", blender.kill)
         self._courier = courier
         self._finisher = finisher
         self._allowed = allowed
@@ -79,10 +92,10 @@ class TaskRunner:
                 self._run_commands(held)
             else:
                 self._render_frames(held)
-        except Interrupted:
+        except (Interrupted, NotWanted):
             log.info("attempt %s was stopped", held.assignment.attempt_id)
         except (BlenderFailed, CommandFailed, BurstError, OSError) as error:
-            self._report_failure(held, error)
+            self._report_failure(held, self._look_behind(held, error))
         except Exception as error:
             # An edge: one task that a bug lies in wait for must not end worker after worker.
             log.exception("a bug in attempt %s", held.assignment.attempt_id)
@@ -111,30 +124,34 @@ class TaskRunner:
         self._blender.kill()
 
     def close(self) -> None:
-        """Let Blender go."""
+        """Let Blender go, and the scene."""
         self._blender.close()
+        self._watch.close()
+        self._source.close()
 
     def hear(self, text: str) -> None:
         """Bring a line that Blender printed to the job's log."""
+        self._watch.hear(text)
         if talk := self._talk:
             talk.hear(text)
 
     def _render_frames(self, held: Held) -> None:
         assert held.assignment.scene is not None  # noqa: S101 - frames are of a scene
-        scene = self._check_out(held.assignment.scene)
+        scene = self._check_out(held, held.assignment.scene)
         if held.over.is_set():
             # There was no Blender to kill yet, and to load a scene may take long.
             return
-        loaded = self._load(held, scene)
-        for frame in held.assignment.frames:
-            if held.over.is_set():
-                return
-            self._render_frame(held, loaded, frame)
+        with self._watch.reading():
+            loaded = self._load(held, scene)
+            for frame in held.assignment.frames:
+                if held.over.is_set():
+                    return
+                self._render_frame(held, loaded, frame)
 
     def _run_commands(self, held: Held) -> None:
         """Run what the task has instead of frames, and hand in what that left."""
         assignment = held.assignment
-        scene = self._check_out(assignment.scene) if assignment.scene else None
+        scene = self._check_out(held, assignment.scene) if assignment.scene else None
         started = time.monotonic()
         talk = Talk(
             lambda level, text: self._log(level, text, held),
@@ -150,7 +167,10 @@ class TaskRunner:
             threads=self._allowed.threads,
         )
         try:
-            files = run_commands(place, self._allowed.encode)
+            with self._watch.reading() if scene else contextlib.nullcontext():
+                files = run_commands(place, self._allowed.encode)
+                if scene:
+                    self._watch.vouch()
         except BaseException:
             shutil.rmtree(place.output, ignore_errors=True)
             raise
@@ -183,7 +203,7 @@ class TaskRunner:
                 self._log("warning", warning, held)
         return loaded
 
-    def _check_out(self, scene: SceneRef) -> CheckedOut:
+    def _check_out(self, held: Held, scene: SceneRef) -> CheckedOut:
         if self._checked_out and self._checked_out[0] == scene:
             return self._checked_out[1]
         folder = self._scenes / f"{scene.name}-{scene.version}"
@@ -196,7 +216,9 @@ class TaskRunner:
             if former != folder:
                 self._blender.close()
                 remove_checkout(former)
-        checked_out = checkout(scene, self._storage, folder)
+        wanted = lambda: not held.over.is_set()  # noqa: E731 - no name would say more
+        checked_out = checkout(scene, self._storage, self._source, folder, wanted)
+        self._watch.begin(checked_out)
         self._checked_out = scene, checked_out
         return checked_out
 
@@ -205,6 +227,7 @@ class TaskRunner:
         self._frame = frame
         try:
             rendered = self._blender.render(frame, folder, lambda step: self._progress(held, step))
+            self._watch.vouch()
         except BaseException:
             # Half a frame must not be what fills the disk.
             shutil.rmtree(folder, ignore_errors=True)
@@ -233,13 +256,28 @@ class TaskRunner:
             percent=percent,
         )
 
+    def _look_behind(self, held: Held, error: Exception) -> Exception:
+        """Return the error of the scene's files that is behind another, or that one."""
+        if held.over.is_set() or not self._checked_out:
+            return error
+        is_doubtful = isinstance(error, BlenderFailed) and error.outcome == "failed"
+        if is_doubtful or self._watch.trouble:
+            error = self._watch.explain(error)
+        if self._watch.trouble or isinstance(error, StorageError):
+            # This Blender may have half of it, and is not to blame.
+            self._checked_out = None
+            self._blender.close()
+            self._blender.take_last_use()
+        return error
+
     def _report_failure(self, held: Held, error: Exception) -> None:
         if held.over.is_set():
             # The manager, or the finisher, has ended it already.
             return
         held.over.set()
         reason, outcome, peak_memory_bytes, gives_up = str(error), "failed", 0, None
-        if is_disk_full(error):
+        if is_disk_full(error) or isinstance(error, StorageAway):
+            # The next one would fare no better.
             self._courier.rest.begin()
             outcome = "interrupted"
         elif isinstance(error, (ManagerUnreachable, DatabaseUnavailable)):
@@ -251,9 +289,6 @@ class TaskRunner:
         elif isinstance(error, (BlenderFailed, CommandFailed)):
             outcome, peak_memory_bytes = error.outcome, error.peak_memory_bytes
             gives_up = error.gives_up
-            if gives_up and self._checked_out and not is_whole(self._checked_out[1]):
-                # What Blender misses is missing here only: another worker has it.
-                self._checked_out, gives_up = None, None
             self._log_last_lines(held, error)
         reason = _sayable(reason)
         log.warning("attempt %s %s: %s", held.assignment.attempt_id, outcome, reason)

@@ -20,6 +20,7 @@ from burst.scene.facts import read_facts
 from burst.scene.hashing import Hasher
 from burst.scene.header import read_version
 from burst.scene.manifest import FileEntry, Manifest
+from burst.scene.source import MountedBlobs
 from burst.scene.trace import trace
 from burst.scene.upload import upload_scene
 from burst.storage import layout
@@ -76,7 +77,9 @@ def test_the_version_and_the_camera_are_read_as_blender_wrote_them(scenery):
 def test_a_checkout_opens_without_the_artists_files_and_leaves_blobs_alone(scenery, tmp_path):
     storage = DirectoryStorage(tmp_path / "storage")
     done = upload_scene(trace(scenery.blend), "art", storage, Hasher(None))
-    laid = checkout(done.scene, storage, tmp_path / "worker" / "scene")
+    laid = checkout(
+        done.scene, storage, MountedBlobs(storage.root, storage), tmp_path / "worker" / "scene"
+    )
     remap = tmp_path / "remap.json"
     remap.write_text(json.dumps({name: str(path) for name, path in laid.remap.items()}))
     hidden = scenery.top.with_name("moved away")
@@ -139,11 +142,13 @@ def test_the_memory_of_hashes_outlives_two_writers_that_are_killed(tmp_path):
     os.utime(own, (1, 1))
     hasher = Hasher(tmp_path / "cache")
     for _ in range(20):
-        assert hasher.hash_all([own])[own] == hashlib.sha256(b"mine").hexdigest()
+        assert hasher.hash_all([own])[own].sha256 == hashlib.sha256(b"mine").hexdigest()
     for writer in writers:
         kill(writer)
     hashes = Hasher(tmp_path / "cache").hash_all(files.iterdir())
-    assert hashes == {path: hashlib.sha256(path.read_bytes()).hexdigest() for path in hashes}
+    assert {path: one.sha256 for path, one in hashes.items()} == {
+        path: hashlib.sha256(path.read_bytes()).hexdigest() for path in hashes
+    }
 
 
 CHECKOUT_FOR_EVER = """
@@ -151,11 +156,14 @@ import sys
 from pathlib import Path
 from burst.domain.jobs import SceneRef
 from burst.scene.checkout import checkout, remove_checkout
+from burst.scene.source import MountedBlobs
 from burst.storage.directory import DirectoryStorage
-storage, version, folder = sys.argv[1:]
+root, version, folder = sys.argv[1:]
+storage = DirectoryStorage(Path(root))
+source = MountedBlobs(Path(root), storage)
 print("ready", flush=True)
 while True:
-    checkout(SceneRef(name="s", version=version), DirectoryStorage(Path(storage)), Path(folder))
+    checkout(SceneRef(name="s", version=version), storage, source, Path(folder))
     remove_checkout(Path(folder))
 """
 
@@ -174,14 +182,15 @@ def stored_scene(root, count):
 @pytest.mark.parametrize("round_", range(3))
 def test_a_checkout_is_whole_though_others_were_killed_at_it(tmp_path, round_):
     storage, manifest = stored_scene(tmp_path / "storage", 300)
+    source = MountedBlobs(storage.root, storage)
     folder = tmp_path / "scene"
     others = [start(CHECKOUT_FOR_EVER, storage.root, manifest.version, folder) for _ in range(2)]
     # Each of our own waits for its turn, so the others are somewhere in the middle after it.
     for _ in range(round_ + 1):
-        checkout(SceneRef(name="s", version=manifest.version), storage, folder)
+        checkout(SceneRef(name="s", version=manifest.version), storage, source, folder)
     for other in others:
         kill(other)
-    done = checkout(SceneRef(name="s", version=manifest.version), storage, folder)
+    done = checkout(SceneRef(name="s", version=manifest.version), storage, source, folder)
     found = {path.relative_to(folder).as_posix() for path in folder.rglob("*.png")}
     assert found == set(manifest.files)
     assert done.blend.read_bytes() == b"B"

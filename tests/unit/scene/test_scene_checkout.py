@@ -1,14 +1,17 @@
 """Laying a scene out. Real Blenders, and processes that are killed: the integration tests."""
 
+import errno
 import os
+import shutil
 
 import pytest
 
 from burst.domain.jobs import SceneRef
-from burst.errors import StorageError
+from burst.errors import StorageError, StorageFull
 from burst.scene.checkout import checkout, must_copy, remove_checkout
 from burst.scene.hashing import Hasher
 from burst.scene.manifest import FileEntry, Manifest
+from burst.scene.source import MountedBlobs
 from burst.storage import layout
 from burst.storage.directory import DirectoryStorage
 
@@ -16,6 +19,11 @@ from burst.storage.directory import DirectoryStorage
 @pytest.fixture
 def storage(tmp_path):
     return DirectoryStorage(tmp_path / "storage")
+
+
+@pytest.fixture
+def source(tmp_path, storage):
+    return MountedBlobs(tmp_path / "storage", storage)
 
 
 @pytest.fixture
@@ -27,7 +35,7 @@ def stored(tmp_path, storage):
         for name, content in files.items():
             path = tmp_path / "source"
             path.write_bytes(content)
-            sha256 = Hasher(None).hash_all([path])[path]
+            sha256 = Hasher(None).hash_all([path])[path].sha256
             storage.put_file(path, layout.blob(sha256))
             entries[name] = FileEntry(sha256, len(content))
         manifest = Manifest(name="s", main=next(iter(files)), files=entries, outside=outside or {})
@@ -62,9 +70,9 @@ def test_what_blender_may_write_to_is_copied(relative, copied):
     assert must_copy(relative) is copied
 
 
-def test_files_are_links_into_the_storage_under_their_names(tmp_path, storage, stored):
+def test_files_are_links_into_the_storage_under_their_names(tmp_path, storage, source, stored):
     scene = stored({"shots/my shot.blend": b"B", "tex/ü.png": b"T", "tex/Ü.png": b"U"})
-    done = checkout(scene, storage, tmp_path / "out")
+    done = checkout(scene, storage, source, tmp_path / "out")
     assert done.blend == tmp_path / "out/shots/my shot.blend"
     assert done.blend.is_symlink()
     assert done.blend.read_bytes() == b"B"
@@ -72,84 +80,91 @@ def test_files_are_links_into_the_storage_under_their_names(tmp_path, storage, s
     assert (done.folder / "tex/Ü.png").read_bytes() == b"U"
 
 
-def test_absolute_names_are_mapped_to_where_they_are_now(tmp_path, storage, stored):
+def test_absolute_names_are_mapped_to_where_they_are_now(tmp_path, storage, source, stored):
     outside = {"/home/ada/t.<UDIM>.png": "outside/1/t.<UDIM>.png"}
     scene = stored({"a.blend": b"B", "outside/1/t.1001.png": b"T"}, outside)
-    done = checkout(scene, storage, tmp_path / "out")
+    done = checkout(scene, storage, source, tmp_path / "out")
     assert done.remap == {"/home/ada/t.<UDIM>.png": tmp_path / "out/outside/1/t.<UDIM>.png"}
 
 
-def test_writing_to_a_cache_in_a_checkout_leaves_its_blob_alone(tmp_path, storage, stored):
+def test_writing_to_a_cache_in_a_checkout_leaves_its_blob_alone(tmp_path, storage, source, stored):
     cache = "blendcache_a/4F42_000001_00.bphys"
     scene = stored({"a.blend": b"B", cache: b"cached"})
-    copy = checkout(scene, storage, tmp_path / "out").folder / cache
+    copy = checkout(scene, storage, source, tmp_path / "out").folder / cache
     with copy.open("r+b") as file:
         file.write(b"CHANGE")
     assert not copy.is_symlink()
-    again = checkout(scene, storage, tmp_path / "another").folder / cache
+    again = checkout(scene, storage, source, tmp_path / "another").folder / cache
     assert again.read_bytes() == b"cached"
 
 
-def test_a_second_checkout_keeps_the_first(tmp_path, storage, stored):
+def test_a_second_checkout_keeps_the_first(tmp_path, storage, source, stored):
     scene = stored({"a.blend": b"B"})
-    checkout(scene, storage, tmp_path / "out")
+    checkout(scene, storage, source, tmp_path / "out")
     (tmp_path / "out/rendered.png").write_bytes(b"1")
-    checkout(scene, storage, tmp_path / "out")
+    checkout(scene, storage, source, tmp_path / "out")
     assert (tmp_path / "out/rendered.png").exists()
 
 
-def test_a_checkout_whose_links_lead_nowhere_is_built_anew(tmp_path, storage, stored):
+def test_a_checkout_whose_links_lead_nowhere_is_built_anew(tmp_path, storage, source, stored):
     scene = stored({"a.blend": b"B", "t.png": b"T"})
-    done = checkout(scene, storage, tmp_path / "out")
+    done = checkout(scene, storage, source, tmp_path / "out")
     (done.folder / "t.png").unlink()
     (done.folder / "t.png").symlink_to(tmp_path / "gone")
-    assert (checkout(scene, storage, tmp_path / "out").folder / "t.png").read_bytes() == b"T"
+    assert (
+        checkout(scene, storage, source, tmp_path / "out").folder / "t.png"
+    ).read_bytes() == b"T"
 
 
-def test_what_a_killed_checkout_left_is_cleared(tmp_path, storage, stored):
+def test_what_a_killed_checkout_left_is_cleared(tmp_path, storage, source, stored):
     scene = stored({"a.blend": b"B"})
     (tmp_path / ".out.part/half").mkdir(parents=True)
-    done = checkout(scene, storage, tmp_path / "out")
+    done = checkout(scene, storage, source, tmp_path / "out")
     assert [path.name for path in done.folder.iterdir()] == ["a.blend"]
     assert not (tmp_path / ".out.part").exists()
 
 
-def test_a_missing_blob_is_refused_by_the_name_of_its_file(tmp_path, storage, stored):
+def test_a_missing_blob_is_refused_by_the_name_of_its_file(tmp_path, storage, source, stored):
     scene = stored({"a.blend": b"B", "tex/wood.png": b"T"})
     manifest = Manifest.from_bytes(storage.get_bytes(layout.manifest("s", scene.version)))
     storage.delete(layout.blob(manifest.files["tex/wood.png"].sha256))
     with pytest.raises(StorageError, match=r"tex/wood\.png is not in the storage"):
-        checkout(scene, storage, tmp_path / "out")
+        checkout(scene, storage, source, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
 def test_a_short_copy_that_says_it_is_the_end_is_not_believed(
-    tmp_path, storage, stored, monkeypatch
+    tmp_path, storage, source, stored, monkeypatch
 ):
     scene = stored({"a.blend": b"B", "blendcache_a/x_000001_00.bphys": b"cache"})
     monkeypatch.setattr(os, "copy_file_range", lambda *arguments: 0)
-    done = checkout(scene, storage, tmp_path / "out")
+    done = checkout(scene, storage, source, tmp_path / "out")
     assert (done.folder / "blendcache_a/x_000001_00.bphys").read_bytes() == b"cache"
 
 
-def test_a_checkout_that_fails_takes_no_space(tmp_path, storage, stored):
+def test_a_checkout_that_fails_takes_no_space(tmp_path, storage, source, stored, monkeypatch):
     scene = stored({"a.blend": b"B", "blendcache_a/x_000001_00.bphys": b"C", "tex/t.png": b"T"})
-    storage.blob_path(Hasher(None).hash_all([tmp_path / "source"])[tmp_path / "source"]).unlink()
-    with pytest.raises(StorageError):
-        checkout(scene, storage, tmp_path / "scenes" / "out")
+
+    def full(*arguments):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(shutil, "copyfile", full)
+    monkeypatch.setattr(os, "copy_file_range", full)
+    with pytest.raises(StorageFull):
+        checkout(scene, storage, source, tmp_path / "scenes" / "out")
     assert [path.name for path in (tmp_path / "scenes").iterdir()] == [".out.lock"]
 
 
-def test_a_blob_of_another_size_is_refused(tmp_path, storage, stored):
+def test_a_blob_of_another_size_is_refused(tmp_path, storage, source, stored):
     scene = stored({"a.blend": b"B"})
     manifest = Manifest.from_bytes(storage.get_bytes(layout.manifest("s", scene.version)))
     storage.put_bytes(b"longer", layout.blob(manifest.files["a.blend"].sha256))
     with pytest.raises(StorageError, match=r"a\.blend is damaged in the storage"):
-        checkout(scene, storage, tmp_path / "out")
+        checkout(scene, storage, source, tmp_path / "out")
 
 
 def test_a_blob_that_this_worker_may_not_read_is_refused_by_name(
-    tmp_path, storage, stored, monkeypatch
+    tmp_path, storage, source, stored, monkeypatch
 ):
     scene = stored({"a.blend": b"B"})
     # A superuser may read everything, so the rights of others are asked for here.
@@ -157,34 +172,26 @@ def test_a_blob_that_this_worker_may_not_read_is_refused_by_name(
     manifest = Manifest.from_bytes(storage.get_bytes(layout.manifest("s", scene.version)))
     storage.blob_path(manifest.files["a.blend"].sha256).chmod(0o600)
     with pytest.raises(StorageError, match=r"a\.blend can't be read in the storage: .* is closed"):
-        checkout(scene, storage, tmp_path / "out")
+        checkout(scene, storage, source, tmp_path / "out")
 
 
-def test_an_unknown_scene_is_refused(tmp_path, storage):
+def test_an_unknown_scene_is_refused(tmp_path, storage, source):
     with pytest.raises(StorageError, match="can't read scenes/s/"):
-        checkout(SceneRef(name="s", version="0" * 16), storage, tmp_path / "out")
+        checkout(SceneRef(name="s", version="0" * 16), storage, source, tmp_path / "out")
 
 
-def test_a_manifest_under_another_version_is_refused(tmp_path, storage, stored):
+def test_a_manifest_under_another_version_is_refused(tmp_path, storage, source, stored):
     scene = stored({"a.blend": b"B"})
     wrong = SceneRef(name="s", version="0" * 16)
     content = storage.get_bytes(layout.manifest("s", scene.version))
     storage.put_bytes(content, layout.manifest("s", wrong.version))
     with pytest.raises(StorageError, match="not that of version 0000"):
-        checkout(wrong, storage, tmp_path / "out")
+        checkout(wrong, storage, source, tmp_path / "out")
 
 
-def test_a_storage_without_local_blobs_is_fetched_from(tmp_path, storage, stored, monkeypatch):
-    scene = stored({"a.blend": b"B", "t/x.png": b"T"})
-    monkeypatch.setattr(storage, "blob_path", lambda _sha256: None)
-    done = checkout(scene, storage, tmp_path / "out")
-    assert not done.blend.is_symlink()
-    assert (done.folder / "t/x.png").read_bytes() == b"T"
-
-
-def test_removing_leaves_the_blobs_and_can_be_repeated(tmp_path, storage, stored):
+def test_removing_leaves_the_blobs_and_can_be_repeated(tmp_path, storage, source, stored):
     scene = stored({"a.blend": b"B"})
-    done = checkout(scene, storage, tmp_path / "out")
+    done = checkout(scene, storage, source, tmp_path / "out")
     blob = done.blend.resolve()
     remove_checkout(done.folder)
     remove_checkout(done.folder)

@@ -23,6 +23,7 @@ from burst.domain.workers import BlenderFacts
 from burst.errors import ConfigError, EngineUnavailable, NoSuchDevice, StateError
 from burst.protocol.client import ManagerClient
 from burst.protocol.worker_messages import Assignment, Registered
+from burst.scene.source import MountedBlobs
 from burst.storage.directory import DirectoryStorage
 from burst.worker import agent
 from burst.worker.blender import BlenderFailed, LoadedScene, RenderedFrame
@@ -43,7 +44,8 @@ class Worker:
         settings = WorkerSettings(worker_name="w", work_dir=folder / "w")
         self.storage = DirectoryStorage(folder / "storage")
         installed = (Installed(folder / "blender", FACTS),)
-        self.agent = agent._Agent(settings, self.storage, self.client, installed, None)
+        source = MountedBlobs(self.storage.root, self.storage)
+        self.agent = agent._Agent(settings, self.storage, source, self.client, installed, None)
         self.agent._finisher.start(self.agent._courier)
 
     def register(self) -> Registered:

@@ -18,6 +18,9 @@ from burst.domain.frames import RESULT_MIN
 from burst.domain.jobs import SceneRef
 from burst.errors import BlobMissing, DatabaseUnavailable, ManagerUnreachable, SceneError
 from burst.protocol.worker_messages import Assignment, AttemptEnded, Report
+from burst.scene.checkout import CheckedOut
+from burst.scene.manifest import FileEntry
+from burst.scene.source import MountedBlobs
 from burst.storage.directory import DirectoryStorage
 from burst.worker import task_runner as module
 from burst.worker.blender import BlenderFailed, LoadedScene, Progress, RenderedFrame
@@ -39,6 +42,7 @@ class FakeBlender:
     def __init__(self) -> None:
         self.rendered: list[int] = []
         self.loaded = self.killed = 0
+        self.closed = False
         self.trouble: Exception | None = None
         self.folder = Path()
         self.during: Callable[[int], None] = lambda frame: None
@@ -63,7 +67,10 @@ class FakeBlender:
         self.killed += 1
 
     def close(self) -> None:
-        """Do nothing."""
+        self.closed = True
+
+    def take_last_use(self) -> None:
+        """Have none."""
 
 
 class Recorder:
@@ -102,6 +109,7 @@ class Rig:
         parts: list[Any] = [
             self.blender,
             storage,
+            MountedBlobs(folder / "storage", storage),
             self.there,
             self.there,
             folder,
@@ -113,10 +121,8 @@ class Rig:
 
 @pytest.fixture
 def rig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Rig:
-    class CheckedOut:
-        blend, remap, folder = tmp_path / "x.blend", (), tmp_path
-
-    monkeypatch.setattr(module, "checkout", lambda *arguments: CheckedOut)
+    laid_out = CheckedOut(tmp_path / "x.blend", {}, tmp_path)
+    monkeypatch.setattr(module, "checkout", lambda *arguments: laid_out)
     return Rig(tmp_path)
 
 
@@ -257,9 +263,12 @@ def test_an_attempt_that_is_over_renders_no_further_frame(rig: Rig) -> None:
 def test_an_attempt_that_is_canceled_while_its_scene_comes_loads_nothing(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def check_out(*arguments: Any) -> None:
+    known = module.checkout
+
+    def check_out(*arguments: Any) -> CheckedOut:
         rig.held.over.set()
         rig.runner.cancel(("a1",))
+        return known(*arguments)
 
     monkeypatch.setattr(module, "checkout", check_out)
     rig.runner.run(rig.held)
@@ -273,12 +282,12 @@ def test_a_scene_that_made_room_for_one_that_failed_is_checked_out_anew(
     known = module.checkout
     asked: list[str] = []
 
-    def check_out(scene: SceneRef, storage: Any, folder: Path) -> Any:
+    def check_out(scene: SceneRef, storage: Any, source: Any, folder: Path, wanted: Any) -> Any:
         asked.append(scene.version)
         folder.mkdir(parents=True)
         if scene.version == "v2":
             raise OSError(28, "No space left on device")
-        return known(scene, storage, folder)
+        return known(scene, storage, source, folder, wanted)
 
     monkeypatch.setattr(module, "checkout", check_out)
     for version in ("v1", "v1", "v2", "v1"):
@@ -288,20 +297,43 @@ def test_a_scene_that_made_room_for_one_that_failed_is_checked_out_anew(
     assert rig.blender.rendered == [1, 1, 1]
 
 
-@pytest.mark.parametrize(("is_there", "gives_up"), [(True, "job"), (False, None)])
-def test_what_is_missing_on_this_machine_alone_gives_up_nothing(
-    rig: Rig, tmp_path: Path, is_there: bool, gives_up: str | None
-) -> None:
-    blob, link = tmp_path / "blob", tmp_path / "tex.png"
-    blob.touch()
-    link.symlink_to(blob)
+@pytest.mark.parametrize(
+    ("lost", "outcome", "gives_up", "reason"),
+    [
+        ("nothing", "failed", "job", "the scene needs tex.png"),
+        ("blob", "failed", "job", "tex.png is not in the storage; upload the scene again"),
+        ("mount", "interrupted", None, "there is no folder "),
+    ],
+)
+def test_what_blender_misses_is_judged_by_what_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lost: str, outcome: str, gives_up: Any,
+    reason: str,
+) -> None:  # fmt: skip
+    rig = Rig(tmp_path)
+    sha256 = "ab" * 32
+    blob = tmp_path / "storage" / "blobs" / "ab" / sha256
+    blob.parent.mkdir(parents=True)
+    blob.write_bytes(b"T")
+    files = {"tex.png": FileEntry(sha256, 1)}
+    laid_out = CheckedOut(tmp_path / "x.blend", {}, tmp_path, files)
+    monkeypatch.setattr(module, "checkout", lambda *arguments: laid_out)
     rig.blender.trouble = BlenderFailed("the scene needs tex.png", gives_up="job")
-    # The storage may be unmounted at any time.
-    rig.blender.during = lambda frame: None if is_there else blob.unlink()
+
+    def lose(frame: int) -> None:
+        if lost == "blob":
+            blob.unlink()
+        elif lost == "mount":
+            shutil.rmtree(tmp_path / "storage")
+
+    rig.blender.during = lose
     rig.runner.run(rig.held)
     (report,) = rig.there.reports
     assert isinstance(report, AttemptEnded)
-    assert (report.outcome, report.gives_up) == ("failed", gives_up)
+    assert (report.outcome, report.gives_up) == (outcome, gives_up)
+    assert report.reason.startswith(reason)
+    # It claims nothing for a while, and the next Blender has nothing of this one.
+    assert bool(rig.there.rest.seconds_left) == (outcome == "interrupted")
+    assert rig.blender.closed == (lost != "nothing")
 
 
 def test_what_a_killed_worker_left_of_another_scene_makes_room(rig: Rig, tmp_path: Path) -> None:
