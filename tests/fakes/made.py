@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+
+from blender_asset_tracer.blendfile import BlendFile
 
 from burst.domain.workers import BlenderFacts
 from burst.worker.surroundings import command_line, prepare
@@ -43,6 +46,8 @@ def make_cases(program: Path, facts: BlenderFacts, folder: Path) -> None:
         [*command, str(folder)], env=prepare(home), capture_output=True, text=True, timeout=_SECONDS
     )
     assert done.returncode == 0, done.stdout + done.stderr
+    if (folder / "ocean").is_dir():
+        _say_baked(folder / "ocean/film/shot/main.blend")
 
 
 def read_cases(folder: Path) -> dict[str, Made]:
@@ -60,3 +65,14 @@ def read_cases(folder: Path) -> dict[str, Made]:
             superfluous=told["superfluous"],
         )
     return found
+
+
+def _say_baked(blend: Path) -> None:
+    """Set the switch of an ocean that Blender sets in a window alone."""
+    with contextlib.closing(BlendFile(blend)) as opened:
+        (block,) = (b for b in opened.blocks if b.dna_type_id == b"OceanModifierData")
+        field, offset = block.dna_type.field_from_path(opened.header.pointer_size, b"cached")
+        assert field.size == 1
+    with blend.open("r+b") as file:
+        file.seek(block.file_offset + offset)
+        file.write(b"\1")

@@ -49,14 +49,16 @@ def sequence(case: Case) -> None:
 
 
 def multiview(case: Case) -> None:
-    """A picture with a file for each eye."""
+    """A strip with a picture for each eye."""
     start()
-    case.png("film/tex/wall_L.png")
-    case.png("film/tex/wall_R.png", spare="the other eye, which this scene does not render")
-    both = image("//../tex/wall_L.png")
+    case.png("film/edit/wall_L.png")
+    case.png("film/edit/wall_R.png")
+    bpy.context.scene.render.use_multiview = True
+    case.save_main()
+    both = strips().new_image("both", str(case.top / "film/edit/wall_L.png"), 1, 1)
     both.use_multiview = True
     both.views_format = "INDIVIDUAL"
-    quad("quad", both)
+    both.directory = "//../edit/"
     case.save_main()
 
 

@@ -27,6 +27,8 @@ class Case:
         self.top = folder
         self.main = "film/shot/main.blend"
         self.frames = [1]
+        self.how: dict[str, bool] = {}
+        """How to save; empty for whatever this Blender does by itself."""
         self.needed: list[str] = []
         self.missing: list[str] = []
         self.superfluous: dict[str, str] = {}
@@ -87,8 +89,7 @@ class Case:
     def save(self, place: str) -> None:
         """Save what is open as one of the scene's .blends."""
         path = self.need(place)
-        # Twice: what is made relative on the way has to be written relative.
-        bpy.ops.wm.save_as_mainfile(filepath=str(path), relative_remap=False)
+        bpy.ops.wm.save_as_mainfile(filepath=str(path), relative_remap=False, **self.how)
 
     def save_main(self) -> None:
         """Save what is open as the scene, and write down what is expected."""

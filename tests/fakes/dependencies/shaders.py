@@ -8,6 +8,13 @@ from dependencies.scenery import Case, glow, image, material_with, quad, sheet, 
 OSL = """#include "lib/tint.h"
 shader plain(output color Col = 0) { Col = TINT; }
 """
+LENS = """shader lens(
+  output point position = 0, output vector direction = 0, output color throughput = 1)
+{
+  position = point(P[0] * 4 - 2, P[1] * 4 - 2, 0);
+  direction = vector(0, 0, 1);
+}
+"""
 IES = """IESNA:LM-63-2002
 [TEST] none
 TILT=NONE
@@ -52,6 +59,23 @@ def script(case: Case) -> bool | None:
     node.mode, node.filepath = "EXTERNAL", "//../osl/plain.osl"
     socket = node.outputs[0] if node.outputs else node.outputs.new("NodeSocketColor", "Col")
     glow(tree, [socket])
+    case.save_main()
+    return None
+
+
+def camera_script(case: Case) -> bool | None:
+    """A camera that is a shader script (5.0)."""
+    if "CUSTOM" not in bpy.types.Camera.bl_rna.properties["type"].enum_items:
+        return False
+    start()
+    bpy.context.scene.cycles.shading_system = True
+    case.save_main()
+    case.text("film/osl/lens.osl", LENS)
+    data = bpy.context.scene.camera.data
+    data.type, data.custom_mode = "CUSTOM", "EXTERNAL"
+    data.custom_filepath = "//../osl/lens.osl"
+    quad("quad", image(str(case.png("film/shot/quad.png"))), size=4)
+    bpy.data.images["quad.png"].filepath = "//quad.png"
     case.save_main()
     return None
 
@@ -132,4 +156,4 @@ def environment(case: Case) -> None:
     case.save_main()
 
 
-CASES = (light_profile, script, imported, displaced, environment)
+CASES = (light_profile, script, camera_script, imported, displaced, environment)
