@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from burst.cli import console, words
+from burst.cli.bringing import transfer
 from burst.operations.progress import Note, WatchState
 from burst.operations.summary import extent
-from burst.operations.watch import View
 from burst.protocol.artist_messages import JobView
 from burst.protocol.messages import RenderProgress
 
@@ -19,13 +19,20 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
+    from burst.operations.frames import Bringing
+
 _WORKER_LINES = 12
 _BAR_WIDTH = 32
 _STEP_WIDTH = 40
+_QUIET_SECONDS = 1.0
+"""Files that come sooner are only counted."""
 
 
 class PlainView:
     """One line an event, for logs and pipes."""
+
+    def bring(self, bringing: Bringing) -> None:
+        """Show nothing: frames are told as they are done."""
 
     def show(self, state: WatchState) -> None:
         """Show nothing: what happens is told as it happens."""
@@ -44,6 +51,11 @@ class LiveView:
         self._state: WatchState | None = None
         self._heard_at: dict[str, tuple[RenderProgress | None, float]] = {}
         self._shown_at = 0.0
+        self._bringing: Bringing | None = None
+
+    def bring(self, bringing: Bringing) -> None:
+        """Draw how far it is with bringing files, until they are there."""
+        self._bringing = bringing if bringing.files < bringing.files_total else None
 
     def show(self, state: WatchState) -> None:
         """Draw this state from now on; clocks go on by themselves until the next."""
@@ -70,7 +82,11 @@ class LiveView:
 
         if self._state is None:
             return Text("")
-        return Group(self._job_line(self._state.job), self._worker_lines())
+        lines: list[RenderableType] = [self._job_line(self._state.job), self._worker_lines()]
+        bringing = self._bringing
+        if bringing is not None and bringing.seconds > _QUIET_SECONDS:
+            lines.append(escape(f"  bringing {transfer(bringing)}"))
+        return Group(*lines)
 
     def _job_line(self, job: JobView) -> Table:
         from rich.progress_bar import ProgressBar
@@ -120,7 +136,7 @@ def escape(text: str) -> Text:
 
 
 @contextmanager
-def job_view() -> Iterator[View]:
+def job_view() -> Iterator[PlainView | LiveView]:
     """Open the view that suits where stderr goes; colours obey ``NO_COLOR``."""
     from rich.console import Console
     from rich.live import Live

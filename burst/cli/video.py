@@ -73,7 +73,7 @@ def video(
     follow each other at the scene's own speed.
     """
     from burst.cli.live import job_view
-    from burst.operations.frames import output_of
+    from burst.operations.frames import FrameFolder, output_of
     from burst.operations.jobs import find_job, local_farm
     from burst.operations.video import bring_video, order_video
     from burst.operations.watch import Touch, watch_job
@@ -98,7 +98,10 @@ def video(
     except KeyboardInterrupt:
         _tell_left(ordered, state_dir, json=json)
         return
-    brought = bring_video(ordered, state, output_of(found.output, found.name, output), storage)
+    folder = output_of(found.output, found.name, output)
+    brought = bring_video(
+        ordered, state, FrameFolder(folder, storage, found.id, settings.state_dir)
+    )
     if not json:
         console.say(str(brought.path))
         return

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from burst.cli import console, words
+from burst.cli.bringing import folder_notes
 from burst.cli.live import job_view
 from burst.config.farm import FarmSettings
 from burst.domain.transitions import JobStatus
@@ -45,11 +46,12 @@ def wait_for(wait: Wait, *, json: bool) -> None:
         JobCanceled: the job was canceled.
     """
     job = wait.job
-    folder = FrameFolder(wait.output, open_storage(wait.storage_url), job.id)
+    storage, state_dir = open_storage(wait.storage_url), wait.settings.state_dir
     if job.status is JobStatus.PAUSED:
         console.tell(f"note: the job is paused, go on with it: burst jobs resume {job.id}")
     try:
         with job_view() as view:
+            folder = FrameFolder(wait.output, storage, job.id, state_dir, view.bring)
             state = watch_job(job, Touch(wait.settings, wait.url), folder, view)
     except KeyboardInterrupt:
         console.tell()
@@ -61,7 +63,9 @@ def wait_for(wait: Wait, *, json: bool) -> None:
         return
     results = state.results.values()
     summary = summarize(state.job, state.attempted or (), wait.output, results)
-    finish(summary, wait.extra, json=json)
+    for note in folder_notes(folder):
+        console.tell(f"note: {note}")
+    finish(replace(summary, beside=folder.beside), wait.extra, json=json)
 
 
 def finish(summary: Summary, extra: Mapping[str, Any], *, json: bool) -> None:
@@ -98,5 +102,5 @@ def summary_lines(summary: Summary) -> list[str]:
     if job.frames_published:
         lines.append(f"frames are in {summary.output}")
     for result in summary.results:
-        lines += [f"{result.task}: {summary.output / file.name}" for file in result.files]
+        lines += [f"{result.task}: {summary.path_of(file)}" for file in result.files]
     return lines

@@ -2,8 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
+import shlex
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
 from burst.cli import console, options, words
 from burst.cli.settings import farm_settings
+from burst.errors import StorageError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from burst.operations.download import Published
+    from burst.operations.frames import FrameFolder
+    from burst.protocol.messages import OutputFile
 
 
 def watch(
@@ -30,43 +43,85 @@ def download(
     job: options.Job,
     output: options.Output = None,
     follow: options.Follow = False,
+    storage: options.Storage = None,
     state_dir: options.StateDir = None,
     json: options.Json = False,
 ) -> None:
-    """Bring the frames of a job that are done."""
-    if follow:
-        watch(job, output, state_dir, json)
-        return
-    from burst.operations.frames import FrameFolder, output_of
-    from burst.operations.jobs import find_job, local_farm
-    from burst.operations.summary import extent, results_as_json
+    """Bring the frames of a job that are done, and what else it made.
+
+    A file that is there already is not brought again, and one that you have changed stays.
+    With --storage from the storage alone, with no farm anywhere.
+    """
+    from burst.cli.bringing import bringing_progress
+    from burst.operations import download as downloads
+    from burst.operations.frames import FrameFolder, bring_all, output_of, with_way_back
     from burst.storage.storage import open_storage
 
-    with local_farm(farm_settings(state_dir), console.tell) as (_, client):
-        found = find_job(client, job)
-        published = client.frames(found.id)
-        storage = open_storage(client.status().storage_url)
-    folder = FrameFolder(output_of(found.output, found.name, output), storage, found.id)
-    folder.bring(published)
-    frames = [frame for frame in published if not frame.task]
-    results = [frame for frame in published if frame.task]
+    settings = farm_settings(state_dir, storage=storage)
+    is_alone = downloads.must_be_read_alone(settings, is_storage_typed=storage is not None)
+    if follow and not is_alone:
+        watch(job, output, state_dir, json)
+        return
+    found = downloads.find_published(job, settings, console.tell, storage_only=is_alone)
+    if follow:
+        downloads.check_ended(found)
+    place = output_of(found.output, found.name, output)
+    with bringing_progress() as tell:
+        opened = open_storage(found.storage_url)
+        folder = FrameFolder(place, opened, found.job_id, settings.state_dir, tell)
+        again = _again(found.job_id, output, storage, state_dir)
+        try:
+            bring_all(folder, _listing(found))
+        except StorageError as error:
+            raise with_way_back(error, f"go on with: {again}") from error
+        except KeyboardInterrupt:
+            console.tell()
+            console.tell(f"what was brought stays, go on with: {again}")
+            raise
+    _tell_brought(found, folder, json=json)
+
+
+def _listing(found: Published) -> Callable[[], Sequence[OutputFile]]:
+    """Return what lists the files: as they were found the first time, and then anew."""
+    listings = itertools.chain([lambda: found.files], itertools.repeat(found.list_again))
+    return lambda: next(listings)()
+
+
+def _again(job: str, output: Path | None, storage: str | None, state_dir: Path | None) -> str:
+    """Return what is to be typed to go on."""
+    given = (("--output", output), ("--storage", storage), ("--state-dir", state_dir))
+    more = [part for name, value in given if value is not None for part in (name, str(value))]
+    return shlex.join(["burst", "download", job, *more])
+
+
+def _tell_brought(found: Published, folder: FrameFolder, *, json: bool) -> None:
+    from burst.cli.bringing import folder_notes
+    from burst.operations.frames import Outcome
+    from burst.operations.summary import results_as_json
+
+    brought, kept = folder.count(Outcome.BROUGHT), folder.count(Outcome.KEPT)
     if json:
         console.emit(
             {
-                "job": found.id,
-                "status": str(found.status),
+                "job": found.job_id,
+                "status": found.status,
                 "frame_count": found.frame_count,
-                "frames_published": len(frames),
-                "files_brought": folder.brought,
-                "files_kept": folder.kept,
-                "results": results_as_json(results),
+                "frames_published": found.frames_published,
+                "files_brought": brought,
+                "files_kept": kept,
+                "files_changed": folder.changed,
+                "files_beside": sorted(folder.beside.values()),
+                "results": results_as_json(found.results),
                 "output": str(folder.folder),
             }
         )
         return
-    kept = f", {folder.kept} were there" if folder.kept else ""
-    brought = f"{words.count(folder.brought, 'file')} brought to {folder.folder}{kept}"
-    done = f"{len(frames)} of {words.count(found.frame_count, 'frame')}"
-    console.tell(f"{done if found.frame_count else extent(found)} are done: {brought}")
-    if not published:
-        console.tell(f"  wait for them: burst watch {found.id}")
+    there = f", {kept} {'was' if kept == 1 else 'were'} there" if kept else ""
+    done = f"{found.extent} {'is' if found.extent.whole == 1 else 'are'} done"
+    console.tell(f"{done}: {words.count(brought, 'file')} brought to {folder.folder}{there}")
+    for note in folder_notes(folder):
+        console.tell(f"note: {note}")
+    if found.farm_runs and not found.files:
+        console.tell(f"  wait for them: burst watch {found.job_id}")
+    if not found.farm_runs and found.is_unfinished:
+        console.tell(f"  no farm runs; to go on with the job: burst watch {found.job_id}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -32,12 +33,37 @@ def size(count_bytes: float) -> str:
     return f"{count_bytes:.{1 if power else 0}f} {_UNITS[power]}"
 
 
+def transfer(files: tuple[int, int], sizes: tuple[int, int], seconds: float) -> str:
+    """Return e.g. ``12 of 48 files, 1.3 GB of 30.0 GB, 350.0 MB/s, 1:12 left``.
+
+    Args:
+        files: how many are done, of how many.
+        sizes: the same in bytes.
+        seconds: how long it took so far.
+    """
+    done, total = sizes
+    text = f"{files[0]} of {count(files[1], 'file')}, {size(done)} of {size(total)}"
+    if not done or seconds <= 0:
+        return text
+    return f"{text}, {size(done / seconds)}/s, {duration((total - done) * seconds / done)} left"
+
+
 def binary_size(count_bytes: int) -> str:
     """Return e.g. ``8 GiB``, in powers of 1024, as ``--memory`` takes it."""
     for unit, power in (("GiB", 2**30), ("MiB", 2**20)):
         if count_bytes >= power:
             return f"{count_bytes / power:.3g} {unit}"
     return f"{count_bytes / 2**10:.3g} KiB"
+
+
+def time(seconds: float) -> str:
+    """Return a time of day here, such as ``2026-03-01 14:05``, of seconds since 1970."""
+    return f"{datetime.fromtimestamp(seconds).astimezone():%Y-%m-%d %H:%M}"
+
+
+def iso_time(seconds: float) -> str:
+    """Return the same for programs, in UTC."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
 
 
 def count(number: int, thing: str) -> str:

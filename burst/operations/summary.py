@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from burst.domain.transitions import JobStatus, TaskStatus
 from burst.errors import BurstError, JobCanceled, JobFailed
 from burst.operations.reasons import last_reason, troubles
 from burst.protocol.artist_messages import FrameView, JobView, TaskView
+from burst.protocol.messages import OutputFile
 
 _REASONS_SHOWN = 5
 
@@ -27,6 +28,12 @@ class Summary:
     """Tasks that were given up."""
     results: tuple[FrameView, ...] = ()
     """What its command tasks made."""
+    beside: Mapping[str, str] = field(default_factory=dict)
+    """Where files lie, below ``output``, whose names other files there have."""
+
+    def path_of(self, file: OutputFile) -> Path:
+        """Return where a file was brought."""
+        return (self.output or Path()) / self.beside.get(file.name, file.name)
 
     def as_json(self) -> dict[str, Any]:
         """Return what ``--json`` prints."""
@@ -50,6 +57,7 @@ class Summary:
             ],
             "results": results_as_json(self.results),
             "output": str(self.output) if self.output is not None else None,
+            "files_beside": sorted(self.beside.values()),
         }
 
 
@@ -72,7 +80,21 @@ def extent(job: JobView) -> Extent:
     return Extent(job.tasks.completed, len(job.commands), "task")
 
 
-def results_as_json(results: Iterable[FrameView]) -> list[dict[str, Any]]:
+class Result(Protocol):
+    """What a command task made, as the manager or the storage lists it."""
+
+    @property
+    def task(self) -> str:
+        """Its name."""
+        ...
+
+    @property
+    def files(self) -> Sequence[OutputFile]:
+        """What it published."""
+        ...
+
+
+def results_as_json(results: Iterable[Result]) -> list[dict[str, Any]]:
     """Return what command tasks made, for ``--json``."""
     return [
         {"task": result.task, "files": [file.name for file in result.files]} for result in results

@@ -10,12 +10,11 @@ from burst.domain.frames import FrameRange
 from burst.domain.transitions import FrameStatus
 from burst.domain.turns import encodes, makers
 from burst.errors import JobFailed
-from burst.operations.frames import FrameFolder
+from burst.operations.frames import FrameFolder, bring_all
 from burst.operations.progress import WatchState
 from burst.operations.reasons import last_reason
 from burst.protocol.artist_messages import JobView, MakeVideo
 from burst.protocol.client import ManagerClient
-from burst.storage.storage import Storage
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +69,7 @@ def _made_by(job: JobView, wanted: MakeVideo) -> tuple[int, ...]:
     return makers(job.commands, video, named=named)
 
 
-def bring_video(
-    ordered: OrderedVideo, state: WatchState, folder: Path, storage: Storage
-) -> BroughtVideo:
+def bring_video(ordered: OrderedVideo, state: WatchState, folder: FrameFolder) -> BroughtVideo:
     """Bring a video from the storage, when its job was watched to the end.
 
     Raises:
@@ -87,5 +84,5 @@ def bring_video(
             f"the video was not made: {reason or f'job {ordered.job.id} is {state.job.status}'}",
             hint=f"see what happened: burst logs {ordered.job.id}",
         )
-    FrameFolder(folder, storage, ordered.job.id).bring([result])
-    return BroughtVideo(folder / ordered.name, result.warnings)
+    bring_all(folder, lambda: result.files)
+    return BroughtVideo(folder.path_of(ordered.name), result.warnings)

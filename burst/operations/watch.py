@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Protocol
 
 from burst.config.farm import FarmSettings
-from burst.errors import DatabaseUnavailable, ManagerUnreachable, StorageError
+from burst.errors import DatabaseUnavailable, ManagerUnreachable, StorageAway, StorageError
 from burst.manager.state_dir import find_manager, is_locked, lock_path
 from burst.operations.connect import open_client
-from burst.operations.frames import FrameFolder, with_way_back
+from burst.operations.frames import FrameFolder, bring_all, with_way_back
 from burst.operations.local_farm import ensure_farm, was_stopped
 from burst.operations.progress import (
     Note,
@@ -22,8 +22,9 @@ from burst.operations.progress import (
     after_frames,
     after_losing_touch,
 )
-from burst.protocol.artist_messages import JobView
+from burst.protocol.artist_messages import FrameView, JobView
 from burst.protocol.client import ManagerClient
+from burst.protocol.messages import OutputFile
 
 _FIRST_PAUSE_SECONDS = 0.5
 _LONGEST_PAUSE_SECONDS = 8.0
@@ -54,7 +55,7 @@ class Touch:
         """Talk to the manager at ``url``, of the farm that ``settings`` name."""
         self.url = url
         self._settings = settings
-        self._wait = wait
+        self.wait = wait
         self._pause_seconds = _FIRST_PAUSE_SECONDS
         self._told = False
 
@@ -65,7 +66,7 @@ class Touch:
             yield client
 
     def made(self) -> None:
-        """Note that the manager answered."""
+        """Note that who was asked has answered."""
         self._pause_seconds = _FIRST_PAUSE_SECONDS
         self._told = False
 
@@ -78,7 +79,7 @@ class Touch:
         """
         state_dir = self._settings.state_dir
         if is_locked(lock_path(state_dir)):
-            self._be_patient(tell)
+            self.be_patient("the manager does not answer, trying again", tell)
             if (address := find_manager(state_dir)) is not None:
                 self.url = address.console_url
             return
@@ -89,11 +90,12 @@ class Touch:
         tell("the manager is gone, starting it again")
         self.url = ensure_farm(self._settings, implicit=True).address.console_url
 
-    def _be_patient(self, tell: Callable[[str], None]) -> None:
+    def be_patient(self, why: str, tell: Callable[[str], None]) -> None:
+        """Wait a moment, longer each time until somebody answers; say why the first time."""
         if not self._told:
-            tell("the manager does not answer, trying again")
+            tell(why)
             self._told = True
-        self._wait(self._pause_seconds)
+        self.wait(self._pause_seconds)
         self._pause_seconds = min(2 * self._pause_seconds, _LONGEST_PAUSE_SECONDS)
 
 
@@ -114,7 +116,13 @@ def watch_job(job: JobView, touch: Touch, folder: FrameFolder | None, view: View
     watcher = _Watcher(job, touch, folder, view)
     while not watcher.state.ended:
         watcher.follow()
+    watcher.look_again()
     return watcher.state
+
+
+def files_of(frames: Iterable[FrameView]) -> list[OutputFile]:
+    """Return the files of published frames and results."""
+    return [file for frame in frames for file in frame.files]
 
 
 class _Watcher:
@@ -137,7 +145,7 @@ class _Watcher:
                         return
         except (ManagerUnreachable, DatabaseUnavailable):
             self.state = after_losing_touch(self.state)
-            self._touch.make_again(lambda text: self._view.note(Note(text, "trouble")))
+            self._touch.make_again(self._tell)
             return
         # The manager ended the stream: it is leaving, or was started anew.
         self.state = after_losing_touch(self.state)
@@ -149,17 +157,51 @@ class _Watcher:
             self._take(*after_asking(self.state, client.job(job_id), client.workers()))
         if self.state.frames_behind:
             frames = client.frames(job_id, after=self.state.frames_seq)
-            try:
-                if self._folder is not None:
-                    self._folder.bring(frames)
-            except StorageError as error:
-                raise with_way_back(error, job_id) from error
+            if self._folder is not None:
+                self._bring(self._folder, files_of(frames))
             self._take(*after_frames(self.state, frames))
         if self.state.failures_behind:
             self.state = replace(self.state, attempted=client.tasks(job_id))
+
+    def _bring(self, folder: FrameFolder, files: list[OutputFile]) -> None:
+        """Bring files, as soon as the storage can be reached."""
+        while True:
+            try:
+                with _way_back(folder):
+                    folder.bring(files)
+            except StorageAway as error:
+                self._touch.be_patient(f"{error.message}, trying again", self._tell)
+            else:
+                return
+
+    def look_again(self) -> None:
+        """Bring what could not be brought; it may have been replaced just then."""
+        folder = self._folder
+        if folder is None:
+            return
+        with _way_back(folder):
+            if folder.damaged:
+                with suppress(ManagerUnreachable), self._touch.client() as client:
+                    bring_all(
+                        folder, lambda: files_of(client.frames(folder.job_id)), self._touch.wait
+                    )
+            folder.check()
+
+    def _tell(self, text: str) -> None:
+        self._view.note(Note(text, "trouble"))
 
     def _take(self, state: WatchState, notes: tuple[Note, ...]) -> None:
         self.state = state
         for note in notes:
             self._view.note(note)
         self._view.show(state)
+
+
+@contextmanager
+def _way_back(folder: FrameFolder) -> Iterator[None]:
+    """Say with what goes wrong how to get the frames later."""
+    try:
+        yield
+    except StorageError as error:
+        hint = f"the job goes on; when that is mended: burst download {folder.job_id}"
+        raise with_way_back(error, hint) from error

@@ -16,6 +16,7 @@ from burst.domain.commands import CommandTask, Echo, Encode
 from burst.domain.frames import RESULT_MIN
 from burst.domain.transitions import AttemptStatus, FrameStatus, JobStatus, TaskStatus
 from burst.errors import JobFailed
+from burst.operations.frames import FrameFolder
 from burst.operations.progress import WatchState
 from burst.operations.video import OrderedVideo, bring_video, order_video
 from burst.protocol.artist_messages import AttemptView, MakeVideo, TaskView
@@ -31,6 +32,10 @@ def task(name: str, video: str) -> CommandTask:
 
 def command(name: str) -> CommandTask:
     return CommandTask(name=name, commands=(Echo(text="said"),))
+
+
+def folder(tmp_path: Path, storage: DirectoryStorage) -> FrameFolder:
+    return FrameFolder(tmp_path / "out", storage, ORDERED.job.id, tmp_path / "state")
 
 
 ORDERED = OrderedVideo(job_view(), "video 2", "b.mp4")
@@ -69,7 +74,7 @@ def test_a_video_that_is_made_is_brought_with_its_warnings(tmp_path: Path) -> No
     result = frame_view(RESULT_MIN + 1, 3, file)
     result = result.model_copy(update={"task": "video 2", "warnings": ("a gap",)})
     state = WatchState(job_view(), results={"video 2": result})
-    brought = bring_video(ORDERED, state, tmp_path / "out", storage)
+    brought = bring_video(ORDERED, state, folder(tmp_path, storage))
     assert brought.path.read_bytes() == b"film"
     assert brought.path == tmp_path / "out" / "b.mp4"
     assert brought.warnings == ("a gap",)
@@ -77,7 +82,7 @@ def test_a_video_that_is_made_is_brought_with_its_warnings(tmp_path: Path) -> No
     old = result.model_copy(update={"status": FrameStatus.REQUEUED})
     state = WatchState(job_view(status=JobStatus.FAILED), results={"video 2": old})
     with pytest.raises(JobFailed, match="the video was not made"):
-        bring_video(ORDERED, state, tmp_path / "again", storage)
+        bring_video(ORDERED, state, folder(tmp_path, storage))
 
 
 def test_a_video_that_could_not_be_made_says_why(tmp_path: Path) -> None:
@@ -102,10 +107,10 @@ def test_a_video_that_could_not_be_made_says_why(tmp_path: Path) -> None:
     )
     state = WatchState(job_view(status=JobStatus.FAILED), attempted=(failed,))
     with pytest.raises(JobFailed, match="the video was not made: encode: frame 3 is missing"):
-        bring_video(ORDERED, state, tmp_path, DirectoryStorage(tmp_path / "storage"))
+        bring_video(ORDERED, state, folder(tmp_path, DirectoryStorage(tmp_path / "storage")))
 
 
 def test_a_video_of_a_job_that_was_canceled_is_none(tmp_path: Path) -> None:
     state = WatchState(job_view(status=JobStatus.CANCELED))
     with pytest.raises(JobFailed, match="is canceled"):
-        bring_video(ORDERED, state, tmp_path, DirectoryStorage(tmp_path / "storage"))
+        bring_video(ORDERED, state, folder(tmp_path, DirectoryStorage(tmp_path / "storage")))

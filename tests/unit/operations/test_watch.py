@@ -45,7 +45,9 @@ def settings(tmp_path: Path) -> FarmSettings:
 
 @pytest.fixture
 def folder(tmp_path: Path, storage_dir: Path) -> FrameFolder:
-    return FrameFolder(tmp_path / "out", DirectoryStorage(storage_dir), "shot-abc234")
+    return FrameFolder(
+        tmp_path / "out", DirectoryStorage(storage_dir), "shot-abc234", tmp_path / "state"
+    )
 
 
 def publish(manager: FakeManager, frame: int) -> Callable[[], None]:
