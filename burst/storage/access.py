@@ -167,15 +167,15 @@ def open_access(url: str) -> Access:
         ConfigError: the URL is not that of a bucket.
     """
     bucket, slash, folder = url.removeprefix("gs://").partition("/")
-    if slash and folder:
-        raise ConfigError(
-            f"{url} is a folder of a bucket; burst takes a whole bucket",
-            hint=f"make a bucket for it, and give gs:// and its name, as in gs://{bucket}",
-        )
     if not _BUCKET_NAME.fullmatch(bucket):
         raise ConfigError(
             f"{url} can't be a bucket: its name has 3 to 222 of a-z, 0-9, '-', '_' and '.'",
             hint="give gs:// and the name of a bucket",
+        )
+    if slash and folder:
+        raise ConfigError(
+            f"{url} is a folder of a bucket; burst takes a whole bucket",
+            hint=f"make a bucket for it, and give gs:// and its name, as in gs://{bucket}",
         )
     emulator = os.environ.get(EMULATOR, "").rstrip("/")
     if not emulator:

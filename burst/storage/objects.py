@@ -235,6 +235,10 @@ class Objects:
             status = error.response.status_code
             raise bucket_error(status, _said(error), what, self.access) from error
         except GoogleAuthError as error:
+            if self.access.anonymous:
+                raise bucket_error(
+                    401, "anonymous callers are not answered", what, self.access
+                ) from error
             raise login_error(error, what, self.access.login()) from error
         except (requests.RequestException, ConnectionError) as error:
             raise bucket_error(None, str(error), what, self.access) from error
@@ -265,6 +269,9 @@ def _new_bucket(access: Access) -> Any:
         if response.status_code >= 400:
             _ = response.content  # what is not read keeps its connection from the next request
 
+    # Else a thread asks for the bucket itself, for the sake of traces that nobody takes; that
+    # needs a permission which nothing else needs.
+    os.environ.setdefault("DISABLE_GCS_PYTHON_CLIENT_OTEL_BUCKET_METADATA", "true")
     client = storage.Client(
         project=access.bucket,  # no matter which: but where none is given, it is searched for
         credentials=access.login(),

@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -397,6 +398,17 @@ def test_many_threads_share_one_storage(
         thread.join()
     assert read == [b"content"] * 120
     assert "pool is full" not in caplog.text
+
+
+def test_only_objects_are_asked_about(storage: BucketStorage, gcs: StrictGcs) -> None:
+    # The bucket itself takes a permission that who reads and writes objects need not have.
+    storage.put_bytes(b"x", UPLOAD)
+    storage.identity(UPLOAD)
+    storage.publish(UPLOAD, FINAL, _sha256(b"x"))
+    storage.get_bytes(FINAL)
+    storage.delete("renders/")
+    time.sleep(0.1)
+    assert gcs.asked("bucket") == []
 
 
 FORKING = """
