@@ -19,8 +19,11 @@ from burst.cli import (
     farm,
     jobs,
     logs,
+    ls,
     render,
     roles,
+    scenes,
+    upload,
     video,
     watch,
     workers,
@@ -59,11 +62,13 @@ def _burst(
 
 app.command("render")(render.render)
 app.command("submit")(render.submit)
-app.command("upload")(render.upload)
+app.command("upload")(upload.upload)
 app.command("watch")(watch.watch)
 app.command("download")(watch.download)
 app.command("video")(video.video)
 app.add_typer(jobs.app, name="jobs")
+app.add_typer(scenes.app, name="scenes")
+app.command("ls")(ls.ls)
 app.add_typer(workers.app, name="workers")
 app.command("explain")(explain.explain)
 app.command("logs")(logs.logs)

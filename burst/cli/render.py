@@ -1,4 +1,4 @@
-"""``burst render``, ``submit`` and ``upload``: from a .blend to a job, and to its frames."""
+"""``burst render`` and ``submit``: from a .blend to a job, and to its frames."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from burst.cli import console, options, words
 from burst.cli.bundles import unbundled
 from burst.cli.render_options import RenderOptions
 from burst.cli.settings import farm_settings, require_local
+from burst.cli.upload import going_on, tell_notes
 from burst.errors import UsageError
 
 if TYPE_CHECKING:
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
     from burst.operations.request import RenderRequest
     from burst.operations.submit import Submission
     from burst.protocol.artist_messages import Submitted
-    from burst.scene.trace import SceneTrace
-    from burst.scene.upload import Uploaded
 
 
 @unbundled
@@ -98,45 +97,18 @@ def _submit_file(path: Path, settings: FarmSettings, state_dir: Path | None, *, 
     _leave(submitted, state_dir, json=json)
 
 
-def upload(
-    scene: options.Scene,
-    name: options.Name = None,
-    allow_missing: options.AllowMissing = False,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Only list what would be uploaded.")
-    ] = False,
-    state_dir: options.StateDir = None,
-    json: options.Json = False,
-) -> None:
-    """Upload a scene with every file that it needs."""
-    from burst.cli.progress import upload_progress
-    from burst.operations.check import check_scene
-    from burst.operations.submit import storage_in_use
-    from burst.operations.submit import upload as upload_traced
-
-    settings = farm_settings(state_dir)
-    traced, notes = check_scene(scene, allow_missing=allow_missing or dry_run)
-    for note in notes:
-        console.tell(f"note: {note}")
-    if dry_run:
-        _print_trace(traced, json=json)
-        return
-    with upload_progress() as progress:
-        uploaded = upload_traced(traced, name or scene.stem, storage_in_use(settings), progress)
-    _print_upload(uploaded, json=json)
-
-
 def _submit(request: RenderRequest, settings: FarmSettings) -> tuple[CheckedRender, Submission]:
     from burst.cli.progress import after_a_while, upload_progress
     from burst.operations.check import check_render
-    from burst.operations.submit import submit_render
+    from burst.operations.submit import Ears, submit_render
 
-    with after_a_while("looking at the scene and at Blender"):
-        checked = check_render(request, settings)
-    for note in checked.notes:
-        console.tell(f"note: {note}")
-    with upload_progress() as progress:
-        submission = submit_render(checked, settings, on_progress=progress, tell=console.tell)
+    with going_on():
+        with after_a_while("looking at the scene and at Blender"):
+            checked = check_render(request, settings)
+        tell_notes(checked.trace, checked.notes)
+        with upload_progress() as progress:
+            ears = Ears(progress, console.tell)
+            submission = submit_render(checked, settings, ears)
     job = submission.submitted.job
     if submission.submitted.resumed:
         done = f"{job.frames_published} of {words.count(job.frame_count, 'frame')} are done"
@@ -165,40 +137,3 @@ def _leave(submitted: Submitted, state_dir: Path | None, *, json: bool) -> None:
         return
     console.say(job.id)
     console.ways_back(job.id, state_dir)
-
-
-def _print_trace(traced: SceneTrace, *, json: bool) -> None:
-    sizes = [(file, file.path.stat().st_size) for file in traced.files]
-    if json:
-        console.emit(
-            {
-                "main": traced.main,
-                "files": [{"name": file.relative, "size": size} for file, size in sizes],
-                "missing": [file.name for file in traced.missing],
-            }
-        )
-        return
-    for file, size in sizes:
-        console.say(f"{words.size(size):>10}  {file.relative}")
-    total = words.size(sum(size for _, size in sizes))
-    console.tell(f"{words.count(len(sizes), 'file')}, {total}")
-
-
-def _print_upload(uploaded: Uploaded, *, json: bool) -> None:
-    scene = uploaded.scene
-    if json:
-        console.emit(
-            {
-                "scene": scene.name,
-                "version": scene.version,
-                "files": uploaded.files,
-                "bytes": uploaded.bytes,
-                "sent_files": uploaded.sent_files,
-                "sent_bytes": uploaded.sent_bytes,
-            }
-        )
-        return
-    console.say(f"{scene.name} {scene.version}")
-    sent = f"{words.count(uploaded.sent_files, 'file')} sent, {words.size(uploaded.sent_bytes)}"
-    whole = f"{words.count(uploaded.files, 'file')}, {words.size(uploaded.bytes)}"
-    console.tell(f"{whole} in the storage; {sent}")

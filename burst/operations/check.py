@@ -49,7 +49,7 @@ def check_scene(path: Path, *, allow_missing: bool) -> tuple[SceneTrace, tuple[s
         UsageError: there is no such file.
         SceneError: it is no .blend, or files are missing.
     """
-    _must_be_file(path)
+    must_be_file(path)
     traced = trace(path.absolute())
     missing = (f"{name} is missing" for name in check_complete(traced, allow_missing))
     return traced, (*missing, *traced.notes)
@@ -65,7 +65,7 @@ def check_render(request: RenderRequest, settings: FarmSettings) -> CheckedRende
         StorageError: the output folder can't be written.
         StateError: the state directory is another version's, or can't be read.
     """
-    _must_be_file(request.scene)
+    must_be_file(request.scene)
     facts = read_facts(request.scene.absolute(), request.blender_scene)
     name = request.name or request.scene.stem
     plan = plan_job(request, facts, name)
@@ -104,7 +104,12 @@ def check_render(request: RenderRequest, settings: FarmSettings) -> CheckedRende
     )
 
 
-def _must_be_file(path: Path) -> None:
+def must_be_file(path: Path) -> None:
+    """See to it that what was typed is a file.
+
+    Raises:
+        UsageError: it is not.
+    """
     if not path.exists():
         raise UsageError(f"there is no file {path}")
     if not path.is_file():

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from burst.config.farm import FarmSettings, default_cache_dir
 from burst.domain.jobs import SceneRef
 from burst.errors import ManagerUnreachable
-from burst.manager.state_dir import find_manager
 from burst.operations.check import CheckedRender
 from burst.operations.connect import open_client
-from burst.operations.local_farm import Farm, ensure_farm, storage_url
+from burst.operations.local_farm import Farm, ensure_farm
+from burst.operations.scenes import storage_in_use
 from burst.protocol.artist_messages import FarmStatus, SubmitJob, Submitted
 from burst.scene.hashing import Hasher
 from burst.scene.trace import SceneTrace
@@ -32,19 +32,18 @@ class Submission:
     submitted: Submitted
 
 
-def storage_in_use(settings: FarmSettings) -> str:
-    """Return the storage of the farm that runs, or of the one that would be started."""
-    address = find_manager(settings.state_dir)
-    if address is None:
-        return storage_url(settings)
-    try:
-        with open_client(address.console_url) as client:
-            return client.status().storage_url
-    except ManagerUnreachable:
-        return storage_url(settings)
+@dataclass(frozen=True, slots=True)
+class Ears:
+    """Who hears of an upload."""
+
+    on_progress: Watcher
+    tell: Callable[[str], None]
+    """Takes a line for people."""
 
 
-def upload(traced: SceneTrace, name: str, url: str, on_progress: Watcher) -> Uploaded:
+def upload(
+    traced: SceneTrace, name: str, url: str, ears: Ears, *, rehash: bool = False
+) -> Uploaded:
     """Upload a scene to the storage at ``url``; what is there already is not sent again.
 
     Raises:
@@ -52,16 +51,19 @@ def upload(traced: SceneTrace, name: str, url: str, on_progress: Watcher) -> Upl
         SceneError: a file can't be read, or changes while it is.
     """
     return upload_scene(
-        traced, name, open_storage(url), Hasher(default_cache_dir()), on_progress=on_progress
+        traced, name, open_storage(url), hasher(rehash=rehash), ears.on_progress, ears.tell
     )
+
+
+def hasher(*, rehash: bool = False) -> Hasher:
+    """Return what hashes the artist's files, with the memory of all that were hashed here."""
+    return Hasher(default_cache_dir(), rehash=rehash)
 
 
 def submit_render(
     checked: CheckedRender,
     settings: FarmSettings,
-    *,
-    on_progress: Watcher,
-    tell: Callable[[str], None],
+    ears: Ears,
 ) -> Submission:
     """Upload the scene, see to it that a farm runs, and submit the job.
 
@@ -73,15 +75,15 @@ def submit_render(
         ManagerError: the manager refused the job.
     """
     url = storage_in_use(settings)
-    uploaded = upload(checked.trace, checked.request.scene.stem, url, on_progress)
+    uploaded = upload(checked.trace, checked.request.scene.stem, url, ears)
     for tries_left in reversed(range(_TRIES)):
-        farm = ensure_farm(settings, implicit=True, blenders=checked.programs, tell=tell)
+        farm = ensure_farm(settings, implicit=True, blenders=checked.programs, tell=ears.tell)
         try:
             with open_client(farm.address.console_url) as client:
                 status = client.status()
                 if status.storage_url != url:
                     url = status.storage_url
-                    uploaded = upload(checked.trace, checked.request.scene.stem, url, on_progress)
+                    uploaded = upload(checked.trace, checked.request.scene.stem, url, ears)
                 submitted = client.submit(_message(checked, uploaded.scene))
         except ManagerUnreachable:
             if not tries_left:

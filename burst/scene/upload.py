@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from burst.domain.jobs import SceneRef, slug
+from burst.domain.text import printable
 from burst.errors import MissingFiles, SceneError
 from burst.scene.hashing import Hashed, Hasher, changed
 from burst.scene.manifest import FileEntry, Manifest
@@ -63,6 +64,12 @@ class Planned:
     lacking: frozenset[str]
     """SHA-256 of the content that the storage has not."""
 
+    @property
+    def lacking_bytes(self) -> int:
+        """Bytes that would be sent."""
+        sizes = {entry.sha256: entry.size for entry in self.manifest.files.values()}
+        return sum(sizes[sha256] for sha256 in self.lacking)
+
 
 Watcher = Callable[[UploadProgress], None]
 
@@ -91,35 +98,34 @@ def upload_scene(
         SceneError: a file can't be read, or does not stop changing.
         StorageError: the storage can't be written.
     """
-    return _Upload(trace, name, storage, on_progress).send(hasher, tell)
+    return _Upload(trace, name, on_progress).send(hasher, storage, tell)
 
 
 def plan_upload(
     trace: SceneTrace,
     name: str,
-    storage: Storage,
+    storage: Storage | None,
     hasher: Hasher,
     on_progress: Watcher | None = None,
 ) -> Planned:
     """Find out what `upload_scene` would do; writes nothing. Blocks.
 
+    Without a storage everything is lacking.
+
     Raises:
         SceneError: a file can't be read, or does not stop changing.
         StorageError: the storage can't be asked.
     """
-    return _Upload(trace, name, storage, on_progress).plan(hasher)
+    return _Upload(trace, name, on_progress).plan(hasher, storage)
 
 
 class _Upload:
-    """One scene on its way into one storage."""
+    """One scene on its way."""
 
-    def __init__(
-        self, trace: SceneTrace, name: str, storage: Storage, on_progress: Watcher | None
-    ) -> None:
+    def __init__(self, trace: SceneTrace, name: str, on_progress: Watcher | None) -> None:
         check_names(trace)
         self._trace = trace
         self._name = slug(name)
-        self._storage = storage
         self._watch = on_progress or (lambda _progress: None)
         self._places = {file.relative: file.path for file in trace.files}
         self._hashes: dict[Path, Hashed] = {}
@@ -127,17 +133,20 @@ class _Upload:
         self._whole: dict[str, int] = {}
         """SHA-256 and size of what was sent."""
 
-    def plan(self, hasher: Hasher) -> Planned:
+    def plan(self, hasher: Hasher, storage: Storage | None) -> Planned:
         self._hash(hasher, self._places.values())
-        lacking = frozenset(blob.sha256 for blob in self._lacking())
+        if storage is None:
+            lacking = frozenset(its.sha256 for its in self._hashes.values())
+        else:
+            lacking = frozenset(blob.sha256 for blob in self._lacking(storage))
         return Planned(self._manifest(), lacking)
 
-    def send(self, hasher: Hasher, tell: Tell) -> Uploaded:
+    def send(self, hasher: Hasher, storage: Storage, tell: Tell) -> Uploaded:
         self._hash(hasher, self._places.values())
-        claim = Claim(self._storage, tell)
-        manifest = self._bring_blobs(hasher, claim)
+        claim = Claim(storage, tell)
+        manifest = self._bring_blobs(hasher, storage, claim)
         name = layout.manifest(manifest.name, manifest.version)
-        self._storage.put_bytes(manifest.to_bytes(), name)
+        storage.put_bytes(manifest.to_bytes(), name)
         claim.release()
         return Uploaded(
             scene=SceneRef(name=manifest.name, version=manifest.version),
@@ -148,13 +157,13 @@ class _Upload:
             sent_bytes=sum(self._whole.values()),
         )
 
-    def _bring_blobs(self, hasher: Hasher, claim: Claim) -> Manifest:
+    def _bring_blobs(self, hasher: Hasher, storage: Storage, claim: Claim) -> Manifest:
         """Return the manifest of what is whole in the storage now, and is held there."""
         sendings = 0
         while True:
             manifest = self._manifest()
             claim.hold(manifest)
-            restless = self._send_lacking(claim)
+            restless = self._send_lacking(storage, claim)
             if not restless and not claim.lapsed:
                 return manifest
             sendings += bool(restless)
@@ -180,14 +189,14 @@ class _Upload:
             outside=dict(sorted(self._trace.mapping.items())),
         )
 
-    def _lacking(self) -> list[LocalBlob]:
+    def _lacking(self, storage: Storage) -> list[LocalBlob]:
         """Ask what the storage has not; of several files with one content one is enough."""
         blobs = {layout.blob(its.sha256): its.of(path) for path, its in self._hashes.items()}
-        return [blobs[name] for name in sorted(self._storage.missing(blobs))]
+        return [blobs[name] for name in sorted(storage.missing(blobs))]
 
-    def _send_lacking(self, claim: Claim) -> list[LocalBlob]:
+    def _send_lacking(self, storage: Storage, claim: Claim) -> list[LocalBlob]:
         """Send what lacks, and return those that are not what was hashed."""
-        lacking = self._lacking()
+        lacking = self._lacking(storage)
         meter = self._sent
         meter.begin(len(lacking), sum(blob.size for blob in lacking))
 
@@ -195,7 +204,7 @@ class _Upload:
             meter.add(news.bytes, news.whole)
             claim.renew()
 
-        restless = self._storage.put_blobs(lacking, hear) if lacking else []
+        restless = storage.put_blobs(lacking, hear) if lacking else []
         whole = {blob.sha256: blob.size for blob in lacking}
         for blob in restless:
             del whole[blob.sha256]
@@ -235,18 +244,13 @@ def check_names(trace: SceneTrace) -> None:
     wrong = {file.relative: why for file in trace.files if (why := _unusable(file.relative))}
     if not wrong:
         return
-    shown = [f"  {shown_name(name)}: {why}" for name, why in list(wrong.items())[:_SHOWN]]
+    shown = [f"  {printable(name)}: {why}" for name, why in list(wrong.items())[:_SHOWN]]
     if len(wrong) > _SHOWN:
         shown.append(f"  and {len(wrong) - _SHOWN} more")
     count = "1 file has a name" if len(wrong) == 1 else f"{len(wrong)} files have names"
     raise SceneError(
         f"{count} that can't be used elsewhere:\n" + "\n".join(shown), hint="rename, and save again"
     )
-
-
-def shown_name(name: str) -> str:
-    """Return a name as a terminal can show it: what is no character, or moves it, by its code."""
-    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in name)
 
 
 def _unusable(name: str) -> str | None:
