@@ -58,11 +58,15 @@ class Sink:
 
 
 @contextmanager
-def running_sink(folder: Path, latency_ms: int) -> Iterator[Sink]:
-    """Run a server that waits so long before it handles a request, and drops all bytes."""
+def running_sink(folder: Path, latency_ms: int, keep: Path | None = None) -> Iterator[Sink]:
+    """Run a server that waits so long before it handles a request.
+
+    Bytes are dropped, unless there is a folder to keep them in.
+    """
     tool = [str(ROOT / "scripts" / "go-tool"), "gcs-sink"]
     program = subprocess.run(tool, check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
     command = [program, "-latency", f"{latency_ms}ms", "-buckets", BUCKET]
+    command += ["-keep", str(keep)] if keep else []
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None
