@@ -8,19 +8,22 @@ here as `SceneUnreadable`.
 from __future__ import annotations
 
 import contextlib
+import copy
+import hashlib
 import logging
 import os
 import re
 import shutil
 import struct
 import tempfile
+from collections import OrderedDict
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import IO, Any, Literal, cast
 
 from blender_asset_tracer import blendfile
 from blender_asset_tracer.blendfile import BlendFile, BlendFileBlock, exceptions
-from blender_asset_tracer.blendfile.dna import FieldPath
+from blender_asset_tracer.blendfile.dna import Field, FieldPath, Struct
 
 from burst.errors import SceneUnreadable
 from burst.scene.header import opened, read_version
@@ -47,6 +50,11 @@ _DNA_NAME = re.compile(rb"([^\[\]]|\[\d{1,9}\])*")
 a bracket that is not closed."""
 
 _BUFFER_BYTES = 1024 * 1024
+_SPOOLED_BYTES = 64 * 1024 * 1024
+"""Of a compressed file, so much stays in memory."""
+_DNA_KEPT = 16
+"""DNA is the same in all files of one Blender: of so many it is kept."""
+_DNA: OrderedDict[tuple[bytes, int], tuple[list[Struct], dict[bytes, int]]] = OrderedDict()
 
 logging.getLogger("blender_asset_tracer").setLevel(logging.CRITICAL)
 # A pointer into nowhere is common in sound files (geometry nodes of 5.0): it is no pointer.
@@ -83,16 +91,65 @@ def text(value: bytes | None) -> str:
     return (value or b"").decode("utf-8", errors="replace")
 
 
+def string(block: BlendFileBlock, field: FieldPath, default: bytes = b"") -> bytes:
+    """Return a text field up to its end; ``default`` if there is no such field."""
+    found = _field(block, field)
+    if found is None:
+        return default
+    block.bfile.fileobj.seek(block.file_offset + found[1])
+    return bytes(block.bfile.fileobj.read(found[0].size).partition(b"\0")[0])
+
+
+def plain_bytes(block: BlendFileBlock, field: FieldPath) -> bytes:
+    """Return the text that a pointer leads to, such as a folder's name; empty for none."""
+    target = target_of(block, field)
+    return b"" if target is None else bytes(target.raw_data().partition(b"\0")[0])
+
+
+def target_of(block: BlendFileBlock, field: FieldPath) -> BlendFileBlock | None:
+    """Return the block that a pointer leads to; None also if there is no such field."""
+    found = _field(block, field)
+    if found is None or not found[0].name.is_pointer:
+        return None
+    address = number(block, field)
+    return block.bfile.block_from_addr.get(address) if address else None
+
+
+def elements(array: BlendFileBlock | None) -> Iterator[BlendFileBlock]:
+    """Yield each element of an array as a block of its own."""
+    if array is None:
+        return
+    size = array.dna_type.size
+    for index in range(min(array.count, array.size // size) if size else 0):
+        element = copy.copy(array)
+        element.size, element.count = size, 1
+        element.file_offset = array.file_offset + index * size
+        yield element
+
+
+def _field(block: BlendFileBlock, field: FieldPath) -> tuple[Field, int] | None:
+    """Return a field and its offset, looked up once for each kind of struct."""
+    bfile = block.bfile
+    kind, size = bfile.structs[block.sdna_index], bfile.header.pointer_size
+    known: dict[FieldPath, tuple[Field, int] | None] = kind.__dict__.setdefault("burst_fields", {})
+    if field not in known:
+        try:
+            known[field] = kind.field_from_path(size, field)
+        except KeyError:
+            known[field] = None
+    return known[field]
+
+
 def number(block: BlendFileBlock, field: FieldPath, default: int = 0) -> int:
     """Return an integer field, of whatever width and sign the file has it.
 
     The library knows only the integers that Blender used when it was written.
     """
     header = block.bfile.header
-    try:
-        found, offset = block.dna_type.field_from_path(header.pointer_size, field)
-    except KeyError:
+    known = _field(block, field)
+    if known is None:
         return default
+    found, offset = known
     width = found.size // found.name.array_size
     block.bfile.fileobj.seek(block.file_offset + offset)
     raw = block.bfile.fileobj.read(width)
@@ -110,15 +167,15 @@ def listed(
     Ends also where a damaged list bites its own tail.
     """
     seen = set()
-    item = block.get_pointer((field, b"first"), None) if block.has_field(field) else None
+    item = target_of(block, (field, b"first"))
     while item is not None and item.addr_old not in seen:
         seen.add(item.addr_old)
         yield item
-        item = item.get_pointer(next_field)
+        item = target_of(item, next_field)
 
 
 class _Blend(BlendFile):
-    """The library's reader; checks the chain of blocks before it is believed."""
+    """The library's reader; believes no count and no size before it is checked."""
 
     def __init__(self, path: Path) -> None:
         self.fileobj: Any = None
@@ -136,40 +193,60 @@ class _Blend(BlendFile):
         if not self.is_compressed:
             return path.open(mode, buffering=_BUFFER_BYTES)
         with contextlib.ExitStack() as on_failure:
-            plain = on_failure.enter_context(tempfile.TemporaryFile())
+            plain = on_failure.enter_context(tempfile.SpooledTemporaryFile(_SPOOLED_BYTES))
             with opened(path) as source:
                 shutil.copyfileobj(source, plain, _BUFFER_BYTES)
             on_failure.pop_all()
-        return plain
+        return cast("IO[bytes]", plain)
 
     def _load_blocks(self) -> None:
-        self._check_blocks()
-        super()._load_blocks()
+        """Read the chain of blocks; in place of the library's own, which would believe it.
 
-    def decode_structs(self, block: BlendFileBlock) -> None:
-        """Read the DNA, once its counts are known to be true."""
-        start = self.fileobj.tell()
-        _check_dna(self.fileobj.read(block.size), self.header.is_little_endian)
-        self.fileobj.seek(start)
-        super().decode_structs(block)
-
-    def _check_blocks(self) -> None:
-        """Walk the chain of blocks; a negative size would send the library in circles."""
-        head = self.block_header_struct
-        start = position = self.fileobj.tell()
-        end = self.fileobj.seek(0, os.SEEK_END)
+        A negative size would send that in circles, and it reads small blocks twice.
+        """
+        head, fields, file = self.block_header_struct, self.block_header_fields, self.fileobj
+        position = file.tell()
+        end = file.seek(0, os.SEEK_END)
         while True:
-            self.fileobj.seek(position)
-            raw = self.fileobj.read(head.size)
+            file.seek(position)
+            raw = file.read(head.size)
             if raw[:4] == b"ENDB":
                 break
             if len(raw) < head.size:
                 raise exceptions.BlendFileError("cut off", self.filepath)
-            size = self.block_header_fields(*head.unpack(raw)).len
-            position += head.size + size
-            if size < 0 or position > end:
+            found = fields(*head.unpack(raw))
+            block = self._block(found, position + head.size)
+            position += head.size + block.size
+            if block.size < 0 or position > end:
                 raise exceptions.BlendFileError("cut off", self.filepath)
-        self.fileobj.seek(start)
+            self.blocks.append(block)
+            self.code_index[block.code].append(block)
+            self.block_from_addr[block.addr_old] = block
+        self._load_dna()
+
+    def _block(self, found: Any, offset: int) -> BlendFileBlock:
+        block = BlendFileBlock.__new__(BlendFileBlock)
+        block.bfile, block.endian, block._id_name = self, self.header.endian, ...
+        block.code = found.code.partition(b"\0")[0]
+        block.size, block.addr_old = found.len, found.old
+        block.sdna_index, block.count, block.file_offset = found.SDNAnr, found.nr, offset
+        return block
+
+    def _load_dna(self) -> None:
+        """Read the DNA, once its counts are known to be true; or take it from another file."""
+        if not self.code_index[b"DNA1"]:
+            raise exceptions.NoDNA1Block("no DNA1 block", self.filepath)
+        block = self.code_index[b"DNA1"][-1]
+        dna = block.raw_data()
+        key = hashlib.sha256(dna).digest(), self.header.pointer_size
+        if key not in _DNA:
+            _check_dna(dna, self.header.is_little_endian)
+            self.fileobj.seek(block.file_offset)
+            self.decode_structs(block)
+            _DNA[key] = self.structs, self.sdna_index_from_id
+            while len(_DNA) > _DNA_KEPT:
+                _DNA.popitem(last=False)
+        self.structs, self.sdna_index_from_id = _DNA[key]
 
 
 def _check_dna(dna: bytes, is_little_endian: bool) -> None:

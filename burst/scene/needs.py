@@ -16,7 +16,7 @@ from blender_asset_tracer.blendfile import BlendFileBlock
 from burst.scene.blend import listed, number, reading, text
 from burst.scene.facts import find_scene
 from burst.scene.header import read_version
-from burst.scene.naming import strips
+from burst.scene.names import strips
 from burst.scene.simulations import unbaked
 from burst.scene.trace import SceneTrace
 from burst.scene.used import Blends, compositor, used_blocks

@@ -3,29 +3,45 @@
 Files that are named relatively keep their places towards the .blend that names them, below
 one root. What is named absolutely and lies elsewhere goes to ``outside/<hash of its
 folder>/``, together with what it names relatively in turn (a library, and its textures), so
-that an artist's folder names stay on the artist's machine and nothing clashes.
+that an artist's folder names stay on the artist's machine and nothing clashes. Where the
+root belongs to the machine instead of to a project, and outside, folders that are only
+climbed through lose their names, too.
+
+Paths are those under which files are asked for, as strings: absolute, without ``..``.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+
+_OF_MACHINE = re.compile(
+    r"/[^/]*"
+    r"|/(home|Users|mnt|media|Volumes|run/media|export|net)/[^/]+"
+    r"|/(run/)?media/[^/]+/[^/]+"
+    r"|/(mnt/)?[a-z]/(Users|Documents and Settings)(/[^/]+)?"
+)
+"""Folders that every machine has, or that bear its user's name: no project's own."""
+_NAMELESS = "_"
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
     """A .blend names files, and these are they."""
 
-    owner: Path
-    named: Path
-    """Where the name points to: absolute, without ``..``; a pattern or folder for many."""
+    owner: str
+    named: str
+    """Where the name points to; a pattern or folder for many."""
     absolute: str | None
     """The name itself, if it is an absolute one."""
-    files: tuple[Path, ...]
+    files: tuple[str, ...]
+    up: int = 0
+    """How many folders a relative name climbs before it goes down."""
 
 
 @dataclass(slots=True)
@@ -33,53 +49,52 @@ class Placed:
     """The plan: relative places, all ``/``-separated."""
 
     root: Path
-    files: dict[str, Path] = field(default_factory=dict)
-    """Place → file."""
+    files: dict[str, str] = field(default_factory=dict)
+    """Place → path of the file."""
     outside: dict[str, str] = field(default_factory=dict)
     """Absolute name → the place to use instead."""
 
-    def places(self) -> dict[Path, str]:
+    def places(self) -> dict[str, str]:
         """Return the first place of each file."""
         return {path: where for where, path in reversed(self.files.items())}
 
 
-def place(main: Path, claims: Sequence[Claim]) -> Placed:
+def place(main: str, claims: Sequence[Claim]) -> Placed:
     """Decide the root and where every file goes.
 
     Args:
-        main: the .blend, absolute.
+        main: the .blend.
         claims: all that it and its libraries name.
     """
     neighbours = _Neighbours(claims)
     members, root = _main_tree(main, claims, neighbours)
-    placed = Placed(root, {_below(root, path): path for path in members})
+    tree = _Tree(root, members, neighbours.named if _OF_MACHINE.fullmatch(root) else None)
+    placed = Placed(Path(root), {tree.place(path): path for path in members})
     for claim in claims:
         if claim.absolute is None or not claim.files or claim.absolute in placed.outside:
             continue
-        if claim.named.is_relative_to(root):
-            placed.outside[claim.absolute] = _below(root, claim.named)
+        if members.issuperset(claim.files) and _is_below(claim.named, root):
+            placed.outside[claim.absolute] = tree.place(claim.named)
         else:
             _place_outside(claim, claim.absolute, neighbours, placed)
     return placed
 
 
-def _main_tree(
-    main: Path, claims: Sequence[Claim], neighbours: _Neighbours
-) -> tuple[set[Path], Path]:
+def _main_tree(main: str, claims: Sequence[Claim], neighbours: _Neighbours) -> tuple[set[str], str]:
     """Return what lies below the root, and the root.
 
     Whatever is named absolutely but lies below the root belongs there, and may name further
     files relatively, which may push the root up.
     """
+    absolute = [claim for claim in claims if claim.absolute is not None]
     seeds = {main}
     while True:
         members = neighbours.closure(seeds)
-        root = _common_folder(path.parent for path in members)
+        root = _common_folder(members)
+        if _OF_MACHINE.fullmatch(root):
+            return members, root
         inside = {
-            path
-            for claim in claims
-            if claim.absolute is not None and claim.named.is_relative_to(root)
-            for path in claim.files
+            path for claim in absolute if _is_below(claim.named, root) for path in claim.files
         }
         if inside <= members:
             return members, root
@@ -88,23 +103,31 @@ def _main_tree(
 
 def _place_outside(claim: Claim, name: str, neighbours: _Neighbours, placed: Placed) -> None:
     members = neighbours.closure(set(claim.files))
-    folder = _common_folder([claim.named.parent, *(path.parent for path in members)])
+    folder = _common_folder({claim.named, *members})
     digest = hashlib.sha256(os.fsencode(folder)).hexdigest()[:8]
+    named = neighbours.named | set(_folders_between(_folder(claim.named), claim.files))
+    tree = _Tree(folder, {claim.named, *members}, named)
     prefix = f"outside/{digest}/"
-    placed.files |= {prefix + _below(folder, path): path for path in members}
-    placed.outside[name] = prefix + _below(folder, claim.named)
+    placed.files |= {prefix + tree.place(path): path for path in members}
+    placed.outside[name] = prefix + tree.place(claim.named)
 
 
 class _Neighbours:
     """Which files keep their places towards each other."""
 
     def __init__(self, claims: Iterable[Claim]) -> None:
-        self._of: dict[Path, set[Path]] = defaultdict(set)
+        self._of: dict[str, set[str]] = defaultdict(set)
+        self.named: set[str] = set()
+        """Folders that are named by name, so that they must keep it."""
         for claim in claims:
             if claim.absolute is None:
                 self._of[claim.owner].update(claim.files)
+                start = _folder(claim.owner)
+                for _ in range(claim.up):
+                    start = _folder(start)
+                self.named.update(_folders_between(start, claim.files))
 
-    def closure(self, seeds: set[Path]) -> set[Path]:
+    def closure(self, seeds: set[str]) -> set[str]:
         """Return the seeds with all that they name relatively, over any number of steps."""
         found = set(seeds)
         queue = list(seeds)
@@ -116,9 +139,69 @@ class _Neighbours:
         return found
 
 
-def _common_folder(folders: Iterable[Path]) -> Path:
-    return Path(os.path.commonpath(list(folders)))
+class _Tree:
+    """The folders below one, under the names that they get in the scene."""
+
+    def __init__(self, base: str, members: Iterable[str], named: set[str] | None) -> None:
+        """Name the folders of all members.
+
+        Args:
+            base: the folder that holds them all.
+            members: files.
+            named: folders that keep their names; None is all of them.
+        """
+        self._base = base.rstrip("/")
+        self._places = {self._base: ""}
+        taken: dict[str, set[str]] = defaultdict(set)
+        folders: set[str] = set()
+        for path in members:
+            folder, _, name = path.rpartition("/")
+            taken[folder].add(name)
+            while folder != self._base and folder not in folders:
+                folders.add(folder)
+                folder, _, name = folder.rpartition("/")
+                taken[folder].add(name)
+        for folder in sorted(folders):
+            parent, _, name = folder.rpartition("/")
+            if named is not None and folder not in named:
+                name = _free(taken[parent])
+                taken[parent].add(name)
+            self._places[folder] = f"{self._places[parent]}{name}/"
+
+    def place(self, path: str) -> str:
+        """Return the place of a file, or of a pattern or folder beside or above files."""
+        folder, _, name = path.rpartition("/")
+        if path in self._places:
+            return self._places[path].rstrip("/")
+        return self._places[folder] + name
 
 
-def _below(folder: Path, path: Path) -> str:
-    return path.relative_to(folder).as_posix()
+def _free(taken: set[str]) -> str:
+    name, number = _NAMELESS, 1
+    while name in taken:
+        number += 1
+        name = f"{_NAMELESS}{number}"
+    return name
+
+
+def _common_folder(paths: Iterable[str]) -> str:
+    return os.path.commonpath({_folder(path) or "/" for path in paths})
+
+
+def _folder(path: str) -> str:
+    return path.rpartition("/")[0]
+
+
+def _folders_between(start: str, files: Iterable[str]) -> Iterable[str]:
+    """Return the folders below ``start`` on the way to files."""
+    found: set[str] = set()
+    for path in files:
+        folder = _folder(path)
+        while len(folder) > len(start) and folder not in found:
+            found.add(folder)
+            folder = _folder(folder)
+    return found
+
+
+def _is_below(path: str, folder: str) -> bool:
+    return path.startswith(folder.rstrip("/") + "/")

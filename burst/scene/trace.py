@@ -5,20 +5,21 @@ from __future__ import annotations
 import os
 import re
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from blender_asset_tracer.bpathlib import make_absolute
-
 from burst.errors import SceneError
 from burst.scene.asked import Asked
-from burst.scene.naming import Named, is_absolute, key_of, resolve
+from burst.scene.disk import Disk
+from burst.scene.header import read_version
+from burst.scene.naming import Named, asked_path, is_absolute, key_of, plain
 from burst.scene.placing import Claim, Placed, place
-from burst.scene.sequences import expand
+from burst.scene.referred import reader_of
+from burst.scene.sequences import Found, Many, expand
 from burst.scene.tracer import Use, Walk
 
-_USD_SUFFIXES = (".usd", ".usda", ".usdc", ".usdz")
+_KNOWN_SINCE = (2, 50)
 _TILE_NUMBER = re.compile(r"(?<=[._-])\d{4}(?=[._-][^/]*\Z)")
 _TILE_COLUMN = re.compile(r"u\d+_v\d+(?=[^/]*\Z)")
 
@@ -104,104 +105,162 @@ def trace(blend: Path, also: Iterable[Asked] = ()) -> SceneTrace:
         SceneUnreadable: the .blend or a library can't be read.
         SceneError: a file's name can't be kept in a manifest.
     """
-    main = make_absolute(blend)
-    walk = Walk()
-    uses = list(walk.uses(main))
-    claims, lacking, users = _look_up([*uses, *_not_yet(uses, also)])
-    placed = place(main, claims)
-    missing, notes = _sort_out(lacking, placed)
-    owners = {path: claim.owner for claim in reversed(claims) for path in claim.files}
+    main = Path(os.path.normpath(blend.absolute()))
+    look = _Look(main)
+    for use in look.walk.uses(main):
+        look.at(use)
+    for use in _not_yet(look, also):
+        look.at(use)
+    look.into_files()
+    placed = place(str(main), look.claims)
+    places = placed.places()
+    missing, notes = _sort_out(look.lacking, places)
     return SceneTrace(
         root=placed.root,
-        main=placed.places()[main],
-        files=tuple(_traced(placed, owners, users, main)),
+        main=places[str(main)],
+        files=tuple(_traced(placed, places, look)),
         missing=missing,
         outside=placed.outside,
-        notes=(*walk.notes, *notes, *_usd_notes(placed)),
+        notes=(*_of_old_files(look), *look.walk.notes, *look.notes, *notes),
     )
 
 
-def _not_yet(uses: Iterable[Use], also: Iterable[Asked]) -> list[Use]:
-    """Return what Blender names and the parser does not."""
-    known = {(use.owner, use.path) for use in uses}
-    asked = (
-        Use(
-            owner := make_absolute(one.owner),
-            Named(one.name, one.many),
-            resolve(one.name, owner),
-            one.used_by,
-        )
-        for one in also
-    )
-    return [use for use in asked if (use.owner, use.path) not in known]
+class _Look:
+    """Looks on the disk for what is named, once for each name of each file."""
 
+    def __init__(self, main: Path) -> None:
+        self.main = str(main)
+        self.disk = Disk()
+        self.walk = Walk(self.disk)
+        self.claims: list[Claim] = []
+        self.lacking: list[Use] = []
+        self.found: dict[str, str] = {self.main: self.main}
+        """Path under which a file is asked for → where it is."""
+        self.users: dict[str, dict[tuple[str, str], None]] = defaultdict(dict)
+        """Path under which a file is asked for → who asks: a file, and a data-block in it."""
+        self.notes: list[str] = []
+        self.seen: dict[tuple[str, str, Named], Iterable[Found]] = {}
+        """Owner, path and name of each use → the files."""
 
-_Users = dict[Path, dict[tuple[Path, str], None]]
-"""File → the .blends, and the data-blocks in them, that name it."""
+    def at(self, use: Use) -> None:
+        """Look for what is named."""
+        key = use.owner, use.path, use.named
+        if key not in self.seen:
+            self.seen[key] = self._look_for(use)
+        for file in self.seen[key]:
+            self.users[file.asked][use.owner, use.by] = None
 
-
-def _look_up(uses: list[Use]) -> tuple[list[Claim], list[Use], _Users]:
-    """Look on the disk for what is named; once for each name of each .blend."""
-    claims: list[Claim] = []
-    lacking: list[Use] = []
-    found: dict[tuple[Path, Path, Named], tuple[Path, ...]] = {}
-    users: _Users = defaultdict(dict)
-    for use in uses:
-        key = (use.owner, use.path, use.named)
-        if key in found:
-            for file in found[key]:
-                users[file][use.owner, use.by] = None
-            continue
-        files = found[key] = tuple(expand(use.path, use.named.many))
-        for file in files:
-            users[file][use.owner, use.by] = None
-        if not files:
-            lacking.append(use)
+    def _look_for(self, use: Use) -> Iterable[Found]:
+        for path in (use.path, *use.also_at):
+            files = expand(path, use.named.many, self.disk)
+            if files:
+                break
+        else:
+            self.lacking.append(use)
+            return ()
         absolute = os.fsdecode(use.named.name) if is_absolute(use.named.name) else None
-        claims.append(Claim(use.owner, use.path, absolute, files))
-    return claims, lacking, users
+        if path != use.path:
+            self.notes.append(f"{absolute} is not on this machine; {path} is taken for it")
+        self.found.update(files)
+        named = tuple(file.asked for file in files)
+        up = 0 if absolute else _climbs(use.named.name)
+        self.claims.append(Claim(use.owner, path, absolute, named, up))
+        return files
+
+    def into_files(self) -> None:
+        """Look into files that are no .blends and name others, and into those."""
+        waiting, seen = [path for path in self.found if reader_of(path)], set[str]()
+        while waiting:
+            owner = waiting.pop()
+            if owner in seen:
+                continue
+            seen.add(owner)
+            kind, reader = reader_of(owner) or ("", None)
+            by = f"{kind} {owner.rpartition('/')[2]}"
+            try:
+                names = list(reader(Path(self.found[owner]))) if reader else []
+            except (OSError, ValueError) as error:
+                self.notes.append(f"can't look into {owner}, which may need further files: {error}")
+                continue
+            for named in names:
+                if is_absolute(named.name):
+                    self._note_absolute(owner, named)
+                    continue
+                use = Use(owner, named, asked_path(named.name, owner.rpartition("/")[0]), by)
+                self.at(use)
+                waiting += (file.asked for file in self.seen[owner, use.path, named])
+
+    def _note_absolute(self, owner: str, named: Named) -> None:
+        path = asked_path(named.name, "/")
+        if expand(path, named.many, self.disk):
+            self.notes.append(
+                f"{owner} names {path}, which is left out: only a .blend can be told of "
+                "another place; make the name relative"
+            )
 
 
-def _traced(
-    placed: Placed, owners: dict[Path, Path], users: _Users, main: Path
-) -> list[TracedFile]:
-    named = {place: name for name, place in placed.outside.items()}
-    places = placed.places()
-    traced = []
-    for where, path in sorted(placed.files.items()):
+def _climbs(name: bytes) -> int:
+    """Return how many folders a relative name climbs."""
+    if b".." not in name:
+        return 0
+    parts = os.path.normpath(plain(name).removeprefix("//")).split("/")
+    return sum(part == ".." for part in parts)
+
+
+def _not_yet(look: _Look, also: Iterable[Asked]) -> list[Use]:
+    """Return what Blender names and the parser does not."""
+    uses, known = [], {(owner, path) for owner, path, _ in look.seen}
+    for one in also:
+        owner = os.path.normpath(one.owner.absolute())
+        path = asked_path(one.name, owner.rpartition("/")[0])
+        if (owner, path) not in known:
+            # Of folders Blender also names those that nothing was ever written to.
+            required = one.many not in (Many.FOLDER, Many.POINT_CACHE)
+            uses.append(Use(owner, Named(one.name, one.many, required), path, one.used_by))
+    return uses
+
+
+def _traced(placed: Placed, places: dict[str, str], look: _Look) -> Iterator[TracedFile]:
+    named = {where: name for name, where in placed.outside.items()}
+    for where, asked in sorted(placed.files.items()):
+        path = look.found[asked]
         try:
             where.encode("utf-8")
         except UnicodeEncodeError as error:
             raise SceneError(
                 f"the name of {os.fsencode(path)!r} is not UTF-8", hint="rename the file"
             ) from error
-        used_by = "" if path == main else places.get(owners[path], "")
-        by = tuple(
-            User(places.get(owner, owner.name), block) for owner, block in users.get(path, ())
-        )
-        traced.append(TracedFile(where, path, used_by, named.get(where), by))
-    return traced
+        users = [
+            User(places.get(owner, owner.rpartition("/")[2]), block)
+            for owner, block in look.users.get(asked, ())
+        ]
+        used_by = users[0].blend if users and asked != look.main else ""
+        yield TracedFile(where, Path(path), used_by, named.get(where), tuple(users))
 
 
 def _sort_out(
-    lacking: list[Use], placed: Placed
+    lacking: list[Use], places: dict[str, str]
 ) -> tuple[tuple[MissingFile, ...], tuple[str, ...]]:
     """Tell files that must be there from caches that Blender fills itself."""
     missing: dict[MissingFile, None] = {}
     notes: dict[str, None] = {}
-    places = placed.places()
     for use in lacking:
         name = use.named.name.decode("utf-8", errors="replace").replace("\\", "/")
         if use.named.required:
             missing[MissingFile(name, places.get(use.owner, ""))] = None
-        else:
-            notes[f"the simulation cache {name} of {use.owner.name} is not there"] = None
+        elif not use.named.is_guess:
+            owner = use.owner.rpartition("/")[2]
+            notes[f"the simulation cache {name} of {owner} is not there"] = None
     return tuple(missing), tuple(notes)
 
 
-def _usd_notes(placed: Placed) -> list[str]:
-    return [
-        f"{where} may name further layers or textures, which burst can't see"
-        for where in sorted(placed.files)
-        if where.lower().endswith(_USD_SUFFIXES)
-    ]
+def _of_old_files(look: _Look) -> list[str]:
+    notes = []
+    for path in look.walk.read.values():
+        version = read_version(Path(path))
+        if version < _KNOWN_SINCE:
+            notes.append(
+                f"{Path(path).name} was saved by Blender {version[0]}.{version[1]:02}, which is "
+                "older than burst knows: save it again in a newer Blender if files are missing"
+            )
+    return notes

@@ -1,17 +1,17 @@
-"""Walking a .blend and its libraries, with blender-asset-tracer 1.23.
+"""Walking a .blend and its libraries: who names which files.
 
-The library knows how one .blend links another; what a data-block needs in turn is found
-here, since its own list of that has holes: of a file of 5.0 or later it never followed the
-node trees of linked materials (1100 files of 1600 were found in one project), it knows no
-parents, constraints or hair curves, and it stops at files from before 2.50. Blender itself
-loads whatever a linked data-block points to, and so does `pointed_to`.
+blender-asset-tracer reads the bytes of a .blend; the walk is made here, since its own has
+holes: of a file of 5.0 or later it never follows the node trees of linked materials (1100
+files of 1600 were found in one project), it knows no parents, constraints or hair curves, it
+reads the same DNA anew for each library, and it stops at files from before 2.50. Blender
+itself loads whatever a linked data-block points to, and so does `pointed_to`.
 """
 
 from __future__ import annotations
 
-import contextlib
 import logging
 from array import array
+from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,56 +19,67 @@ from weakref import WeakKeyDictionary
 
 from blender_asset_tracer.blendfile import BlendFile, BlendFileBlock
 from blender_asset_tracer.blendfile.dna import Struct
-from blender_asset_tracer.bpathlib import make_absolute
-from blender_asset_tracer.trace import file2blocks
 
-from burst.scene.blend import READ_ERRORS, open_blend, reading, text
-from burst.scene.naming import Named, names_of, names_of_caches, resolve
+from burst.scene.blend import READ_ERRORS, open_blend, reading, string, target_of, text
+from burst.scene.caches import of_point_caches, stem_of
+from burst.scene.disk import Disk
+from burst.scene.names import names_of
+from burst.scene.naming import Named, asked_path, is_absolute, moved_path, plain
 
 _log = logging.getLogger(__name__)
 
+_OPEN_FILES = 200
+"""Libraries that are kept open at a time; processes mostly may have 1024 files."""
 _HAS_POINTERS: WeakKeyDictionary[Struct, bool] = WeakKeyDictionary()
-_KINDS = {
-    "bNodeTree": "Node group",
-    "bSound": "Sound",
-    "CacheFile": "Cache file",
-    "Lamp": "Light",
-    "MovieClip": "Movie clip",
-    "VFont": "Font",
-}
-"""Struct of a data-block → its name for people, where that is another."""
 _RAW_DATA = 0
 """Index of the struct that Blender gives for bytes without one: arrays of numbers, and small
 arrays of pointers."""
 _RAW_DATA_BYTES = 1 << 20
+_KINDS = {
+    "bNodeTree": "Node group",
+    "bSound": "Sound",
+    "CacheFile": "Cache file",
+    "FreestyleLineStyle": "Line style",
+    "Lamp": "Light",
+    "MovieClip": "Movie clip",
+    "Tex": "Texture",
+    "VFont": "Font",
+}
+"""Struct of a data-block → its name for people, where that is another."""
 
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """A .blend names files."""
+    """A file, mostly a .blend, names files."""
 
-    owner: Path
-    """The .blend, main or library."""
+    owner: str
+    """Path under which the file that has the name is asked for."""
     named: Named
-    path: Path
-    """Where the name points to."""
+    path: str
+    """Where Blender looks for it."""
     by: str
     """The data-block that has the name, for people."""
+    also_at: tuple[str, ...] = ()
+    """Where it may be instead, if it is not there."""
 
 
-class Walk(file2blocks.BlockIterator):
+class Walk:
     """One walk over a .blend and the parts of its libraries that it links.
 
     Attributes:
         notes: what could not be looked into, in sentences.
     """
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, disk: Disk) -> None:
+        """Walk over files as they lie on ``disk``; open none yet."""
         self.notes: list[str] = []
-        self._main: BlendFile | None = None
-        self._files: dict[Path, BlendFile] = {}
-        self._open_files = contextlib.ExitStack()
+        self.read: dict[str, str] = {}
+        """Path under which each .blend that was read is asked for → where it is."""
+        self._disk = disk
+        self._open: OrderedDict[str, BlendFile] = OrderedDict()
+        self._linked: OrderedDict[str, set[bytes]] = OrderedDict()
+        self._seen: set[tuple[str, int]] = set()
+        self._saved_as: dict[Path, bytes] = {}
 
     def uses(self, main: Path) -> Iterator[Use]:
         """Yield what ``main`` and its libraries name, libraries after those who link them.
@@ -76,57 +87,118 @@ class Walk(file2blocks.BlockIterator):
         Raises:
             SceneUnreadable: ``main`` or a library is damaged.
         """
-        with self._open_files:
-            self._main = self.open_blendfile(main)
-            blocks = self.iter_blocks(self._main)
-            while True:
-                with reading(main):
-                    block = next(blocks, None)
-                if block is None:
-                    break
-                yield from self._uses_of(block)
-            for path, blend in self._files.items():
-                with reading(path):
-                    for named in names_of_caches(blend):
-                        yield Use(path, named, resolve(named.name, path), "a point cache")
-
-    def open_blendfile(self, path: Path) -> BlendFile:
-        """Open each .blend once; all are closed at the end of the walk.
-
-        In place of the library's own, which keeps files open until the program ends.
-        """
-        path = make_absolute(path)
-        if path not in self._files:
-            blend = open_blend(path)
-            self._open_files.callback(blend.close)
-            self._files[path] = blend
-        return self._files[path]
-
-    def _uses_of(self, block: BlendFileBlock) -> Iterator[Use]:
-        if len(block.code) != 2 or block.code == b"ID":
-            return
-        owner: Path = block.bfile.filepath
         try:
-            # Data packed into this file (5.0) still counts from its library's folder.
-            library = block.get_pointer((b"id", b"lib"), None)
-            base = owner if library is None else resolve(library[b"name"], owner)
-            for named in names_of(block):
-                yield Use(owner, named, resolve(named.name, base), shown(block))
-        except READ_ERRORS as error:
-            by = shown(block)
-            self.notes.append(f"can't look into {by} of {owner}, which may need further files")
-            _log.debug("%s: %r", self.notes[-1], error)
+            self.read[str(main)] = str(main)
+            yield from self._of_file(str(main), None)
+            while self._linked:
+                path, names = self._linked.popitem(last=False)
+                there = self._disk.find_file(path)
+                if there is not None:
+                    self.read[path] = there
+                    yield from self._of_file(path, names)
+            yield from self._of_caches(main)
+        finally:
+            for blend in self._open.values():
+                blend.close()
 
-    def _queue_dependencies(self, block: BlendFileBlock) -> None:
-        # All of the main file is looked at anyway; of libraries, what is linked.
-        if block.bfile is not self._main:
-            for needed in pointed_to(block):
-                self.to_visit.put(needed)
+    def _of_file(self, path: str, names: set[bytes] | None) -> Iterator[Use]:
+        """Yield what data-blocks of those names need, or all of them."""
+        there = Path(self.read[path])
+        found: list[Use] = []
+        with reading(there):
+            blend = self._opened(str(there))
+            if names is None:
+                queue = [block for block in blend.blocks if block.code != b"DATA"]
+            else:
+                queue = list(_named(blend, names))
+            queue.reverse()
+            while queue:
+                block = queue.pop()
+                if (path, block.addr_old) in self._seen or len(block.code) != 2:
+                    continue
+                self._seen.add((path, block.addr_old))
+                if block.code == b"ID":
+                    queue += self._link(block, path)
+                    continue
+                # All of the main file is looked at anyway; of libraries, what is linked.
+                queue += [] if names is None else pointed_to(block)
+                found += self._of_block(block, path)
+        yield from found
+
+    def _link(self, block: BlendFileBlock, owner: str) -> list[BlendFileBlock]:
+        """Ask for a linked data-block, and return the library that it is in."""
+        library = target_of(block, b"lib")
+        if library is None:
+            return []
+        use = self._use(library, owner, Named(string(library, b"name")))
+        paths = (use.path, *use.also_at)
+        path = next((path for path in paths if self._disk.find_file(path)), use.path)
+        self._linked.setdefault(path, set()).add(string(block, b"name"))
+        return [library]
+
+    def _of_block(self, block: BlendFileBlock, owner: str) -> list[Use]:
+        found: list[Use] = []
+        try:
+            found += (self._use(block, owner, named) for named in names_of(block))
+        except READ_ERRORS as error:
+            self.notes.append(
+                f"can't look into {shown(block)} of {owner}, which may need further files"
+            )
+            _log.debug("%s: %r", self.notes[-1], error)
+        return found
+
+    def _of_caches(self, main: Path) -> Iterator[Use]:
+        for path, there in list(self.read.items()):
+            with reading(Path(there)):
+                blend = self._opened(there)
+                for named in of_point_caches(blend, stem_of(path), stem_of(str(main))):
+                    asked = asked_path(named.name, _folder(path))
+                    yield Use(path, named, asked, "a point cache")
+
+    def _use(self, block: BlendFileBlock, owner: str, named: Named) -> Use:
+        folder = _folder(owner)
+        # Data packed into this file (5.0) still counts from its library's folder.
+        library = target_of(block, (b"id", b"lib"))
+        if library is not None:
+            folder = _folder(asked_path(string(library, b"name"), folder))
+        path = asked_path(named.name, folder)
+        elsewhere: tuple[str, ...] = ()
+        if is_absolute(named.name):
+            elsewhere = self._elsewhere(named.name, block.bfile, folder)
+        return Use(owner, named, path, shown(block), elsewhere)
+
+    def _elsewhere(self, name: bytes, blend: BlendFile, folder: str) -> tuple[str, ...]:
+        if blend.filepath not in self._saved_as:
+            starts = blend.find_blocks_from_code(b"GLOB")
+            self._saved_as[blend.filepath] = string(starts[0], b"filename") if starts else b""
+        share = self._disk.share(plain(name))
+        moved = moved_path(name, self._saved_as[blend.filepath], folder)
+        return tuple(path for path in (share, moved) if path is not None)
+
+    def _opened(self, path: str) -> BlendFile:
+        if path in self._open:
+            self._open.move_to_end(path)
+            return self._open[path]
+        blend = self._open[path] = open_blend(Path(path))
+        if len(self._open) > _OPEN_FILES:
+            self._open.popitem(last=False)[1].close()
+        return blend
+
+
+def _folder(path: str) -> str:
+    return path.rpartition("/")[0]
+
+
+def _named(blend: BlendFile, names: set[bytes]) -> Iterator[BlendFileBlock]:
+    for code in sorted({name[:2] for name in names}):
+        for block in blend.find_blocks_from_code(code):
+            if string(block, (b"id", b"name")) in names:
+                yield block
 
 
 def shown(block: BlendFileBlock) -> str:
     """Return a data-block's kind and name for people, such as ``Image wood``."""
-    name = text(block.id_name)
+    name = text(string(block, (b"id", b"name")))
     kind = text(block.dna_type_id)
     return f"{_KINDS.get(kind, kind)} {name[2:]}" if name else kind
 

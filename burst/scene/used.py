@@ -12,6 +12,7 @@ from pathlib import Path
 from blender_asset_tracer.blendfile import BlendFile, BlendFileBlock
 
 from burst.scene.blend import number, open_blend, reading
+from burst.scene.disk import Disk
 from burst.scene.naming import resolve
 from burst.scene.tracer import pointed_to
 
@@ -30,6 +31,7 @@ class Blends(contextlib.AbstractContextManager["Blends"]):
     def __init__(self, paths: Iterable[Path]) -> None:
         """Open none yet; a library that is not among the paths is missing."""
         self._known = set(paths)
+        self._disk = Disk()
         self._open: dict[Path, BlendFile] = {}
 
     def __exit__(self, *_error: object) -> None:
@@ -51,7 +53,8 @@ class Blends(contextlib.AbstractContextManager["Blends"]):
         library = block.get_pointer(b"lib", None)
         if library is None:
             return None
-        path = resolve(library[b"name"], block.bfile.filepath)
+        found = self._disk.find_file(str(resolve(library[b"name"], block.bfile.filepath)))
+        path = Path(found or "")
         if path not in self._known:
             return None
         name = block[b"name"]

@@ -2,41 +2,47 @@
 
 from pathlib import Path
 
+import pytest
+
 from burst.scene.placing import Claim, place
 
-MAIN = Path("/proj/shots/s1.blend")
+MAIN = "/work/art/proj/shots/s1.blend"
 
 
-def relative(owner, *files):
-    paths = tuple(Path(file) for file in files)
-    return Claim(Path(owner), paths[0], None, paths)
+def relative(owner, *files, up=0):
+    return Claim(owner, files[0], None, files, up)
 
 
 def absolute(owner, *files, name=None):
-    paths = tuple(Path(file) for file in files)
-    return Claim(Path(owner), Path(name or files[0]), name or files[0], paths)
+    return Claim(owner, name or files[0], name or files[0], files)
 
 
 def places(placed):
-    return {where: str(path) for where, path in placed.files.items()}
+    return dict(placed.files)
 
 
 def test_a_lone_blend_is_its_own_root():
     placed = place(MAIN, [])
-    assert (placed.root, places(placed)) == (Path("/proj/shots"), {"s1.blend": str(MAIN)})
+    assert (placed.root, places(placed)) == (Path("/work/art/proj/shots"), {"s1.blend": MAIN})
 
 
 def test_the_root_is_the_deepest_folder_of_all_that_is_named_relatively():
-    placed = place(MAIN, [relative(MAIN, "/proj/tex/a.png"), relative(MAIN, "/proj/shots/b.png")])
-    assert placed.root == Path("/proj")
+    placed = place(
+        MAIN,
+        [relative(MAIN, "/work/art/proj/tex/a.png"), relative(MAIN, "/work/art/proj/shots/b.png")],
+    )
+    assert placed.root == Path("/work/art/proj")
     assert sorted(placed.files) == ["shots/b.png", "shots/s1.blend", "tex/a.png"]
     assert placed.outside == {}
 
 
 def test_an_absolute_name_below_the_root_keeps_its_place():
-    claims = [relative(MAIN, "/proj/tex/a.png"), absolute(MAIN, "/proj/tex/b.png")]
+    claims = [
+        relative(MAIN, "/work/art/proj/tex/a.png"),
+        absolute(MAIN, "/work/art/proj/tex/b.png"),
+    ]
     placed = place(MAIN, claims)
-    assert placed.outside == {"/proj/tex/b.png": "tex/b.png"}
+    assert placed.outside == {"/work/art/proj/tex/b.png": "tex/b.png"}
     assert "tex/b.png" in placed.files
 
 
@@ -46,7 +52,7 @@ def test_an_absolute_name_elsewhere_goes_outside_without_its_folders_name():
     first, digest, name = where.split("/")
     assert (first, len(digest), name) == ("outside", 8, "a.png")
     assert places(placed)[where] == "/home/ada/secret/a.png"
-    assert placed.root == Path("/proj/shots")
+    assert placed.root == Path("/work/art/proj/shots")
 
 
 def test_files_of_one_folder_stay_together_and_equal_names_of_two_do_not_clash():
@@ -67,39 +73,86 @@ def test_a_pattern_elsewhere_is_one_name_for_its_files():
 
 def test_a_folder_elsewhere_keeps_its_tree():
     claim = absolute(MAIN, "/c/sim/data/1.vdb", "/c/sim/mesh/1.gz", name="/c/sim/")
-    placed = place(MAIN, [Claim(claim.owner, Path("/c/sim"), "/c/sim/", claim.files)])
+    placed = place(MAIN, [Claim(claim.owner, "/c/sim", "/c/sim/", claim.files)])
     folder = placed.outside["/c/sim/"]
     assert {f"{folder}/data/1.vdb", f"{folder}/mesh/1.gz"} < set(placed.files)
 
 
 def test_a_library_elsewhere_keeps_what_it_names_around_it():
     library = "/lib/chars/bob.blend"
-    placed = place(MAIN, [absolute(MAIN, library), relative(library, "/lib/tex/skin.png")])
+    placed = place(MAIN, [absolute(MAIN, library), relative(library, "/lib/tex/skin.png", up=1)])
     where = placed.outside[library]
-    assert where.endswith("/chars/bob.blend")
-    assert where.replace("chars/bob.blend", "tex/skin.png") in placed.files
+    # Nothing climbs down into the folder of the library, so that nobody needs its name.
+    assert where.endswith("/_/bob.blend")
+    assert where.replace("_/bob.blend", "tex/skin.png") in placed.files
 
 
 def test_a_library_below_the_root_may_push_the_root_up():
-    library = "/proj/lib/a.blend"
+    library = "/work/art/proj/lib/a.blend"
     claims = [
-        relative(MAIN, "/proj/tex.png"),
+        relative(MAIN, "/work/art/proj/tex.png", up=1),
         absolute(MAIN, library),
-        relative(library, "/common/b.png"),
+        relative(library, "/work/art/b.png", up=2),
     ]
     placed = place(MAIN, claims)
-    assert placed.root == Path("/")
+    assert placed.root == Path("/work/art")
     assert sorted(placed.files) == [
-        "common/b.png", "proj/lib/a.blend", "proj/shots/s1.blend", "proj/tex.png"
+        "b.png", "proj/lib/a.blend", "proj/shots/s1.blend", "proj/tex.png"
     ]  # fmt: skip
 
 
+def test_a_name_that_climbs_out_of_the_project_tells_no_folder_that_it_climbs_through():
+    main = "/home/ada/secret/shots/s1.blend"
+    claims = [
+        relative(main, "/srv/wood/a.png", up=4),
+        relative(main, "/home/ada/secret/tex/b.png", up=1),
+        relative(main, "/home/ada/secret/shots/_/c.png"),
+        absolute(main, "/opt/hdri/d.exr"),
+        absolute(main, "/home/ada/secret/tex/b.png"),
+    ]
+    placed = place(main, claims)
+    assert placed.root == Path("/")
+    own, other = "_/_/_/_/", placed.outside["/opt/hdri/d.exr"]
+    assert other.startswith("outside/")
+    assert places(placed) == {
+        f"{own}s1.blend": main,
+        "srv/wood/a.png": "/srv/wood/a.png",
+        "_/_/_/tex/b.png": "/home/ada/secret/tex/b.png",
+        f"{own}_/c.png": "/home/ada/secret/shots/_/c.png",
+        other: "/opt/hdri/d.exr",
+    }
+    assert placed.outside["/home/ada/secret/tex/b.png"] == "_/_/_/tex/b.png"
+
+
+def test_a_nameless_folder_is_not_taken_for_one_that_is_called_so():
+    main, library = "/home/ada/a/s.blend", "/home/ada/b/l.blend"
+    claims = [
+        relative(main, "/home/x.png", up=2),
+        relative(main, "/home/ada/_/y.png", up=1),
+        relative(main, library, up=1),
+        relative(library, "/home/ada/z.png", up=1),
+    ]
+    assert sorted(places(place(main, claims))) == [
+        "_/_/y.png", "_/_2/s.blend", "_/b/l.blend", "_/z.png", "x.png"
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("folder", ["/work/art/proj/shots", "/work/art/proj", "/work"])
+def test_a_folder_around_the_blend_can_be_a_cache_of_its_own_name(folder):
+    claim = absolute(MAIN, f"{folder}/x_1.vdb", name=folder)
+    placed = place(MAIN, [claim, relative(MAIN, "/work/art/proj/shots/t.png")])
+    assert f"{placed.outside[folder]}/x_1.vdb" in placed.files
+
+
 def test_missing_files_do_not_widen_the_root():
-    claims = [Claim(MAIN, Path("/gone/a.png"), None, ()), Claim(MAIN, Path("/b"), "/b", ())]
+    claims = [Claim(MAIN, "/gone/a.png", None, ()), Claim(MAIN, "/b", "/b", ())]
     placed = place(MAIN, claims)
-    assert (placed.root, placed.outside) == (Path("/proj/shots"), {})
+    assert (placed.root, placed.outside) == (Path("/work/art/proj/shots"), {})
 
 
 def test_names_that_differ_by_case_are_two_files():
-    claims = [relative(MAIN, "/proj/shots/Tex.png"), relative(MAIN, "/proj/shots/tex.png")]
+    claims = [
+        relative(MAIN, "/work/art/proj/shots/Tex.png"),
+        relative(MAIN, "/work/art/proj/shots/tex.png"),
+    ]
     assert {"Tex.png", "tex.png"} < set(place(MAIN, claims).files)

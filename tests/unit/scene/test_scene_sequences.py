@@ -1,8 +1,12 @@
 """One name, many files."""
 
+from pathlib import Path
+
 import pytest
 
-from burst.scene.sequences import Many, expand
+from burst.scene.disk import Disk
+from burst.scene.sequences import Many
+from burst.scene.sequences import expand as expand_on
 
 
 @pytest.fixture
@@ -20,8 +24,13 @@ def folder(tmp_path):
     return fill
 
 
+def expand(path, many):
+    return expand_on(str(path), many, Disk())
+
+
 def names(files, base):
-    return [file.relative_to(base).as_posix() for file in files]
+    assert all(file.asked == file.path for file in files)
+    return [Path(file.path).relative_to(base).as_posix() for file in files]
 
 
 def test_a_single_name_is_its_file(folder):
