@@ -14,14 +14,18 @@ from pathlib import Path, PurePosixPath
 
 from burst.domain.commands import Encode
 from burst.domain.frames import FrameRange
-from burst.errors import StorageError
+from burst.errors import BlobMissing, StorageError
 from burst.protocol.messages import OutputFile
 from burst.protocol.worker_messages import InputFrame
 from burst.storage import layout
+from burst.storage.items import Transferred, Wanted
 from burst.storage.storage import Storage
 from burst.worker.commands import CommandFailed, Place
 from burst.worker.dialogue import GivesUp
 from burst.worker.proof import NotWhole, prove
+
+_GONE = "is gone from the storage"
+_CHANGED = "is not what was published: its content has changed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,22 +109,19 @@ def bring_pictures(
         Interrupted: the attempt is over.
     """
     published = {one.frame: one.files[0] for one in inputs if one.files}
+    files = {frame: published[frame] for frame in frames if frame in published}
     gaps = Gaps(command, frames)
     found: dict[int, Path] = {}
     sizes: dict[int, tuple[int, int]] = {}
-    for number, frame in enumerate(frames, 1):
+    for number, (frame, path) in enumerate(_bring(files, gaps, storage, place).items(), 1):
         place.check()
-        file = published.get(frame)
-        if file is None:
-            continue
         try:
-            path = _bring(file, frame, storage, place)
-            size = _check(path, file)
+            sizes[frame] = _check(path, files[frame])
         except NotWhole as error:
-            gaps.note(frame, f"({file.name}) {error}")
+            gaps.note(frame, f"({files[frame].name}) {error}")
             continue
-        found[frame], sizes[frame] = path, size
-        place.talk.progress(10 * number / len(frames), f"{number} of {len(frames)} frames read")
+        found[frame] = path
+        place.talk.progress(5 + 5 * number / len(frames), f"{number} of {len(frames)} frames read")
     paths, warnings = gaps.fill(found)
     for warning in warnings:
         place.warn(warning)
@@ -129,24 +130,69 @@ def bring_pictures(
     return Pictures(paths, found[first].suffix.lower(), *sizes[first])
 
 
-def _bring(file: OutputFile, frame: int, storage: Storage, place: Place) -> Path:
-    name = layout.render(place.held.assignment.job_id, file.name)
-    try:
-        path = storage.read_path(name)
+def _bring(
+    files: Mapping[int, OutputFile], gaps: Gaps, storage: Storage, place: Place
+) -> dict[int, Path]:
+    """Return where each frame's file can be read, and note those that are gone."""
+    found: dict[int, Path] = {}
+    wanted: dict[int, Wanted] = {}
+    for frame, file in files.items():
+        place.check()
+        name = layout.render(place.held.assignment.job_id, file.name)
+        try:
+            path = storage.read_path(name)
+        except StorageError:
+            if not storage.missing([name]):
+                raise
+            gaps.note(frame, f"({file.name}) {_GONE}")
+            continue
         if path is None:
-            path = place.own / "inputs" / f"{frame}{PurePosixPath(file.name).suffix.lower()}"
-            storage.fetch(name, path)
-    except StorageError:
-        if storage.missing([name]):
-            raise NotWhole("is gone from the storage") from None
-        raise
-    return path
+            target = place.own / "inputs" / f"{frame}{PurePosixPath(file.name).suffix.lower()}"
+            wanted[frame] = Wanted(name, target, file.size, file.sha256)
+        found[frame] = path or target
+    for frame, reason in _fetch(wanted, storage, place).items():
+        gaps.note(frame, f"({files[frame].name}) {reason}")
+        del found[frame]
+    return found
+
+
+def _fetch(wanted: Mapping[int, Wanted], storage: Storage, place: Place) -> dict[int, str]:
+    """Bring files here in parallel, and say what is wrong with those that can't be."""
+    brought = 0
+
+    def tell(news: Transferred) -> None:
+        nonlocal brought
+        place.check()
+        brought += news.whole
+        place.talk.progress(5 * brought / len(wanted), f"{brought} of {len(wanted)} frames brought")
+
+    try:
+        storage.fetch_all(wanted.values(), tell)
+    except BlobMissing:
+        # One of them; which, and whether others are too, is found one by one.
+        return _fetch_what_is_there(wanted, storage, place)
+    return {}
+
+
+def _fetch_what_is_there(
+    wanted: Mapping[int, Wanted], storage: Storage, place: Place
+) -> dict[int, str]:
+    wrong = {}
+    for frame, one in wanted.items():
+        place.check()
+        if one.target.exists():
+            continue
+        try:
+            storage.fetch_all([one])
+        except BlobMissing:
+            wrong[frame] = _GONE if storage.missing([one.name]) else _CHANGED
+    return wrong
 
 
 def _check(path: Path, file: OutputFile) -> tuple[int, int]:
     with path.open("rb") as opened:
         if hashlib.file_digest(opened, "sha256").hexdigest() != file.sha256:
-            raise NotWhole("is not what was published: its content has changed")
+            raise NotWhole(_CHANGED)
     size = prove(path, None, None, None)
     if size is None:
         raise CommandFailed(f"encode: {file.name} is no image that burst knows", gives_up="task")

@@ -22,6 +22,8 @@ from burst.errors import (
     DatabaseUnavailable,
     ManagerUnreachable,
     StorageAway,
+    StorageDenied,
+    StorageError,
     StorageError,
 )
 from burst.protocol.messages import LogLine, RenderProgress
@@ -276,10 +278,12 @@ class TaskRunner:
             return
         held.over.set()
         reason, outcome, peak_memory_bytes, gives_up = str(error), "failed", 0, None
-        if is_disk_full(error) or isinstance(error, StorageAway):
-            # The next one would fare no better.
+        if is_disk_full(error) or isinstance(error, (StorageAway, StorageDenied)):
+            # The next one would fare no better, and a permission may be given back.
             self._courier.rest.begin()
             outcome = "interrupted"
+            if isinstance(error, StorageError) and error.hint:
+                reason = f"{reason}; {error.hint}"
         elif isinstance(error, (ManagerUnreachable, DatabaseUnavailable)):
             # No fault of the task, which asked it for something.
             outcome = "interrupted"
