@@ -24,7 +24,6 @@ from burst.errors import (
     StorageAway,
     StorageDenied,
     StorageError,
-    StorageError,
 )
 from burst.protocol.messages import LogLine, RenderProgress
 from burst.protocol.worker_messages import AttemptEnded
