@@ -1,0 +1,114 @@
+"""Who brings the frames: `burst download`, and a reader that does nothing else, in turns."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.download.published import Published
+from benchmarks.upload.clients import NotMeasured
+from benchmarks.upload.memory import PeakMemory
+from benchmarks.upload.sink import BUCKET, Sink
+from burst.config.machine import available_cores
+from burst.storage import layout
+from burst.storage.bulk import processes_for
+from burst.storage.bulk_fetch import STREAMS, THREADED_BYTES
+from burst.storage.bulk_tasks import AT_ONCE
+from burst.storage.items import Wanted
+
+RAW = Path(__file__).with_name("inside_raw.py")
+_SECONDS = 1800
+"""No single download takes longer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One download, from the start of the program to its end."""
+
+    seconds: float
+    cpu_seconds: float
+    """Of the program and all that it started."""
+    peak_mib: float = 0.0
+    """Of all processes together; 0 where nobody looked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Both, one right after the other."""
+
+    raw: Run
+    burst: Run
+
+
+def measure_pair(published: Published, sink: Sink, folder: Path) -> Pair:
+    """Bring the frames twice, each time into an empty folder."""
+    raw = _measure(_raw_command(published, sink, folder), published, sink, folder)
+    return Pair(raw, _run_burst(published, sink, folder))
+
+
+def watch_burst(published: Published, sink: Sink, folder: Path) -> Run:
+    """Bring the frames by burst, and look at its memory meanwhile."""
+    return _run_burst(published, sink, folder, watched=True)
+
+
+def _raw_command(published: Published, sink: Sink, folder: Path) -> list[str]:
+    """Return the raw reader's command: as many processes and connections as burst has."""
+    wanted = [Wanted(name, folder, published.size, "") for name in published.hashes]
+    processes = processes_for(wanted, available_cores())
+    connections = STREAMS if published.size >= THREADED_BYTES else AT_ONCE
+    given = [str(folder), sink.url, BUCKET, str(processes), str(connections)]
+    return [sys.executable, "-P", str(RAW), *given]
+
+
+def _run_burst(published: Published, sink: Sink, folder: Path, *, watched: bool = False) -> Run:
+    command = [sys.executable, "-P", "-m", "burst", "download", published.job]
+    command += ["--storage", f"gs://{BUCKET}", "--output", str(folder), "--json"]
+    return _measure(command, published, sink, folder, watched=watched)
+
+
+def _measure(
+    command: list[str], published: Published, sink: Sink, folder: Path, *, watched: bool = False
+) -> Run:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    state = folder.with_name("state")
+    shutil.rmtree(state, ignore_errors=True)
+    # What one run left to be written is not the next one's to wait for.
+    os.sync()
+    names = "".join(f"{layout.render(published.job, name)}\n" for name in published.hashes)
+    mine = ("BURST_", "GOOGLE_", "XDG_")
+    plain = {key: value for key, value in os.environ.items() if not key.startswith(mine)}
+    environment = {**plain, "STORAGE_EMULATOR_HOST": sink.url, "BURST_STATE_DIR": str(state)}
+    begun, before = time.perf_counter(), os.times()
+    process = subprocess.Popen(
+        command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL
+    )
+    memory = PeakMemory(process.pid) if watched else None
+    try:
+        process.communicate(names.encode(), _SECONDS)
+    finally:
+        process.kill()
+        process.wait()
+    seconds, after = time.perf_counter() - begun, os.times()
+    if process.returncode != 0:
+        raise NotMeasured(f"{' '.join(command[:5])} ended with {process.returncode}")
+    _check(published, folder)
+    used = after.children_user - before.children_user
+    used += after.children_system - before.children_system
+    return Run(seconds, used, memory.stop() if memory else 0.0)
+
+
+def _check(published: Published, folder: Path) -> None:
+    """See that every frame is there, whole, and nothing else."""
+    for name, digest in published.hashes.items():
+        with (folder / name).open("rb") as file:
+            if hashlib.file_digest(file, "sha256").hexdigest() != digest:
+                raise NotMeasured(f"{name} is not what was published")
+    if len(list(folder.iterdir())) != published.count:
+        raise NotMeasured(f"there is more than frames in {folder}")
