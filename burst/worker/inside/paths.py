@@ -31,6 +31,8 @@ holds itself."""
 _FILES = ("images", "sounds", "fonts", "movieclips", "volumes", "cache_files")
 _MADE = ("GENERATED", "VIEWER")
 """Sources of images that are not read from anywhere."""
+_NAMED_WHOLE = ("Library", "Scene")
+"""Kinds that Blender lists too much of: a strip keeps the name that its packed sound had."""
 _CLEARED = ("PARTICLE_SYSTEM", "CLOTH", "SOFT_BODY", "FLUID", "DYNAMIC_PAINT")
 """Modifiers whose caches the tracer knows better: Blender names their folders wrongly."""
 _NODE_BAKES = ("bake_directory", "simulation_bake_directory")
@@ -145,8 +147,7 @@ def _listed(bpy: Any) -> Iterator[tuple[Any, str]]:
         # Up to 4.x: it names no users, and there is no kind that is not known.
         return
     for block, names in bpy.data.file_path_map().items():
-        is_library = block.bl_rna.identifier == "Library"
-        if not is_library and not _is_packed(block):
+        if block.bl_rna.identifier not in _NAMED_WHOLE and not _is_packed(block):
             yield from ((block, name) for name in sorted(names))
 
 

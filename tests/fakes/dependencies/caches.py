@@ -110,8 +110,7 @@ def baked_nodes(case: Case) -> bool | None:
         )
     case.save_main()
     _need_all(case, "film/fx/grow")
-    _need_all(case, "film/shot")
-    case.needed.remove("film/shot/main.blend")
+    _need_all(case, "film/shot/blendcache_main")
     return None
 
 
