@@ -129,7 +129,8 @@ class CachedBlobs:
     def close(self) -> None:
         """Hold nothing any longer."""
         if self._mine:
-            self._mine.close()
+            with self._mine as mine:
+                Path(mine.name).unlink(missing_ok=True)
             self._mine = None
 
     def _make_folders(self) -> None:
