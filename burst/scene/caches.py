@@ -20,6 +20,8 @@ _CACHE_BAKED = 1
 """PTCACHE_BAKED"""
 _IGNORE_LIBRARY = 1 << 11
 """PTCACHE_IGNORE_LIBPATH: caches of a linked object lie beside the main .blend."""
+_OF_FLUID = 1 << 12
+"""PTCACHE_FAKE_SMOKE: of a fluid, which keeps its own files elsewhere."""
 _FLUID_BAKED = 2 | 8 | 32 | 128
 """FLUID_DOMAIN_BAKED_DATA, _NOISE, _MESH, _PARTICLES"""
 _FLUID_DOMAIN, _OLD_FLUID_DOMAIN = 1, 1 << 1
@@ -47,6 +49,8 @@ def of_point_caches(blend: BlendFile, stem: str, main_stem: str) -> Iterator[Nam
             continue
         flag = number(block, b"flag")
         required = bool(flag & _CACHE_BAKED)
+        if flag & _OF_FLUID and not required:
+            continue
         if flag & cdefs.PTCACHE_EXTERNAL:
             yield Named(string(block, b"path"), Many.POINT_CACHE, required)
         elif flag & cdefs.PTCACHE_DISK_CACHE:

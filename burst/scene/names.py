@@ -15,6 +15,7 @@ from burst.scene.blend import elements, listed, number, string, target_of
 from burst.scene.caches import of_modifiers
 from burst.scene.naming import Named
 from burst.scene.sequences import Many
+from burst.scene.views import with_views
 
 _CLIP_SEQUENCE = 1
 """MCLIP_SRC_SEQUENCE"""
@@ -63,13 +64,7 @@ def _image(block: BlendFileBlock) -> Iterator[Named]:
         return
     is_run = source in (cdefs.IMA_SRC_SEQUENCE, cdefs.IMA_SRC_TILED)
     many = Many.FRAMES if is_run else Many.ONE
-    views = [string(view, b"filepath") for view in listed(block, b"views")]
-    if views:
-        # Of a stereo image with a file for each eye, the image's own name may be nobody's.
-        yield Named(string(block, b"name"), many, required=False, is_guess=True)
-        yield from (Named(name, many) for name in views)
-    else:
-        yield Named(string(block, b"name"), many)
+    yield from with_views(block, string(block, b"name"), many)
 
 
 def _library(block: BlendFileBlock) -> Iterator[Named]:
@@ -140,7 +135,7 @@ def _scene(block: BlendFileBlock) -> Iterator[Named]:
         folder = string(source, b"dir")
         names = [string(element, b"name") for element in elements(data)]
         for name in names if kind == cdefs.SEQ_TYPE_IMAGE else names[:1]:
-            yield Named(_joined(folder, name))
+            yield from with_views(strip, _joined(folder, name), Many.ONE)
 
 
 def strips(holder: BlendFileBlock, seen: set[int] | None = None) -> Iterator[BlendFileBlock]:
