@@ -115,6 +115,7 @@ def wrap_bucket(module):
         before=lambda _, source, *rest: pass_point("before-publish", source),
         after=lambda _, source, *rest: pass_point("after-publish", source),
     )
+    wrap(storage, "fetch", after=lambda _, name, target: pass_point("after-fetch", name))
     fetch_all = storage.fetch_all
 
     def fetch_and_tell(storage, wanted, tell=module.tell_nobody):
@@ -137,9 +138,18 @@ def wrap_objects(module):
         elif name.endswith("/index.json"):
             pass_point("mid-index", name)
 
+    if patience := os.environ.get("CHAOS_PATIENCE_SECONDS"):
+        module._TIMEOUT_SECONDS = (float(patience), float(patience))
     objects = module.Objects
     wrap(objects, "upload", before=about_to_send)
     wrap(objects, "copy", after=lambda _, source, *rest: pass_point("mid-publish", source))
+
+
+def wrap_access(module):
+    """A bucket that does not answer is waited for as long as the test says."""
+    if patience := os.environ.get("CHAOS_PATIENCE_SECONDS"):
+        module.Access.patience_seconds_at_first = float(patience)
+        module.Access.patience_seconds_once_reached = float(patience)
 
 
 def wrap_blender(module):
@@ -222,6 +232,7 @@ def wrap_client(module):
 
 
 WRAPS = {
+    "burst.storage.access": wrap_access,
     "burst.storage.bucket": wrap_bucket,
     "burst.storage.directory": wrap_directory,
     "burst.storage.objects": wrap_objects,
