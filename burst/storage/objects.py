@@ -301,6 +301,7 @@ def _change_is_damage() -> Iterator[None]:
     """Say of an upload that it must be done anew where it is not what was meant."""
     import requests
     from google.api_core import exceptions
+    from google.auth.exceptions import GoogleAuthError
 
     try:
         yield
@@ -311,7 +312,7 @@ def _change_is_damage() -> Iterator[None]:
             raise
         raise DamagedError from error
     except ValueError as error:
-        if isinstance(error, requests.RequestException):
+        if isinstance(error, (requests.RequestException, GoogleAuthError)):
             raise
         # The library lost its place: the file shrank, or the bucket kept less than was sent.
         raise DamagedError from error
