@@ -186,3 +186,5 @@ class Farm:
         self.hub.add("job", job_id=job_id, job=views.job_view(job))
         if job.ended:
             self.chores.ended_jobs.add(job_id)
+            # The index says how it ended.
+            self.chores.changed_renders.add(job_id)

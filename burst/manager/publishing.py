@@ -258,11 +258,15 @@ class Publishing:
             chores.changed_renders.discard(job_id)
             try:
                 async with self._writing:
-                    if job_id not in self.deleting:
+                    if self._stays(job):
                         await self._farm.storing.ask(self._write_index, job)
             except StorageError:
                 chores.changed_renders.add(job_id)
                 raise
+
+    def _stays(self, job: JobEntry) -> bool:
+        """Say whether a job is neither deleted nor just being so; others go on while we wait."""
+        return job.id not in self.deleting and self._farm.index.jobs.get(job.id) is job
 
     def _is_index_due(self, job: JobEntry) -> bool:
         """Say whether the index may be written now; of a job that has ended it always may."""
@@ -290,7 +294,7 @@ class Publishing:
                 continue
             try:
                 async with self._writing:
-                    if job_id not in self.deleting:
+                    if self._stays(job):
                         await self._close_job(job)
             except StorageError:
                 chores.ended_jobs.add(job_id)

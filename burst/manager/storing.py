@@ -76,14 +76,19 @@ class Storing:
     async def answer(
         self,
         call: Callable[[], _Answer],
-        seconds: float = ANSWER_SECONDS,
+        seconds: float | None = None,
     ) -> _Answer:
         """Have something done for an artist, who is not kept waiting for long.
+
+        Args:
+            call: what.
+            seconds: how long; by default as long as the artist's client waits.
 
         Raises:
             StorageAway: the storage did not answer in time.
             StorageError: it failed.
         """
+        seconds = ANSWER_SECONDS if seconds is None else seconds
         try:
             async with asyncio.timeout(seconds):
                 await self._places.acquire()
