@@ -122,12 +122,12 @@ class MountedBlobs:
             if size != entry.size:
                 raise damaged(place)
             if not os.access(path, os.R_OK):
-                raise _closed(place, path)
+                raise closed(place, path)
 
     def trouble(self, place: str, entry: FileEntry, error: OSError) -> Exception:
         """Return what it means that a file of a scene can't be read here."""
         if error.errno in (errno.EACCES, errno.EPERM):
-            return _closed(place, self.path(entry.sha256))
+            return closed(place, self.path(entry.sha256))
         if error.errno != errno.ENOENT:
             return storage_error(error, f"can't read {place}")
         name = layout.blob(entry.sha256)
@@ -160,7 +160,8 @@ def damaged(place: str) -> BlobMissing:
     return BlobMissing(f"{place} is damaged in the storage", hint="upload the scene again")
 
 
-def _closed(place: str, path: Path) -> StorageDenied:
+def closed(place: str, path: Path) -> StorageDenied:
+    """Return the error for what this worker's user may not read."""
     return StorageDenied(
         f"{place} can't be read in the storage: {path} is closed to this worker",
         hint="give workers the right to read it",

@@ -25,7 +25,7 @@ import psutil
 from burst.errors import BurstError, StorageAway, storage_error
 from burst.scene.checkout import CheckedOut
 from burst.scene.manifest import FileEntry
-from burst.scene.source import MountedBlobs, SceneSource, damaged
+from burst.scene.source import MountedBlobs, SceneSource, closed, damaged
 from burst.worker import lookout
 from burst.worker.process import Child, Exited, Message
 
@@ -286,6 +286,8 @@ class Watch:
             if number in (errno.ENOENT, 0):
                 # Of one file: to look at all of them says more.
                 return StorageAway(f"files of the scene vanished below {path}", hint=_HINT)
+            if number in (errno.EACCES, errno.EPERM):
+                return closed("the scene", self._source.blobs)
             return storage_error(OSError(number, probe["reason"], path), "can't read scenes")
         if self._device not in (None, probe["device"]):
             # A caged Blender may read the old mount only.
