@@ -73,11 +73,20 @@ def read_facts(path: Path, blender_scene: str | None = None) -> SceneFacts:
         SceneError: it holds no Blender scene.
         UsageError: it holds none of that name.
     """
-    version = read_version(path)
     with contextlib.closing(open_blend(path)) as blend, reading(path):
-        scene = find_scene(blend, path, blender_scene)
-        names = tuple(_name(block) for block in blend.find_blocks_from_code(b"SC"))
-        return _facts(version, _name(scene), names, scene)
+        return facts_of(blend, path, blender_scene)
+
+
+def facts_of(blend: BlendFile, path: Path, blender_scene: str | None = None) -> SceneFacts:
+    """Read the same from an opened .blend; see `read_facts`.
+
+    Raises:
+        SceneError: it holds no Blender scene.
+        UsageError: it holds none of that name.
+    """
+    scene = find_scene(blend, path, blender_scene)
+    names = tuple(_name(block) for block in blend.find_blocks_from_code(b"SC"))
+    return _facts(read_version(path), _name(scene), names, scene)
 
 
 def find_scene(blend: BlendFile, path: Path, blender_scene: str | None) -> BlendFileBlock:

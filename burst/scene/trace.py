@@ -18,6 +18,7 @@ from burst.scene.placing import Claim, Placed, place
 from burst.scene.referred import reader_of
 from burst.scene.sequences import Found, Many, expand
 from burst.scene.tracer import Use, Walk
+from burst.scene.warnings import Cache, warnings_of
 
 _KNOWN_SINCE = (2, 50)
 _TILE_NUMBER = re.compile(r"(?<=[._-])\d{4}(?=[._-][^/]*\Z)")
@@ -106,12 +107,15 @@ def trace(blend: Path, also: Iterable[Asked] = ()) -> SceneTrace:
         SceneError: a file's name can't be kept in a manifest.
     """
     main = Path(os.path.normpath(blend.absolute()))
-    look = _Look(main)
-    for use in look.walk.uses(main):
-        look.at(use)
-    for use in _not_yet(look, also):
-        look.at(use)
-    look.into_files()
+    with Walk(disk := Disk()) as walk:
+        look = _Look(main, disk)
+        for use in walk.uses(main):
+            look.at(use)
+        for use in _not_yet(look, also):
+            look.at(use)
+        look.into_files()
+        paths = map(Path, look.found.values())
+        warnings = tuple(dict.fromkeys(warnings_of(main, paths, look.caches, walk.opened)))
     placed = place(str(main), look.claims)
     places = placed.places()
     missing, notes = _sort_out(look.lacking, places)
@@ -121,17 +125,17 @@ def trace(blend: Path, also: Iterable[Asked] = ()) -> SceneTrace:
         files=tuple(_traced(placed, places, look)),
         missing=missing,
         outside=placed.outside,
-        notes=(*_of_old_files(look), *look.walk.notes, *look.notes, *notes),
+        notes=(*_of_old_files(walk), *walk.notes, *look.notes, *notes),
+        warnings=warnings,
     )
 
 
 class _Look:
     """Looks on the disk for what is named, once for each name of each file."""
 
-    def __init__(self, main: Path) -> None:
+    def __init__(self, main: Path, disk: Disk) -> None:
         self.main = str(main)
-        self.disk = Disk()
-        self.walk = Walk(self.disk)
+        self.disk = disk
         self.claims: list[Claim] = []
         self.lacking: list[Use] = []
         self.found: dict[str, str] = {self.main: self.main}
@@ -139,6 +143,7 @@ class _Look:
         self.users: dict[str, dict[tuple[str, str], None]] = defaultdict(dict)
         """Path under which a file is asked for → who asks: a file, and a data-block in it."""
         self.notes: list[str] = []
+        self.caches: list[Cache] = []
         self.seen: dict[tuple[str, str, Named], Iterable[Found]] = {}
         """Owner, path and name of each use → the files."""
 
@@ -162,6 +167,12 @@ class _Look:
         if path != use.path:
             self.notes.append(f"{absolute} is not on this machine; {path} is taken for it")
         self.found.update(files)
+        if use.named.many in (Many.FOLDER, Many.POINT_CACHE):
+            owner, name = Path(self.found.get(use.owner, use.owner)), plain(use.named.name)
+            there = tuple(Path(file.path) for file in files)
+            # What nodes baked is not marked as such.
+            is_baked = use.named.required or any("/meta/" in file.path for file in files)
+            self.caches.append(Cache(owner, name, use.named.many, is_baked, there))
         named = tuple(file.asked for file in files)
         up = 0 if absolute else _climbs(use.named.name)
         self.claims.append(Claim(use.owner, path, absolute, named, up))
@@ -254,9 +265,9 @@ def _sort_out(
     return tuple(missing), tuple(notes)
 
 
-def _of_old_files(look: _Look) -> list[str]:
+def _of_old_files(walk: Walk) -> list[str]:
     notes = []
-    for path in look.walk.read.values():
+    for path in walk.read.values():
         version = read_version(Path(path))
         if version < _KNOWN_SINCE:
             notes.append(

@@ -9,6 +9,7 @@ itself loads whatever a linked data-block points to, and so does `pointed_to`.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from array import array
 from collections import OrderedDict
@@ -63,7 +64,7 @@ class Use:
     """Where it may be instead, if it is not there."""
 
 
-class Walk:
+class Walk(contextlib.AbstractContextManager["Walk"]):
     """One walk over a .blend and the parts of its libraries that it links.
 
     Attributes:
@@ -76,10 +77,14 @@ class Walk:
         self.read: dict[str, str] = {}
         """Path under which each .blend that was read is asked for → where it is."""
         self._disk = disk
-        self._open: OrderedDict[str, BlendFile] = OrderedDict()
+        self._open: OrderedDict[Path, BlendFile] = OrderedDict()
         self._linked: OrderedDict[str, set[bytes]] = OrderedDict()
         self._seen: set[tuple[str, int]] = set()
         self._saved_as: dict[Path, bytes] = {}
+
+    def __exit__(self, *_error: object) -> None:
+        for blend in self._open.values():
+            blend.close()
 
     def uses(self, main: Path) -> Iterator[Use]:
         """Yield what ``main`` and its libraries name, libraries after those who link them.
@@ -87,26 +92,22 @@ class Walk:
         Raises:
             SceneUnreadable: ``main`` or a library is damaged.
         """
-        try:
-            self.read[str(main)] = str(main)
-            yield from self._of_file(str(main), None)
-            while self._linked:
-                path, names = self._linked.popitem(last=False)
-                there = self._disk.find_file(path)
-                if there is not None:
-                    self.read[path] = there
-                    yield from self._of_file(path, names)
-            yield from self._of_caches(main)
-        finally:
-            for blend in self._open.values():
-                blend.close()
+        self.read[str(main)] = str(main)
+        yield from self._of_file(str(main), None)
+        while self._linked:
+            path, names = self._linked.popitem(last=False)
+            there = self._disk.find_file(path)
+            if there is not None:
+                self.read[path] = there
+                yield from self._of_file(path, names)
+        yield from self._of_caches(main)
 
     def _of_file(self, path: str, names: set[bytes] | None) -> Iterator[Use]:
         """Yield what data-blocks of those names need, or all of them."""
         there = Path(self.read[path])
         found: list[Use] = []
         with reading(there):
-            blend = self._opened(str(there))
+            blend = self.opened(there)
             if names is None:
                 queue = [block for block in blend.blocks if block.code != b"DATA"]
             else:
@@ -150,7 +151,7 @@ class Walk:
     def _of_caches(self, main: Path) -> Iterator[Use]:
         for path, there in list(self.read.items()):
             with reading(Path(there)):
-                blend = self._opened(there)
+                blend = self.opened(Path(there))
                 for named in of_point_caches(blend, stem_of(path), stem_of(str(main))):
                     asked = asked_path(named.name, _folder(path))
                     yield Use(path, named, asked, "a point cache")
@@ -175,11 +176,16 @@ class Walk:
         moved = moved_path(name, self._saved_as[blend.filepath], folder)
         return tuple(path for path in (share, moved) if path is not None)
 
-    def _opened(self, path: str) -> BlendFile:
+    def opened(self, path: Path) -> BlendFile:
+        """Return an opened .blend, which may be closed when more are opened.
+
+        Raises:
+            SceneUnreadable: it can't be read.
+        """
         if path in self._open:
             self._open.move_to_end(path)
             return self._open[path]
-        blend = self._open[path] = open_blend(Path(path))
+        blend = self._open[path] = open_blend(path)
         if len(self._open) > _OPEN_FILES:
             self._open.popitem(last=False)[1].close()
         return blend
