@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import unicodedata
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from burst.domain.text import printable
 from burst.errors import MissingFiles, SceneError
 from burst.scene.hashing import Hashed, Hasher, changed
 from burst.scene.manifest import FileEntry, Manifest
-from burst.scene.pending import Claim, Tell
+from burst.scene.pending import Claim, Pause, Tell
 from burst.scene.trace import SceneTrace
 from burst.storage import layout
 from burst.storage.items import LocalBlob, Transferred
@@ -81,6 +82,7 @@ def upload_scene(
     hasher: Hasher,
     on_progress: Watcher | None = None,
     tell: Tell = lambda _line: None,
+    pause: Pause = time.sleep,
 ) -> Uploaded:
     """Put all files of a scene into the storage; what is there already is not sent.
 
@@ -93,12 +95,13 @@ def upload_scene(
         hasher: knows the hashes of files that did not change.
         on_progress: told after each file, and while large ones are on their way.
         tell: takes a line for people when something is waited for.
+        pause: waits so many seconds.
 
     Raises:
         SceneError: a file can't be read, or does not stop changing.
         StorageError: the storage can't be written.
     """
-    return _Upload(trace, name, on_progress).send(hasher, storage, tell)
+    return _Upload(trace, name, on_progress).send(hasher, storage, Claim(storage, tell, pause))
 
 
 def plan_upload(
@@ -141,9 +144,8 @@ class _Upload:
             lacking = frozenset(blob.sha256 for blob in self._lacking(storage))
         return Planned(self._manifest(), lacking)
 
-    def send(self, hasher: Hasher, storage: Storage, tell: Tell) -> Uploaded:
+    def send(self, hasher: Hasher, storage: Storage, claim: Claim) -> Uploaded:
         self._hash(hasher, self._places.values())
-        claim = Claim(storage, tell)
         manifest = self._bring_blobs(hasher, storage, claim)
         name = layout.manifest(manifest.name, manifest.version)
         storage.put_bytes(manifest.to_bytes(), name)
