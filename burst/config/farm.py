@@ -32,7 +32,8 @@ class FarmSettings(Settings):
     """Folder of the local farm: its database, storage, logs and workers. One farm a folder."""
 
     storage_url: str | None = None
-    """Directory where scenes and frames live; by default ``storage`` in the state directory."""
+    """Where scenes and frames live: a directory, or a bucket as ``gs://name``; by default
+    ``storage`` in the state directory."""
 
     blender: str | None = None
     """The Blenders of local workers, separated as in PATH: each a ``blender`` program, or the

@@ -21,7 +21,8 @@ class ManagerSettings(Settings):
     """Folder of the database, the logs and the local workers. One manager a folder."""
 
     storage_url: str | None = None
-    """Directory where scenes and frames live; by default ``storage`` in the state directory."""
+    """Where scenes and frames live: a directory, or a bucket as ``gs://name``; by default
+    ``storage`` in the state directory."""
 
     console_listen: str = "127.0.0.1:8080"
     """``host:port`` of the artists' API. Port 0 takes a free one, or that of the last run."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import secrets
 import shutil
 import socket
 import sys
@@ -21,6 +22,8 @@ from burst.manager.state_dir import find_manager
 from burst.operations.check import prove_writable
 from burst.operations.connect import open_client
 from burst.operations.local_farm import storage_url
+from burst.storage import layout
+from burst.storage.storage import open_storage
 from burst.worker.discovery import find_blenders, probe_blender
 from burst.worker.ffmpeg import ffmpeg_version
 
@@ -142,19 +145,32 @@ def _ffmpeg() -> Finding:
 
 
 def _state_dir(settings: FarmSettings) -> list[Finding]:
-    findings = []
-    for subject, folder in (
-        ("state", settings.state_dir),
-        ("storage", Path(storage_url(settings).removeprefix("file://"))),
-    ):
-        try:
-            prove_writable(folder)
-        except BurstError as error:
-            hint = "name another folder with BURST_STATE_DIR or BURST_STORAGE_URL"
-            findings.append(Finding(subject, "bad", error.message, hint))
-        else:
-            findings.append(Finding(subject, "good", f"{folder} can be written"))
-    return findings
+    url = storage_url(settings)
+    if url.startswith("gs://"):
+        return [_folder("state", settings.state_dir), _bucket(url)]
+    storage = Path(url.removeprefix("file://"))
+    return [_folder("state", settings.state_dir), _folder("storage", storage)]
+
+
+def _folder(subject: str, folder: Path) -> Finding:
+    try:
+        prove_writable(folder)
+    except BurstError as error:
+        hint = "name another folder with BURST_STATE_DIR or BURST_STORAGE_URL"
+        return Finding(subject, "bad", error.message, hint)
+    return Finding(subject, "good", f"{folder} can be written")
+
+
+def _bucket(url: str) -> Finding:
+    """Do once, to an object of our own, what a farm does to a bucket."""
+    try:
+        storage, name = open_storage(url), layout.incoming("doctor", secrets.token_hex(8))
+        storage.put_bytes(b"", name)
+        storage.get_bytes(name)
+        storage.delete(name)
+    except BurstError as error:
+        return Finding("storage", "bad", error.message, error.hint)
+    return Finding("storage", "good", f"{url} can be read and written")
 
 
 def _disk(settings: FarmSettings) -> Finding:

@@ -26,7 +26,13 @@ from burst.manager.state_dir import is_locked
 BOOT_SECONDS = 3.0
 """Start of a worker to its first claim, Blender's probe included; measured, rounded up."""
 
-PASSED_ON = ("BURST_CAGE",)
+PASSED_ON = (
+    "BURST_CAGE",
+    "BURST_SCENES",
+    "BURST_SCENES_CACHE_BYTES",
+    "BURST_SCENES_CACHE_DIR",
+    "BURST_STORAGE_AWAY_SECONDS",
+)
 """The artist's settings for a worker, which the manager itself has no use for."""
 
 LOOK_SECONDS = 0.05

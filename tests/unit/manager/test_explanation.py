@@ -218,3 +218,16 @@ async def test_a_job_that_was_given_up_says_why(manager: Manager) -> None:
         ("job", given_up),
         ("job", troubled),
     ]
+
+
+@asynchronous
+async def test_workers_that_wait_for_the_storage_say_so_together(manager: Manager) -> None:
+    job = await manager.submit("1-9")
+    for name in ("one", "two", "three"):
+        worker = await manager.worker(name)
+        await worker.take()
+        trouble = "" if name == "two" else "gs://show can't be reached; look at the network"
+        manager.farm.index.workers[name].trouble = trouble
+    assert _why(manager, job.id, POOL) == [
+        ("one, three", "waits: gs://show can't be reached; look at the network")
+    ]

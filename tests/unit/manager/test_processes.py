@@ -25,7 +25,7 @@ from burst.manager.autoscaler.provider import StartedWorker, WorkerProvider
 
 SCRIPT = """#!/bin/sh
 echo "$BURST_WORKER_NAME with $BURST_THREADS threads and ${BURST_LEFT_OVER:-nothing} left over"
-echo "cage ${BURST_CAGE:-unset}"
+echo "cage $BURST_CAGE, scenes $BURST_SCENES, emulator $STORAGE_EMULATOR_HOST"
 case "$BURST_WORKER_NAME" in
   fails*) echo "error: no Blender" >&2; exit 1 ;;
   leaves*) exit 0 ;;
@@ -206,13 +206,15 @@ def test_a_worker_gets_its_own_settings_and_not_the_managers(
     assert real.log("one").startswith("one with 3 threads and nothing left over")
 
 
-def test_the_switch_of_the_cage_reaches_a_local_worker(
+def test_what_concerns_workers_alone_reaches_a_local_one(
     real: RealWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("BURST_CAGE", "off")
+    monkeypatch.setenv("BURST_SCENES", "fetch")
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", "http://localhost:1")
     real.provider.start("one", 3)
     _wait(lambda: "ready" in real.log("one"))
-    assert "cage off" in real.log("one")
+    assert "cage off, scenes fetch, emulator http://localhost:1" in real.log("one")
 
 
 def test_the_log_of_a_removed_worker_stays(real: RealWorld) -> None:

@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 from scripted_manager import ScriptedManager, assignment
 
-from burst.errors import StorageError
+from burst.errors import StorageAway, StorageDenied, StorageError
 from burst.protocol.client import ManagerClient
 from burst.protocol.worker_messages import Assignment, AttemptEnded, RegisterWorker
 from burst.storage import layout
@@ -463,3 +463,113 @@ def test_rendering_waits_while_too_many_frames_are_on_their_way(
     rig.reported("published")
     rig.settle()
     assert rig.finisher._places.acquire(blocking=False)
+
+
+@pytest.mark.parametrize("error", [StorageAway, StorageDenied])
+def test_what_is_rendered_waits_for_a_storage_that_is_away_and_the_job_is_told_once(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, error: type[StorageError]
+) -> None:
+    real, left = rig.storage.put_file, [error("no answer", hint="look at the network")] * 20
+
+    def put(source: Path, name: str, sha256: str) -> None:
+        if left:
+            raise left.pop()
+        real(source, name, sha256)
+
+    monkeypatch.setattr(rig.storage, "put_file", put)
+    rig.hand_in()
+    said = "no answer; look at the network"
+    rig.manager.wait_for("beat", lambda body: body["trouble"] == said)
+    rig.reported("published")
+    rig.manager.wait_for("beat", lambda body: any("works again" in t for t in _lines(body)))
+    rig.settle()
+    assert rig.courier.trouble == ""
+    assert rig.storage.missing([FINISHED_AT]) == set()
+    told = [text for _, body in rig.manager.asked for text in _lines(body)]
+    assert told == [f"{said}; trying again", "the storage works again"]
+
+
+def _lines(body: dict[str, Any]) -> list[str]:
+    return [line["text"] for line in body.get("logs", ())]
+
+
+@pytest.mark.parametrize("error", [StorageAway, StorageDenied])
+def test_a_storage_that_stays_away_interrupts_and_the_worker_rests(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, error: type[StorageError]
+) -> None:
+    def put(*arguments: Any) -> None:
+        raise error("no answer", hint="look at the network")
+
+    monkeypatch.setattr(rig.storage, "put_file", put)
+    monkeypatch.setattr(rig.finisher, "_away_seconds", 0.0)
+    rig.hand_in()
+    report = rig.reported("ended")
+    assert report["outcome"] == "interrupted"
+    assert report["reason"] == "no answer; look at the network"
+    assert rig.courier.rest.seconds_left > 0
+    rig.settle()
+    assert list(rig.storage.list("attempts/")) == []
+
+
+@pytest.mark.parametrize("how", ["stop", "over"])
+def test_nothing_is_waited_for_that_is_not_wanted_any_more(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    tried = threading.Event()
+
+    def put(*arguments: Any) -> None:
+        tried.set()
+        raise StorageAway("no answer")
+
+    monkeypatch.setattr(rig.storage, "put_file", put)
+    monkeypatch.setattr(rig.finisher, "_away_seconds", 1e9)
+    rendered = rig.hand_in()
+    assert tried.wait(30)
+    if how == "stop":
+        rig.finisher.stop()
+    else:
+        rendered.held.over.set()
+    assert rig.reported("ended")["outcome"] == "interrupted"
+    rig.settle()
+
+
+def test_the_files_of_a_frame_go_side_by_side_and_so_do_their_names(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real_put, real_publish = rig.storage.put_file, rig.storage.publish
+    sending, naming = threading.Barrier(3), threading.Barrier(3)
+
+    def put(*arguments: Any) -> None:
+        sending.wait(30)
+        real_put(*arguments)
+
+    def publish(*arguments: Any) -> None:
+        naming.wait(30)
+        real_publish(*arguments)
+
+    monkeypatch.setattr(rig.storage, "put_file", put)
+    monkeypatch.setattr(rig.storage, "publish", publish)
+    rig.hand_in(beside=("aux/a.png", "aux/b.png"))
+    rig.reported("published")
+    rig.settle()
+    assert len(list(rig.storage.list("renders/"))) == 3
+
+
+def test_a_frame_is_uploaded_while_the_name_of_another_is_waited_for(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, go_on = rig.storage.publish, threading.Event()
+
+    def publish(*arguments: Any) -> None:
+        assert go_on.wait(30)
+        real(*arguments)
+
+    monkeypatch.setattr(rig.storage, "publish", publish)
+    held = rig.hold(1, 2)
+    rig.hand_in(held=held)
+    rig.reported("finished", 1)
+    rig.hand_in(frame=2, held=held)
+    rig.reported("finished", 2)
+    go_on.set()
+    rig.reported("published", 2)
+    rig.settle()

@@ -13,7 +13,7 @@ import pytest
 from burst.domain.jobs import RenderSettings
 from burst.domain.workers import BlenderFacts
 from burst.worker.blender import Blender
-from burst.worker.surroundings import prepare
+from burst.worker.surroundings import environment, prepare
 
 STUB = Path(__file__).parents[2] / "fakes" / "blender_stub.py"
 PLANTED = (
@@ -72,3 +72,17 @@ def test_only_what_needs_an_x_server_hears_of_one(
     without, having = prepare(tmp_path, graphics=False), prepare(tmp_path, graphics=True)
     assert set(having) - set(without) == {"DISPLAY", "XAUTHORITY"}
     assert "secret" not in having.values()
+
+
+def test_no_way_to_a_bucket_and_no_login_reach_blender(tmp_path: Path) -> None:
+    ours = {
+        "STORAGE_EMULATOR_HOST": "http://localhost:1",
+        "GOOGLE_APPLICATION_CREDENTIALS": "/home/artist/key.json",
+        "GOOGLE_CLOUD_PROJECT": "show",
+        "CLOUDSDK_CONFIG": "/home/artist/.config/gcloud",
+        "BURST_STORAGE_URL": "gs://show",
+        "BURST_WORKER_TOKEN": "secret",
+    }
+    passed = environment({**ours, "PATH": "/usr/bin"}, tmp_path)
+    assert passed["PATH"] == "/usr/bin"
+    assert [name for name, value in passed.items() if value in ours.values()] == []
