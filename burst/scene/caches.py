@@ -36,13 +36,16 @@ def of_modifiers(thing: BlendFileBlock) -> Iterator[Named]:
             yield from reader(modifier)
 
 
-def of_point_caches(blend: BlendFile, stem: str, main_stem: str) -> Iterator[Named]:
+def of_point_caches(blend: BlendFile, owner: str, main: str) -> Iterator[tuple[str, Named]]:
     """Yield the folders of the point caches that a .blend keeps on disk.
 
     Args:
         blend: main .blend or library.
-        stem: of its name, under which it is asked for.
-        main_stem: of the main .blend.
+        owner: path under which it is asked for.
+        main: path of the main .blend.
+
+    Yields:
+        The .blend whose folder ``//`` stands for, and the name.
     """
     for block in blend.blocks:
         if block.code != b"DATA" or block.dna_type_id != b"PointCache":
@@ -52,11 +55,11 @@ def of_point_caches(blend: BlendFile, stem: str, main_stem: str) -> Iterator[Nam
         if flag & _OF_FLUID and not required:
             continue
         if flag & cdefs.PTCACHE_EXTERNAL:
-            yield Named(string(block, b"path"), Many.POINT_CACHE, required)
+            yield owner, Named(string(block, b"path"), Many.POINT_CACHE, required)
         elif flag & cdefs.PTCACHE_DISK_CACHE:
-            own = main_stem if flag & _IGNORE_LIBRARY else stem
-            folder = cdefs.PTCACHE_PATH + own.encode("utf-8", "surrogateescape")
-            yield Named(b"//" + folder, Many.POINT_CACHE, required)
+            beside = main if flag & _IGNORE_LIBRARY else owner
+            stem = PurePath(beside).stem.encode("utf-8", "surrogateescape")
+            yield beside, Named(b"//" + cdefs.PTCACHE_PATH + stem, Many.POINT_CACHE, required)
 
 
 def _mesh_cache(modifier: BlendFileBlock) -> Iterator[Named]:
@@ -116,8 +119,3 @@ _MODIFIERS: dict[int, Callable[[BlendFileBlock], Iterator[Named]]] = {
     cdefs.eModifierType_Nodes: _nodes,
     cdefs.eModifierType_Ocean: _ocean,
 }
-
-
-def stem_of(path: str) -> str:
-    """Return a .blend's name without its suffix, as Blender names a folder of caches by it."""
-    return PurePath(path).stem

@@ -22,7 +22,7 @@ from blender_asset_tracer.blendfile import BlendFile, BlendFileBlock
 from blender_asset_tracer.blendfile.dna import Struct
 
 from burst.scene.blend import READ_ERRORS, open_blend, reading, string, target_of, text
-from burst.scene.caches import of_point_caches, stem_of
+from burst.scene.caches import of_point_caches
 from burst.scene.disk import Disk
 from burst.scene.names import names_of
 from burst.scene.naming import Named, asked_path, is_absolute, moved_path, plain
@@ -152,9 +152,9 @@ class Walk(contextlib.AbstractContextManager["Walk"]):
         for path, there in list(self.read.items()):
             with reading(Path(there)):
                 blend = self.opened(Path(there))
-                for named in of_point_caches(blend, stem_of(path), stem_of(str(main))):
-                    asked = asked_path(named.name, _folder(path))
-                    yield Use(path, named, asked, "a point cache")
+                for owner, named in of_point_caches(blend, path, str(main)):
+                    asked = asked_path(named.name, _folder(owner))
+                    yield Use(owner, named, asked, "a point cache")
 
     def _use(self, block: BlendFileBlock, owner: str, named: Named) -> Use:
         folder = _folder(owner)

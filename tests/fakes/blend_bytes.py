@@ -10,8 +10,16 @@ import struct
 from dataclasses import dataclass, field
 from typing import Any
 
-_SIZES = {"char": 1, "uint8_t": 1, "short": 2, "uint16_t": 2, "int": 4, "float": 4}
-_CODES = {"char": "B", "uint8_t": "B", "short": "h", "uint16_t": "H", "int": "i", "float": "f"}
+_SIZES = {"char": 1, "int8_t": 1, "uint8_t": 1, "short": 2, "uint16_t": 2, "int": 4, "float": 4}
+_CODES = {
+    "char": "B",
+    "int8_t": "b",
+    "uint8_t": "B",
+    "short": "h",
+    "uint16_t": "H",
+    "int": "i",
+    "float": "f",
+}
 
 ID = [("void", "*next"), ("void", "*prev"), ("void", "*lib"), ("char", "name[64]")]
 LIST = [("void", "*first"), ("void", "*last")]
@@ -19,7 +27,7 @@ RENDER = [
     ("int", "sfra"), ("int", "efra"), ("int", "frame_step"), ("short", "frs_sec"),
     ("float", "frs_sec_base"), ("int", "xsch"), ("int", "ysch"), ("short", "size"),
     ("short", "imtype"), ("int", "scemode"), ("char", "pic[256]"), ("char", "engine[32]"),
-    ("ImageFormatData", "im_format"),
+    ("ImageFormatData", "im_format"), ("ListBase", "views"),
 ]  # fmt: skip
 STRUCTS: dict[str, list[tuple[str, str]]] = {
     "raw_data": [("char", "byte")],
@@ -27,7 +35,10 @@ STRUCTS: dict[str, list[tuple[str, str]]] = {
     "ListBase": LIST,
     "ImageFormatData": [("char", "imtype")],
     "RenderData": RENDER,
-    "FileGlobal": [("char", "subvstr[4]"), ("short", "subversion"), ("void", "*curscene")],
+    "FileGlobal": [
+        ("char", "subvstr[4]"), ("short", "subversion"), ("void", "*curscene"),
+        ("char", "filename[256]"),
+    ],
     "Scene": [
         ("ID", "id"), ("void", "*camera"), ("void", "*ed"), ("ListBase", "markers"),
         ("RenderData", "r"),
@@ -39,19 +50,63 @@ STRUCTS: dict[str, list[tuple[str, str]]] = {
         ("void", "*strip"),
     ],
     "Strip": [("void", "*stripdata"), ("char", "dir[256]")],
+    "SceneRenderView": [("void", "*next"), ("void", "*prev"), ("char", "suffix[64]")],
     "StripElem": [("char", "name[64]")],
     "Image": [
-        ("ID", "id"), ("char", "name[256]"), ("int", "source"), ("int", "_pad"),
+        ("ID", "id"), ("char", "name[256]"), ("int", "source"), ("int", "flag"),
         ("void", "*packedfile"),
     ],
     "Library": [("ID", "id"), ("char", "name[256]"), ("uint16_t", "flag"), ("char", "_pad[6]")],
-    "Mesh": [("ID", "id"), ("void", "**mat"), ("short", "totcol")],
+    "CustomData": [("void", "*external")],
+    "CustomDataExternal": [("char", "filename[256]")],
+    "Mesh": [("ID", "id"), ("void", "**mat"), ("short", "totcol"), ("CustomData", "ldata")],
+    "Camera": [
+        ("ID", "id"), ("char", "type"), ("char", "_pad[3]"), ("int", "custom_mode"),
+        ("char", "custom_filepath[256]"),
+    ],
+    "bSound": [("ID", "id"), ("char", "name[256]"), ("void", "*packedfile")],
+    "VFont": [("ID", "id"), ("char", "name[256]"), ("void", "*packedfile")],
+    "MovieClip": [("ID", "id"), ("char", "name[256]"), ("int", "source"), ("int", "_pad")],
+    "Volume": [
+        ("ID", "id"), ("char", "filepath[256]"), ("void", "*packedfile"), ("char", "is_sequence"),
+        ("char", "_pad[7]"),
+    ],
+    "CacheFile": [
+        ("ID", "id"), ("ListBase", "layers"), ("char", "filepath[256]"), ("char", "is_sequence"),
+        ("char", "_pad[7]"),
+    ],
+    "CacheFileLayer": [("void", "*next"), ("void", "*prev"), ("char", "filepath[256]")],
+    "ModifierData": [("void", "*next"), ("void", "*prev"), ("int", "type"), ("int", "mode")],
+    "MeshCacheModifierData": [("ModifierData", "modifier"), ("char", "filepath[256]")],
+    "OceanModifierData": [
+        ("ModifierData", "modifier"), ("char", "cachepath[256]"), ("char", "cached"),
+        ("char", "_pad[7]"),
+    ],
+    "FluidModifierData": [("ModifierData", "modifier"), ("void", "*domain"), ("int", "type")],
+    "FluidDomainSettings": [
+        ("int", "cache_flag"), ("int", "cache_type"), ("char", "cache_directory[256]"),
+    ],
+    "NodesModifierData": [
+        ("ModifierData", "modifier"), ("void", "*simulation_bake_directory"), ("void", "*bakes"),
+        ("int8_t", "bake_target"), ("char", "_pad[7]"),
+    ],
+    "NodesModifierBake": [
+        ("int", "id"), ("int", "flag"), ("void", "*directory"), ("void", "*packed"),
+        ("int8_t", "bake_target"), ("char", "_pad[7]"),
+    ],
     "Object": [("ID", "id"), ("void", "*parent"), ("void", "*data"), ("ListBase", "modifiers")],
     "Material": [("ID", "id"), ("void", "*nodetree")],
-    "bNodeTree": [("ID", "id"), ("ListBase", "nodes")],
-    "bNode": [("void", "*next"), ("void", "*prev"), ("void", "*id"), ("void", "*storage")],
+    "bNodeTree": [("ID", "id"), ("ListBase", "nodes"), ("ListBase", "links")],
+    "bNode": [
+        ("void", "*next"), ("void", "*prev"), ("ListBase", "inputs"), ("char", "idname[64]"),
+        ("void", "*id"), ("void", "*storage"),
+    ],
+    "bNodeSocket": [("void", "*next"), ("void", "*prev"), ("void", "*default_value")],
+    "bNodeSocketValueString": [("char", "value[256]")],
+    "bNodeLink": [("void", "*next"), ("void", "*prev"), ("void", "*tosock")],
+    "NodeShaderScript": [("int", "mode"), ("char", "filepath[256]")],
     "NodeShaderTexIES": [("int", "mode"), ("char", "filepath[256]")],
-    "PointCache": [("int", "flag"), ("char", "path[256]")],
+    "PointCache": [("int", "flag"), ("char", "path[256]"), ("char", "name[64]")],
 }  # fmt: skip
 
 
@@ -90,6 +145,15 @@ class BlendBytes:
         """Add an image that names a file."""
         name = path if isinstance(path, bytes) else path.encode()
         return self.add("IM", "Image", id={"name": b"IMx"}, name=name, source=source, **values)
+
+    def text(self, content: bytes) -> int:
+        """Add bytes that only a pointer leads to."""
+        return self.add("DATA", "raw_data", *({"byte": byte} for byte in content + b"\0"))
+
+    def modifier(self, kind: int, struct_name: str, **values: Any) -> int:
+        """Add an object with one modifier."""
+        own = self.add("DATA", struct_name, modifier={"type": kind, "mode": 3}, **values)
+        return self.add("OB", "Object", id={"name": b"OBthing"}, modifiers={"first": own})
 
     def link(self, library: str, name: str) -> int:
         """Add a library, and a data-block that is linked from it."""
@@ -172,3 +236,8 @@ class BlendBytes:
 
 def _padded(content: bytes) -> bytes:
     return content.ljust(-(-len(content) // 4) * 4, b"\0")
+
+
+def needed(traced: Any) -> set[str]:
+    """Return the places of what a traced scene needs beside its .blend."""
+    return {file.relative for file in traced.files} - {traced.main}

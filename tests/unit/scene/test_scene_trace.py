@@ -4,28 +4,10 @@ import pytest
 
 from burst.errors import SceneError, SceneUnreadable
 from burst.scene.trace import MissingFile, trace
-from tests.fakes.blend_bytes import STRUCTS, BlendBytes
+from tests.fakes.blend_bytes import STRUCTS, BlendBytes, needed
 
 SEQUENCE = 2
 TILED = 6
-
-
-@pytest.fixture
-def project(tmp_path):
-    """Write files below a folder, given as path=content; bytes by default."""
-
-    def write(files):
-        for name, content in files.items():
-            path = tmp_path / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(content.bytes() if isinstance(content, BlendBytes) else content)
-        return tmp_path
-
-    return write
-
-
-def needed(traced):
-    return {file.relative for file in traced.files} - {traced.main}
 
 
 def test_images_are_found_relatively_to_the_blend(project):

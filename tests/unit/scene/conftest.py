@@ -1,0 +1,19 @@
+"""Files of a scene, for the tests of this folder."""
+
+import pytest
+
+from tests.fakes.blend_bytes import BlendBytes
+
+
+@pytest.fixture
+def project(tmp_path):
+    """Write files below a folder, given as path=content; bytes by default."""
+
+    def write(files):
+        for name, content in files.items():
+            path = tmp_path / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content.bytes() if isinstance(content, BlendBytes) else content)
+        return tmp_path
+
+    return write
