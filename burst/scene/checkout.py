@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from burst.domain.jobs import SceneRef
-from burst.errors import StorageError, storage_error
+from burst.errors import BlobMissing, StorageError, storage_error
 from burst.scene.cache import Wish
 from burst.scene.manifest import FileEntry, Manifest
 from burst.scene.source import SceneSource
@@ -92,10 +92,13 @@ def checkout(
             hint="upload the scene again",
         )
     folder = folder.absolute()
-    source.hold(manifest.files, wanted)
-    with _writing(folder), _locked(folder):
-        if not _is_laid_out(manifest, source, folder):
-            _build(manifest, source, folder)
+    try:
+        source.hold(manifest.files, wanted)
+        with _writing(folder), _locked(folder):
+            if not _is_laid_out(manifest, source, folder):
+                _build(manifest, source, folder)
+    except BlobMissing as error:
+        raise _by_its_place(error, manifest.files) from error
     remap = {name: folder / place for name, place in manifest.outside.items()}
     return CheckedOut(folder / manifest.main, remap, folder, manifest.files)
 
@@ -112,6 +115,14 @@ def remove_checkout(folder: Path) -> None:
     with _writing(folder), _locked(folder):
         _remove(_part(folder))
         _remove(folder)
+
+
+def _by_its_place(error: BlobMissing, files: Mapping[str, FileEntry]) -> BlobMissing:
+    """Return the error with the name that an artist knows, where the storage named the blob."""
+    text = str(error)
+    for place, entry in files.items():
+        text = text.replace(layout.blob(entry.sha256), place)
+    return BlobMissing(text, hint="upload the scene again")
 
 
 def _is_laid_out(manifest: Manifest, source: SceneSource, folder: Path) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from PIL import Image
 from tests.fakes.blenders import RealBlender, real_blender
 from tests.fakes.emulator import Emulator, running_emulator
 from tests.fakes.farm import Farm, Program, poll, running_farm
-from tests.fakes.gate import running_gate
+from tests.fakes.gate import Gate, running_gate
 
 MAKE = Path(__file__).with_name("make_scene_with_caches.py")
 FRAMES = 3
@@ -49,8 +48,18 @@ class Job:
 
     farm: Farm
     made: Made
-    emulator: Emulator
+    gate: Gate
     job_id: str
+
+    @property
+    def emulator(self) -> Emulator:
+        """Where the bucket is, past the gate."""
+        return self.gate.emulator
+
+    @property
+    def asked(self) -> list[str]:
+        """What the farm has asked the bucket."""
+        return self.gate.asked
 
     def start_worker(self, name: str, scenes: str, **more: str) -> Program:
         """Start a worker that has its scenes from there."""
@@ -81,22 +90,24 @@ class Job:
         assert sorted(frames) == list(_frames())
         return [number for number in frames if frames[number] != self.made.pixels[number]]
 
+    def blobs(self) -> list[Path]:
+        """Return the files of the emulator that hold blobs."""
+        everything = (self.emulator.folder / self.emulator.bucket).rglob("*")
+        return [path for path in everything if path.is_file() and len(path.name) == 64]
+
     def changed_blobs(self) -> list[str]:
         """Return the blobs whose content is not what their name says."""
-        blobs = [path for path in (self.emulator.folder / "farm").rglob("*") if path.is_file()]
-        named = {path.name: path for path in blobs if len(path.name) == 64}
-        assert named
         return [
-            name
-            for name, path in named.items()
-            if hashlib.sha256(path.read_bytes()).hexdigest() != name
+            path.name
+            for path in self.blobs()
+            if hashlib.sha256(path.read_bytes()).hexdigest() != path.name
         ]
 
 
 @contextmanager
 def submitted(folder: Path, made: Made) -> Iterator[Job]:
     """Run a manager over a bucket, with the scene and a job in it, and no worker yet."""
-    settings = {"BURST_IDLE_EXIT_SECONDS": "3", "BURST_EXIT_WHEN_IDLE_SECONDS": "600"}
+    settings = {"BURST_IDLE_EXIT_SECONDS": "10", "BURST_EXIT_WHEN_IDLE_SECONDS": "600"}
     with (
         running_emulator(folder / "emulator") as emulator,
         running_gate(emulator) as gate,
@@ -107,15 +118,7 @@ def submitted(folder: Path, made: Made) -> Iterator[Job]:
         words += ["--blender", str(made.real.program), "--output", str(farm.root / "out")]
         program = farm.start(*words, BURST_BLENDER=str(made.real.program))
         assert program.wait() == 0, program.words()
-        yield Job(farm, made, emulator, program.said.read_text("utf-8").strip())
-
-
-def wait_until_written(path: Path, seconds: float = 10) -> None:
-    """Wait for a file."""
-    deadline = time.monotonic() + seconds
-    while not path.exists():
-        assert time.monotonic() < deadline, path
-        time.sleep(0.01)
+        yield Job(farm, made, gate, program.said.read_text("utf-8").strip())
 
 
 def _frames() -> range:
