@@ -25,7 +25,7 @@ def remap_paths(bpy: Any, remap: dict[str, str]) -> None:
             block.filepath = local
     for scene in data.scenes:
         _remap_strips(remap, scene)
-    for owner, name in (*_of_nodes(data), *_of_modifiers(data)):
+    for owner, name in (*_of_nodes(data), *_of_modifiers(data), *_of_blocks(data)):
         local = find_local(remap, getattr(owner, name))
         if local:
             setattr(owner, name, local)
@@ -58,6 +58,24 @@ def _of_nodes(data: Any) -> Iterator[tuple[Any, str]]:
     blocks = {*data.materials, *data.lights, *data.worlds, *data.node_groups}
     for tree in node_trees(blocks):
         yield from ((node, "filepath") for node in tree.nodes if names_file(node))
+        for node in tree.nodes:
+            yield from ((socket, "default_value") for socket in import_sockets(node))
+
+
+def _of_blocks(data: Any) -> Iterator[tuple[Any, str]]:
+    """Yield what else names files: layers over caches, and cameras that are shaders (5.0)."""
+    for cache in data.cache_files:
+        yield from ((layer, "filepath") for layer in cache.layers)
+    for camera in data.cameras:
+        if camera.type == "CUSTOM" and camera.custom_mode == "EXTERNAL":
+            yield camera, "custom_filepath"
+
+
+def import_sockets(node: Any) -> list[Any]:
+    """Return where a node that reads geometry from a file has that file's name (5.0)."""
+    if not node.bl_idname.startswith("GeometryNodeImport"):
+        return []
+    return [socket for socket in node.inputs if socket.type == "STRING" and not socket.is_linked]
 
 
 def names_file(node: Any) -> bool:
@@ -69,6 +87,8 @@ def _of_modifiers(data: Any) -> Iterator[tuple[Any, str]]:
     """Yield what names files or folders of caches in modifiers."""
     for modifier in (modifier for thing in data.objects for modifier in thing.modifiers):
         if modifier.type in ("MESH_CACHE", "OCEAN"):
+            yield modifier, "filepath"
+        elif modifier.type == "MULTIRES" and modifier.is_external:
             yield modifier, "filepath"
         elif modifier.type == "FLUID" and modifier.domain_settings:
             yield modifier.domain_settings, "cache_directory"

@@ -19,7 +19,7 @@ from typing import Any
 
 sys.path.append(str(Path(__file__).parents[3]))
 from burst.worker.inside.channel import Channel
-from burst.worker.inside.files import names_file
+from burst.worker.inside.files import import_sockets, names_file
 
 sys.path.pop()
 
@@ -115,10 +115,8 @@ def _of_node(node: Any) -> Iterator[str]:
     """Yield the names of files that a node reads: a script, a light profile, or geometry (5.0)."""
     if names_file(node):
         yield node.filepath
-    elif node.bl_idname.startswith("GeometryNodeImport"):
-        for socket in node.inputs:
-            if socket.type == "STRING" and not socket.is_linked:
-                yield socket.default_value
+    for socket in import_sockets(node):
+        yield socket.default_value
 
 
 def _of_strips(scene: Any) -> Iterator[Name]:
