@@ -24,7 +24,9 @@ from tests.fakes.strace import Seen, watch
 
 OPEN_AND_RENDER = Path(__file__).with_name("open_and_render.py")
 _SYSTEM = ("/bin", "/dev", "/etc", "/lib", "/lib64", "/proc", "/run", "/sys", "/usr", "/var")
+_PROGRAMS = (".py", ".pyc", ".so")
 _SECONDS = 120
+_NAMED = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +88,7 @@ def files_of_tracer(blend: Path) -> tuple[set[Path], str]:
     done = subprocess.run(command, capture_output=True, text=True, timeout=_SECONDS)
     if done.returncode:
         last = (done.stderr.strip() or "it failed").splitlines()[-1]
-        return set(), last
+        return set(), "dies: " + last.split(":")[0].rpartition(".")[2]
     found = {blend.resolve()}
     for names in json.loads(done.stdout or "{}").values():
         for name in map(Path, names):
@@ -194,10 +196,12 @@ def table(rows: Iterable[Row], top: Path) -> list[str]:
         opened = ", ".join(f"{kind}: {len(found)}" for kind, found in row.opened.items())
         spare = row.superfluous()
         tracer = row.tracer_error or str(len(row.missed_by_tracer()))
-        cells: list[Any] = [name, row.error or len(row.burst), row.asked, opened or "nobody"]
+        files = row.error.replace(f"{row.blend} ", "") or len(row.burst)
+        cells: list[Any] = [name, files, row.asked, opened or "nobody"]
         cells += [len(row.missed()), tracer, len(spare)]
         lines.append("| " + " | ".join(str(cell).replace("|", "/") for cell in cells) + " |")
-        notes += [f"- **missed** {name}: {_below(path, top)}" for path in sorted(row.missed())]
+        missed = sorted(row.missed())[:_NAMED]
+        notes += [f"- **missed** {name}: {_below(path, top)}" for path in missed]
         by_reason: dict[str, list[Path]] = {}
         for path, why in sorted(spare.items()):
             by_reason.setdefault(why, []).append(path)

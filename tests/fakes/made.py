@@ -45,9 +45,9 @@ def make_cases(program: Path, facts: BlenderFacts, folder: Path) -> None:
     done = subprocess.run(
         [*command, str(folder)], env=prepare(home), capture_output=True, text=True, timeout=_SECONDS
     )
-    assert done.returncode == 0, done.stdout + done.stderr
-    if (folder / "ocean").is_dir():
-        _say_baked(folder / "ocean/film/shot/main.blend")
+    assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
+    for blend in folder.glob("*ocean/film/shot/main.blend"):
+        _say_baked(blend)
 
 
 def read_cases(folder: Path) -> dict[str, Made]:

@@ -23,11 +23,21 @@ CASES = {
 }
 
 
+ABSOLUTE = "absolute_"
+"""Before the name of a case: the same, with absolute names in the main .blend."""
+CASES_WITH_NAMES = (
+    *("multiview", "movie", "sequencer", "compositor", "light_profile", "script"),
+    *("camera_script", "imported", "volume", "alembic", "usd", "mesh_cache", "multires"),
+    *("fluid", "ocean", "baked_nodes"),
+)
+
+
 def main() -> None:
     folder, *wanted = sys.argv[sys.argv.index("--") + 1 :]
-    for name in wanted or CASES:
-        case = Case(name, Path(folder, name).absolute())
-        if CASES[name](case) is not False:
+    for name in wanted or [*CASES, *(ABSOLUTE + name for name in CASES_WITH_NAMES)]:
+        kind = name.removeprefix(ABSOLUTE)
+        case = Case(Path(folder, name).absolute(), is_absolute=kind != name)
+        if CASES[kind](case) is not False:
             case.write()
     sys.stdout.flush()
     # Some builds crash when they tidy up after a fluid.

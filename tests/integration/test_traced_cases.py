@@ -31,7 +31,7 @@ pytestmark = pytest.mark.blender
 ASKED = ("absolute", "camera_script", "escaping", "imported", "multires", "nested", "packed",
          "packed_library", "points", "sequencer", "udim", "unused", "windows")  # fmt: skip
 """Asked of a Blender: each takes it a second."""
-PINK = ("other_case",)
+PINK = ("moved", "other_case")
 """A plain Blender does not find here what burst finds."""
 CLEARED = (".bphys",)
 """What Blender deletes and writes anew when it opens a scene."""

@@ -20,7 +20,7 @@ def volume(case: Case) -> bool | None:
     for number in (1, 2, 3):
         place = f"film/fx/smoke/smoke_{number:04}.vdb"
         write_vdb(case.need(place, spare="" if number < 3 else RUN), 0.5)
-    for name in ("//../fx/cloud.vdb", "//../fx/smoke/smoke_0001.vdb"):
+    for name in (case.name("film/fx/cloud.vdb"), case.name("film/fx/smoke/smoke_0001.vdb")):
         data = bpy.data.volumes.new("volume")
         data.filepath = name
         if "smoke" in name:
@@ -54,15 +54,15 @@ def alembic(case: Case) -> bool | None:
         filepath=str(case.top / "film/abc/cached.abc"), always_add_cache_reader=True
     )
     cache = bpy.data.cache_files[0]
-    cache.filepath = "//../abc/cached.abc"
-    cache.layers.new(filepath="//../abc/layer.abc")
+    cache.filepath = case.name("film/abc/cached.abc")
+    cache.layers.new(filepath=case.name("film/abc/layer.abc"))
     bpy.ops.wm.alembic_import(
         filepath=str(case.top / "film/abc/run_001.abc"),
         is_sequence=True,
         always_add_cache_reader=True,
     )
     run = next(one for one in bpy.data.cache_files if one != cache)
-    run.filepath = "//../abc/run_001.abc"
+    run.filepath = case.name("film/abc/run_001.abc")
     case.save_main()
     return None
 
@@ -89,7 +89,7 @@ def usd(case: Case) -> bool | None:
         create_collection=False,
     )  # fmt: skip
     for cache in bpy.data.cache_files:
-        cache.filepath = "//../usd/top.usda"
+        cache.filepath = case.name("film/usd/top.usda")
     assert len(bpy.data.cache_files) == 1, "USD was imported without a cache"
     case.save_main()
     return None
@@ -140,7 +140,7 @@ def mesh_cache(case: Case) -> None:
     path.write_bytes(struct.pack(">ii2f", 2, 4, 0.0, 1.0) + struct.pack(">12f", *points) * 2)
     for kind, name in (("PC2", "points.pc2"), ("MDD", "points.mdd")):
         modifier = quad(kind).modifiers.new("cache", "MESH_CACHE")
-        modifier.cache_format, modifier.filepath = kind, f"//../cache/{name}"
+        modifier.cache_format, modifier.filepath = kind, case.name(f"film/cache/{name}")
     case.save_main()
 
 
@@ -154,7 +154,7 @@ def multires(case: Case) -> None:
     bpy.ops.object.multires_subdivide(modifier="levels")
     path = case.need("film/shot/levels.btx")
     bpy.ops.object.multires_external_save(filepath=str(path), modifier="levels")
-    modifier.filepath = "//levels.btx"
+    modifier.filepath = case.name("film/shot/levels.btx")
     thing.data.materials.append(quad("other").data.materials[0])
     case.save_main()
 

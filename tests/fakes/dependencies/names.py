@@ -8,6 +8,8 @@ import bpy
 from dependencies.pictures import MIXED_LATER
 from dependencies.scenery import Case, a_font, image, link, quad, show, start, tiles, two_tiles
 
+LOST = "Blender itself does not find it here"
+
 
 def absolute(case: Case) -> None:
     """Everything by an absolute path, far from the scene."""
@@ -80,17 +82,43 @@ def windows(case: Case) -> None:
     case.save_main()
 
 
+def moved(case: Case) -> None:
+    """A project that was moved here, with names that tell where it was."""
+    before = case.top / "Users/anna/project"
+    start()
+    path = before / "props/leaf.blend"
+    path.parent.mkdir(parents=True)
+    case.png("film/props/tex/leaf.png", spare=LOST)
+    quad("leaf", image(str(before / "props/tex/leaf.png")))
+    bpy.ops.wm.save_as_mainfile(filepath=str(path))
+    start()
+    main = before / "shot/main.blend"
+    main.parent.mkdir()
+    bpy.ops.wm.save_as_mainfile(filepath=str(main))
+    show(link(path, "objects", "leaf", str(path)))
+    case.png("film/tex/wood.png", spare=LOST)
+    case.png("film/tex/near.png")
+    quad("quad", image(str(before / "tex/wood.png")), image("//../tex/near.png"))
+    bpy.ops.wm.save_as_mainfile(filepath=str(main), relative_remap=False)
+    for folder in ("props", "shot"):
+        for blend in (before / folder).iterdir():
+            blend.rename(case.path(f"film/{folder}/{blend.name}"))
+    shutil.rmtree(case.top / "Users")
+    case.need("film/props/leaf.blend", spare=LOST)
+    case.need(case.main)
+
+
 def other_case(case: Case) -> None:
     """Names whose letters differ in case from the files, as Windows and macOS let them."""
     start()
-    case.png("film/props/Tex/Leaf.png", spare="Blender itself does not find it here")
+    case.png("film/props/Tex/Leaf.png", spare=LOST)
     quad("leaf", image("//tex/leaf.PNG"))
     case.save("film/props/leaf.blend")
     start()
     case.save_main()
     path = case.top / "film/props/leaf.blend"
     show(link(path, "objects", "leaf", "//../props/leaf.blend"))
-    case.png("film/tex/wood.png", spare="Blender itself does not find it here")
+    case.png("film/tex/wood.png", spare=LOST)
     case.png("film/tex/plain.png")
     quad("quad", image("//../Tex/Wood.PNG"), image("//../tex/plain.png"))
     case.save_main()
@@ -131,4 +159,4 @@ def links(case: Case) -> None:
     case.save_main()
 
 
-CASES = (absolute, escaping, windows, other_case, twins, links)
+CASES = (absolute, escaping, windows, moved, other_case, twins, links)

@@ -31,7 +31,10 @@ def udim(case: Case) -> None:
     case.save_main()
     skin = tiles(str(case.top / "film/tex/skin.<UDIM>.png"), 1002, 1011)
     bark = tiles(str(case.top / "film/tex/bark_<UVTILE>.png"))
-    skin.filepath, bark.filepath = "//../tex/skin.<UDIM>.png", "//../tex/bark_<UVTILE>.png"
+    skin.filepath, bark.filepath = (
+        case.name("film/tex/skin.<UDIM>.png"),
+        case.name("film/tex/bark_<UVTILE>.png"),
+    )
     two_tiles(quad("quad", skin, bark))
     case.save_main()
 
@@ -44,7 +47,7 @@ def sequence(case: Case) -> None:
         spare = "" if frame in (1, 3) else "another frame of the run"
         case.png(f"film/tex/run [a]/f_{frame:04}_left.png", spare=spare)
     case.png("film/tex/run [a]/f_0001_right.png", needed=False)
-    quad("quad", image("//../tex/run [a]/f_0001_left.png", "SEQUENCE"))
+    quad("quad", image(case.name("film/tex/run [a]/f_0001_left.png"), "SEQUENCE"))
     case.save_main()
 
 
@@ -58,7 +61,7 @@ def multiview(case: Case) -> None:
     both = strips().new_image("both", str(case.top / "film/edit/wall_L.png"), 1, 1)
     both.use_multiview = True
     both.views_format = "INDIVIDUAL"
-    both.directory = "//../edit/"
+    both.directory = case.name("film/edit/")
     case.save_main()
 
 
@@ -68,7 +71,7 @@ def movie(case: Case) -> None:
     start()
     case.frames = [1, 2]
     case.save_main()
-    playing = image("//../tex/clip.mp4", "MOVIE")
+    playing = image(case.name("film/tex/clip.mp4"), "MOVIE")
     quad("quad", playing)
     case.save_main()
 
@@ -83,18 +86,18 @@ def sequencer(case: Case) -> None:
         case.png(f"film/edit/{name}")
     found = strips()
     pictures = found.new_image("pictures", str(case.top / "film/edit/one.png"), 1, 1)
-    pictures.directory = "//../edit/"
+    pictures.directory = case.name("film/edit/")
     pictures.elements.append("another.png")
     pictures.frame_final_duration = 2
     clip = found.new_movie("clip", str(case.top / "film/edit/clip.mp4"), 2, 5)
-    clip.filepath = "//../edit/clip.mp4"
+    clip.filepath = case.name("film/edit/clip.mp4")
     case.wav("film/edit/beep.wav", spare=MIXED_LATER)
     beep = found.new_sound("beep", str(case.top / "film/edit/beep.wav"), 3, 1)
-    beep.sound.filepath = "//../edit/beep.wav"
+    beep.sound.filepath = case.name("film/edit/beep.wav")
     meta = found.new_meta("meta", 4, 1)
     inner = meta.strips if hasattr(meta, "strips") else meta.sequences
     last = inner.new_image("inside", str(case.top / "film/edit/inside.png"), 1, 1)
-    last.directory = "//../edit/"
+    last.directory = case.name("film/edit/")
     last.frame_final_duration = 2
     case.save_main()
 
@@ -104,10 +107,10 @@ def speaker(case: Case) -> None:
     start()
     case.wav("film/sound/drums.wav", spare=MIXED_LATER)
     quad("quad", image(str(case.png("film/shot/quad.png"))))
-    bpy.data.images["quad.png"].filepath = "//quad.png"
+    bpy.data.images["quad.png"].filepath = case.name("film/shot/quad.png")
     data = bpy.data.speakers.new("speaker")
     data.sound = bpy.data.sounds.load(str(case.top / "film/sound/drums.wav"))
-    data.sound.filepath = "//../sound/drums.wav"
+    data.sound.filepath = case.name("film/sound/drums.wav")
     show(bpy.data.objects.new("speaker", data))
     case.save_main()
 
@@ -122,7 +125,7 @@ def font(case: Case) -> None:
     curve = bpy.data.curves.new("text", "FONT")
     curve.body = "burst"
     curve.font = bpy.data.fonts.load(str(path))
-    curve.font.filepath = f"//../fonts/own{source.suffix}"
+    curve.font.filepath = case.name(f"film/fonts/own{source.suffix}")
     show(bpy.data.objects.new("text", curve))
     bpy.context.scene.world = bpy.data.worlds.new("white")
     case.save_main()
@@ -140,14 +143,14 @@ def compositor(case: Case) -> None:
         case.png(f"film/comp/clip.{number:03}.png", spare=spare)
     tree, output = compositing_tree()
     plate = tree.nodes.new("CompositorNodeImage")
-    plate.image = image("//../comp/plate.png")
+    plate.image = image(case.name("film/comp/plate.png"))
     over = tree.nodes.new("CompositorNodeImage")
-    over.image = image("//../comp/over_01.png", "SEQUENCE")
+    over.image = image(case.name("film/comp/over_01.png"), "SEQUENCE")
     over.frame_duration, over.frame_start = 3, 1
     over.use_auto_refresh = True
     clip = tree.nodes.new("CompositorNodeMovieClip")
     clip.clip = bpy.data.movieclips.load(str(case.top / "film/comp/clip.001.png"))
-    clip.clip.filepath = "//../comp/clip.001.png"
+    clip.clip.filepath = case.name("film/comp/clip.001.png")
     total = plate.outputs[0]
     for node in (over, clip):
         mix = tree.nodes.new("CompositorNodeAlphaOver")
@@ -168,10 +171,10 @@ def unused(case: Case) -> None:
     case.png("film/tex/shown.png")
     case.png("film/tex/kept.png", spare=kept)
     case.png("film/tex/loose.png", spare=kept)
-    thing = quad("quad", image("//../tex/shown.png"))
-    image("//../tex/kept.png").use_fake_user = True
+    thing = quad("quad", image(case.name("film/tex/shown.png")))
+    image(case.name("film/tex/kept.png")).use_fake_user = True
     loose = thing.data.materials[0].node_tree.nodes.new("ShaderNodeTexImage")
-    loose.image = image("//../tex/loose.png")
+    loose.image = image(case.name("film/tex/loose.png"))
     case.save_main()
 
 

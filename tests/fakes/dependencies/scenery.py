@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import struct
 import sys
 import wave
@@ -22,9 +23,10 @@ PIXELS = 16
 class Case:
     """A case in the making, and what is expected of it."""
 
-    def __init__(self, name: str, folder: Path) -> None:
-        self.name = name
+    def __init__(self, folder: Path, *, is_absolute: bool = False) -> None:
         self.top = folder
+        self.is_absolute = is_absolute
+        """Whether the main .blend names everything by its absolute path."""
         self.main = "film/shot/main.blend"
         self.frames = [1]
         self.how: dict[str, bool] = {}
@@ -32,6 +34,14 @@ class Case:
         self.needed: list[str] = []
         self.missing: list[str] = []
         self.superfluous: dict[str, str] = {}
+
+    def name(self, place: str) -> str:
+        """Return what the main .blend calls a place: relatively, or by its absolute path."""
+        path = str(self.top / place)
+        if not self.is_absolute:
+            path = "//" + os.path.relpath(path, (self.top / self.main).parent)
+        # A folder of strips ends so.
+        return path + "/" if place.endswith("/") else path
 
     def path(self, place: str) -> Path:
         """Return the path of a place, with its folder made."""

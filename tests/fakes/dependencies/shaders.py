@@ -35,7 +35,7 @@ def light_profile(case: Case) -> None:
     data.use_nodes = True
     tree = data.node_tree
     profile = tree.nodes.new("ShaderNodeTexIES")
-    profile.mode, profile.filepath = "EXTERNAL", "//../lights/lamp.ies"
+    profile.mode, profile.filepath = "EXTERNAL", case.name("film/lights/lamp.ies")
     light = next(node for node in tree.nodes if node.type == "EMISSION")
     tree.links.new(profile.outputs[0], light.inputs["Strength"])
     lamp = show(bpy.data.objects.new("lamp", data))
@@ -56,10 +56,11 @@ def script(case: Case) -> bool | None:
     tree = material_with(sheet("quad"), "scripted")
     node = tree.nodes.new("ShaderNodeScript")
     case.save_main()
-    node.mode, node.filepath = "EXTERNAL", "//../osl/plain.osl"
+    node.mode, node.filepath = "EXTERNAL", case.name("film/osl/plain.osl")
     socket = node.outputs[0] if node.outputs else node.outputs.new("NodeSocketColor", "Col")
     glow(tree, [socket])
     case.save_main()
+    _forget_compiled(case)
     return None
 
 
@@ -73,11 +74,18 @@ def camera_script(case: Case) -> bool | None:
     case.text("film/osl/lens.osl", LENS)
     data = bpy.context.scene.camera.data
     data.type, data.custom_mode = "CUSTOM", "EXTERNAL"
-    data.custom_filepath = "//../osl/lens.osl"
+    data.custom_filepath = case.name("film/osl/lens.osl")
     quad("quad", image(str(case.png("film/shot/quad.png"))), size=4)
-    bpy.data.images["quad.png"].filepath = "//quad.png"
+    bpy.data.images["quad.png"].filepath = case.name("film/shot/quad.png")
     case.save_main()
+    _forget_compiled(case)
     return None
+
+
+def _forget_compiled(case: Case) -> None:
+    """Remove what Cycles makes of a script, beside it, if it is not there."""
+    for path in case.top.rglob("*.oso"):
+        path.unlink()
 
 
 def imported(case: Case) -> bool | None:
@@ -90,7 +98,7 @@ def imported(case: Case) -> bool | None:
     tree = bpy.data.node_groups.new("import", "GeometryNodeTree")
     tree.interface.new_socket("Geometry", in_out="OUTPUT", socket_type="NodeSocketGeometry")
     node = tree.nodes.new("GeometryNodeImportOBJ")
-    node.inputs[0].default_value = "//../geo/tri.obj"
+    node.inputs[0].default_value = case.name("film/geo/tri.obj")
     real = tree.nodes.new("GeometryNodeRealizeInstances")
     paint = tree.nodes.new("GeometryNodeSetMaterial")
     output = tree.nodes.new("NodeGroupOutput")
@@ -109,7 +117,7 @@ def displaced(case: Case) -> None:
     start()
     case.png("film/tex/height.png")
     height = bpy.data.textures.new("height", "IMAGE")
-    height.image = image("//../tex/height.png")
+    height.image = image(case.name("film/tex/height.png"))
     thing = quad("quad")
     thing.modifiers.new("displace", "DISPLACE").texture = height
     case.png("film/tex/field.png")
@@ -123,7 +131,7 @@ def displaced(case: Case) -> None:
     nodes, join = tree.nodes, tree.links.new
     first, last = nodes.new("NodeGroupInput"), nodes.new("NodeGroupOutput")
     move, picture = nodes.new("GeometryNodeSetPosition"), nodes.new("GeometryNodeImageTexture")
-    picture.inputs["Image"].default_value = image("//../tex/field.png")
+    picture.inputs["Image"].default_value = image(case.name("film/tex/field.png"))
     join(first.outputs[0], move.inputs["Geometry"])
     join(picture.outputs["Color"], move.inputs["Offset"])
     join(move.outputs[0], last.inputs[0])
@@ -138,7 +146,7 @@ def environment(case: Case) -> None:
     world = bpy.data.worlds.new("world")
     world.use_nodes = True
     node = world.node_tree.nodes.new("ShaderNodeTexEnvironment")
-    node.image = image("//../tex/sky.png")
+    node.image = image(case.name("film/tex/sky.png"))
     background = next(n for n in world.node_tree.nodes if n.type == "BACKGROUND")
     world.node_tree.links.new(node.outputs[0], background.inputs["Color"])
     bpy.context.scene.world = world
@@ -148,7 +156,7 @@ def environment(case: Case) -> None:
     data.use_nodes = True
     light = next(node for node in data.node_tree.nodes if node.type == "EMISSION")
     gobo = data.node_tree.nodes.new("ShaderNodeTexImage")
-    gobo.image = image("//../tex/gobo.png")
+    gobo.image = image(case.name("film/tex/gobo.png"))
     data.node_tree.links.new(gobo.outputs[0], light.inputs["Color"])
     lamp = show(bpy.data.objects.new("lamp", data))
     lamp.location.z = 3
