@@ -86,9 +86,7 @@ def names_file(node: Any) -> bool:
 def _of_modifiers(data: Any) -> Iterator[tuple[Any, str]]:
     """Yield what names files or folders of caches in modifiers."""
     for modifier in (modifier for thing in data.objects for modifier in thing.modifiers):
-        if modifier.type in ("MESH_CACHE", "OCEAN"):
-            yield modifier, "filepath"
-        elif modifier.type == "MULTIRES" and modifier.is_external:
+        if modifier.type in ("MESH_CACHE", "MULTIRES", "OCEAN"):
             yield modifier, "filepath"
         elif modifier.type == "FLUID" and modifier.domain_settings:
             yield modifier.domain_settings, "cache_directory"
