@@ -117,9 +117,16 @@ def _names_in(folder: str) -> list[str]:
 def _files_in(folder: str) -> Iterator[str]:
     try:
         with os.scandir(folder) as entries:
-            yield from (entry.name for entry in entries if entry.is_file())
+            yield from (entry.name for entry in entries if _is_file(entry))
     except OSError:
         return
+
+
+def _is_file(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_file()
+    except OSError:  # a link to itself
+        return False
 
 
 def _below(folder: str, place: str, around: tuple[tuple[int, int], ...]) -> Iterator[str]:
@@ -133,9 +140,9 @@ def _below(folder: str, place: str, around: tuple[tuple[int, int], ...]) -> Iter
     if own in around:
         return
     for entry in entries:
-        if entry.is_dir():
+        if _is(entry.path, stat.S_ISDIR):
             yield from _below(entry.path, f"{place}{entry.name}/", (*around, own))
-        elif entry.is_file():
+        elif _is(entry.path, stat.S_ISREG):
             yield place + entry.name
 
 

@@ -30,6 +30,11 @@ _OF_MACHINE = re.compile(
 _NAMELESS = "_"
 
 
+def is_of_machine(folder: str) -> bool:
+    """Say whether a folder is of the machine or its user instead of a project."""
+    return _OF_MACHINE.fullmatch(folder) is not None
+
+
 @dataclass(frozen=True, slots=True)
 class Claim:
     """A .blend names files, and these are they."""
@@ -68,7 +73,7 @@ def place(main: str, claims: Sequence[Claim]) -> Placed:
     """
     neighbours = _Neighbours(claims)
     members, root = _main_tree(main, claims, neighbours)
-    tree = _Tree(root, members, neighbours.named if _OF_MACHINE.fullmatch(root) else None)
+    tree = _Tree(root, members, neighbours.named if is_of_machine(root) else None)
     placed = Placed(Path(root), {tree.place(path): path for path in members})
     for claim in claims:
         if claim.absolute is None or not claim.files or claim.absolute in placed.outside:
@@ -91,7 +96,7 @@ def _main_tree(main: str, claims: Sequence[Claim], neighbours: _Neighbours) -> t
     while True:
         members = neighbours.closure(seeds)
         root = _common_folder(members)
-        if _OF_MACHINE.fullmatch(root):
+        if is_of_machine(root):
             return members, root
         inside = {
             path for claim in absolute if _is_below(claim.named, root) for path in claim.files

@@ -26,6 +26,7 @@ from burst.scene.caches import of_point_caches
 from burst.scene.disk import Disk
 from burst.scene.names import names_of
 from burst.scene.naming import Named, asked_path, is_absolute, moved_path, plain
+from burst.scene.placing import is_of_machine
 
 _log = logging.getLogger(__name__)
 
@@ -164,17 +165,29 @@ class Walk(contextlib.AbstractContextManager["Walk"]):
             folder = _folder(asked_path(string(library, b"name"), folder))
         path = asked_path(named.name, folder)
         elsewhere: tuple[str, ...] = ()
-        if is_absolute(named.name):
-            elsewhere = self._elsewhere(named.name, block.bfile, folder)
+        if is_absolute(named.name) and self._disk.find_folder(_folder(path)) is None:
+            elsewhere = tuple(self._elsewhere(named.name, block.bfile, folder))
         return Use(owner, named, path, shown(block), elsewhere)
 
-    def _elsewhere(self, name: bytes, blend: BlendFile, folder: str) -> tuple[str, ...]:
+    def _elsewhere(self, name: bytes, blend: BlendFile, folder: str) -> Iterator[str]:
+        """Yield where files may be that were named absolutely on another machine."""
+        share = self._disk.share(plain(name))
+        if share is not None:
+            yield share
         if blend.filepath not in self._saved_as:
             starts = blend.find_blocks_from_code(b"GLOB")
             self._saved_as[blend.filepath] = string(starts[0], b"filename") if starts else b""
-        share = self._disk.share(plain(name))
         moved = moved_path(name, self._saved_as[blend.filepath], folder)
-        return tuple(path for path in (share, moved) if path is not None)
+        if moved is not None:
+            yield moved
+        *there, last = plain(name).split("/")[1:]
+        for start in range(len(there)):
+            around = folder
+            while not is_of_machine(around):
+                same = f"{around}/{'/'.join(there[start:])}"
+                if self._disk.find_folder(same) is not None:
+                    yield f"{same}/{last}"
+                around = _folder(around)
 
     def opened(self, path: Path) -> BlendFile:
         """Return an opened .blend, which may be closed when more are opened.
