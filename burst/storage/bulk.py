@@ -13,10 +13,8 @@ from typing import Any, TypeVar, cast
 
 from burst.config.machine import available_cores
 from burst.storage.access import Access
-from burst.storage.bulk_ask import Asker
 from burst.storage.bulk_crew import Crew
 from burst.storage.bulk_jobs import Item, Kind, action
-from burst.storage.bulk_line import Line
 from burst.storage.bulk_tasks import for_each
 from burst.storage.items import LocalBlob, Tell, Wanted, tell_nobody
 
@@ -64,6 +62,9 @@ def lacking(access: Access, names: Iterable[str]) -> set[str]:
     Raises:
         StorageError: it can't be asked.
     """
+    from burst.storage.bulk_ask import Asker
+    from burst.storage.bulk_line import Line
+
     asked = set(names)
 
     async def ask() -> set[str]:
@@ -94,6 +95,8 @@ def _carry(access: Access, kind: Kind, items: Iterable[Item], tell: Tell) -> lis
 
 
 async def _carry_here(access: Access, kind: Kind, items: Iterable[Item], tell: Tell) -> list[Item]:
+    from burst.storage.bulk_line import Line
+
     changed = []
     async with Line(access) as line:
         do = action(kind, line)

@@ -19,11 +19,15 @@ from typing import Any
 import uvloop
 
 from burst.errors import BurstError
+from burst.storage import bulk_fetch, bulk_send
 from burst.storage.access import Access
 from burst.storage.bulk_jobs import Action, Item, Kind, action, unpacked
 from burst.storage.bulk_line import Line
 from burst.storage.bulk_tasks import AT_ONCE, all_of
 from burst.storage.items import Transferred
+
+_LOADED = (bulk_fetch, bulk_send)
+"""Before it forks: otherwise each of them would load these for itself."""
 
 NEWS_SECONDS = 0.1
 """News are gathered for so long."""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from burst.storage import layout
-from burst.storage.bulk_fetch import Fetcher
-from burst.storage.bulk_line import Line
-from burst.storage.bulk_send import Sender
 from burst.storage.items import LocalBlob, Tell, Wanted
+
+if TYPE_CHECKING:
+    from burst.storage.bulk_line import Line
 
 Kind = Literal["send", "fetch"]
 Item = LocalBlob | Wanted
@@ -20,6 +20,10 @@ Action = Callable[[Any, Tell], Awaitable[bool]]
 
 def action(kind: Kind, line: Line) -> Action:
     """Return what does it over ``line``."""
+    # Here: who only deals files out to others does without aiohttp, which is slow to import.
+    from burst.storage.bulk_fetch import Fetcher
+    from burst.storage.bulk_send import Sender
+
     return Sender(line).send if kind == "send" else Fetcher(line).fetch
 
 
