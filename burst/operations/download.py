@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from burst.config.farm import FarmSettings
 from burst.domain.transitions import JOB_ENDED
@@ -14,10 +15,11 @@ from burst.operations.jobs import LAST, find_job, has_jobs, local_farm
 from burst.operations.local_farm import storage_url, was_stopped
 from burst.operations.published import MadeResult, RenderIndex, find_index, read_index
 from burst.operations.summary import Extent, extent
-from burst.operations.watch import files_of
-from burst.protocol.artist_messages import FrameView, JobView
 from burst.protocol.messages import OutputFile
 from burst.storage.storage import open_storage
+
+if TYPE_CHECKING:
+    from burst.protocol.artist_messages import FrameView, JobView
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +116,9 @@ def _complain_unless_farm_may_know(
 def _of_farm(
     job: JobView, frames: Sequence[FrameView], storage: str, console_url: str
 ) -> Published:
+    def files_of(frames: Sequence[FrameView]) -> list[OutputFile]:
+        return [file for frame in frames for file in frame.files]
+
     def list_again() -> list[OutputFile]:
         with open_client(console_url) as client:
             return files_of(client.frames(job.id))

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from burst.config.farm import FarmSettings
 from burst.errors import NotFound
 from burst.manager.state_dir import database_path, is_locked, lock_path
 from burst.operations.connect import open_client
 from burst.operations.local_farm import Farm, ensure_farm
-from burst.protocol.artist_messages import JobView
-from burst.protocol.client import ManagerClient
-from burst.protocol.messages import LogLine
+
+if TYPE_CHECKING:
+    from burst.protocol.artist_messages import JobView
+    from burst.protocol.client import ManagerClient
+    from burst.protocol.messages import LogLine
 
 LAST = "last"
 """The job that was submitted last."""

@@ -107,7 +107,7 @@ def find_index(url: str, named: str) -> RenderIndex | None:
         return _newest(storage, url)
     if not named or "/" in named or "\0" in named or named.startswith("."):
         return None
-    if not storage.missing([layout.render_index(named)]):
+    if storage.identity(layout.render_index(named)) is not None:
         return read_index(storage, named)
     found = sorted(job for job, _ in _indexed(storage, url, named))
     if len(found) > 1:

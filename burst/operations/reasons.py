@@ -5,10 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from burst.domain.frames import FrameRange
 from burst.domain.transitions import AttemptStatus
-from burst.protocol.artist_messages import TaskView
+
+if TYPE_CHECKING:
+    from burst.protocol.artist_messages import TaskView
 
 NO_REASON = "no reason was given"
 

@@ -6,13 +6,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from burst.domain.transitions import JobStatus, TaskStatus
 from burst.errors import BurstError, JobCanceled, JobFailed
 from burst.operations.reasons import last_reason, troubles
-from burst.protocol.artist_messages import FrameView, JobView, TaskView
-from burst.protocol.messages import OutputFile
+
+if TYPE_CHECKING:
+    from burst.protocol.artist_messages import FrameView, JobView, TaskView
+    from burst.protocol.messages import OutputFile
 
 _REASONS_SHOWN = 5
 
