@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -14,6 +14,7 @@ from burst.storage.items import Stored
 from burst.storage.storage import Storage
 
 _THREADS = 16
+_FEW = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,14 +91,26 @@ def find_version(storage: Storage, typed: str) -> Version:
         )
     if not at:
         return versions[0]
+    if not beginning:
+        raise UsageError(
+            f"which version of {slug(name)} is meant?", hint=f"it has {_few(versions)}"
+        )
     fitting = [one for one in versions if one.scene.version.startswith(beginning)]
-    if len(fitting) == 1 and beginning:
-        return fitting[0]
-    few = ", ".join(one.scene.version for one in (fitting or versions)[:5])
-    problem = "several versions" if fitting else "no version"
-    raise UsageError(
-        f"{slug(name)} has {problem} that {beginning!r} can mean", hint=f"it has {few}"
-    )
+    if len(fitting) > 1:
+        raise UsageError(
+            f"{len(fitting)} versions of {slug(name)} begin with {beginning}",
+            hint=f"say more of it: {_few(fitting)}",
+        )
+    if not fitting:
+        raise UsageError(
+            f"no version of {slug(name)} begins with {beginning}", hint=f"it has {_few(versions)}"
+        )
+    return fitting[0]
+
+
+def _few(versions: Sequence[Version]) -> str:
+    shown = ", ".join(one.scene.version for one in versions[:_FEW])
+    return shown if len(versions) <= _FEW else f"{shown}, ..."
 
 
 def compare(before: Manifest, after: Manifest) -> Difference:
