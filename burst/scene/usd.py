@@ -68,7 +68,7 @@ def _named(written: bytes, is_crate: bool) -> Iterator[Named]:
     # A template of clips stands for their numbers.
     name = _HASHES.sub(lambda match: b"0" * (len(match[0]) - 1) + b"1", name)
     # Blender draws what the layers have; it reads their textures at the import only.
-    yield Named(name, many, required=is_layer and not is_crate, is_guess=is_crate)
+    yield Named(name, many, required=is_layer and not is_crate, is_guess=is_crate or not is_layer)
 
 
 def _marked(file: IO[bytes]) -> Iterator[bytes]:
