@@ -97,6 +97,10 @@ class Fetcher:
                         arrival.begin(response.headers.get("X-Goog-Generation", ""))
                     await arrival.take(response.content)
             except RefusedError as error:
+                if error.is_absent_object and arrival.count:
+                    # Replaced by another one meanwhile, perhaps.
+                    arrival.begin("")
+                    raise RefusedError(503, f"{name} has changed meanwhile") from error
                 if error.is_absent_object:
                     raise BlobMissing(f"{name} is not in the storage") from error
                 raise

@@ -29,6 +29,9 @@ MOST_TRIES = 20
 """Of one request, however far each of them gets."""
 
 _CONNECT_SECONDS = 20.0
+_HEADERS_SECONDS = 30.0
+"""How long headers are used before they are asked for again; a token that is about to run out is
+made anew minutes before it does."""
 _PROXIES = ("https_proxy", "HTTPS_PROXY", "http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY")
 
 _Result = TypeVar("_Result")
@@ -57,10 +60,14 @@ class Answer(NamedTuple):
 class RefusedError(Exception):
     """One try came to nothing."""
 
-    def __init__(self, status: int | None, message: str) -> None:
+    def __init__(
+        self, status: int | None, message: str, login: dict[str, str] | None = None
+    ) -> None:
         super().__init__(message)
         self.status = status
         self.message = message
+        self.login = login
+        """The headers that it was asked with."""
 
     @property
     def is_absent_object(self) -> bool:
@@ -157,7 +164,7 @@ class Line:
                 refused = RefusedError(None, str(error) or type(error).__name__)
             if refused.status == 401 and not is_new_login:
                 is_new_login = True
-                await self._log_in(begun)
+                await self._log_in(refused.login)
                 continue
             if refused.status is not None and refused.status not in RETRIABLE_STATUSES:
                 break
@@ -185,7 +192,8 @@ class Line:
             RefusedError: it is neither success nor among those that ``accept`` names.
         """
         loop = asyncio.get_running_loop()
-        sent = {**await self._current_headers(), **(headers or {})}
+        login = await self._current_headers()
+        sent = {**login, **(headers or {})}
         async with asyncio.timeout(STALLED_SECONDS) as patience:
 
             def moved() -> None:
@@ -200,7 +208,7 @@ class Line:
                 patience.reschedule(None)
                 if response.status >= 300 and response.status not in accept:
                     text = (await response.read()).decode("utf-8", errors="replace")
-                    raise RefusedError(response.status, _message(text))
+                    raise RefusedError(response.status, _message(text), login)
                 yield response
 
     def _address(self, root: str, path: str, query: dict[str, str | int]) -> str:
@@ -221,17 +229,12 @@ class Line:
                     self._fresh_until = loop.time() + _HEADERS_SECONDS
         return self._headers
 
-    async def _log_in(self, refused_at: float) -> None:
-        """Get a new token, unless somebody has got one since ``refused_at``."""
+    async def _log_in(self, refused: dict[str, str] | None) -> None:
+        """Get a new token, unless another task has got one since that was refused."""
         async with self._logging_in:
-            if self._fresh_until - _HEADERS_SECONDS < refused_at:
+            if self._headers is refused:
                 self._headers = await self._login(True)
                 self._fresh_until = asyncio.get_running_loop().time() + _HEADERS_SECONDS
-
-
-_HEADERS_SECONDS = 30.0
-"""How long headers are used before they are asked for again; a token that is about to run out is
-made anew minutes before it does."""
 
 
 async def _watched(body: AsyncIterable[bytes], moved: Callable[[], None]) -> AsyncIterator[bytes]:

@@ -165,18 +165,27 @@ class Sender:
             raise RefusedError(503, f"what arrived as {made.name} is not what was sent")
 
     async def _send_parted(self, blob: LocalBlob, progress: Progress) -> None:
+        folder = layout.incoming(blob.sha256)
+        try:
+            await self._send_parts_and_join(blob, folder, progress)
+        except FileChangedError:
+            # Nobody will ever need them.
+            with contextlib.suppress(StorageError):
+                await self._clear_away(folder)
+            raise
+        with contextlib.suppress(StorageError):
+            await self._clear_away(folder)
+
+    async def _send_parts_and_join(self, blob: LocalBlob, folder: str, progress: Progress) -> None:
         name = layout.blob(blob.sha256)
         for _ in range(_ROUNDS):
-            there = await self._objects.below(layout.incoming(blob.sha256))
+            there = await self._objects.below(folder)
             parts = await all_of(
                 self._ensure_part(blob, part, there, progress) for part in cut(blob.size)
             )
-            made = list(parts)
             if joined_crc32c([(part.crc32c, part.size) for part in parts]) != blob.crc32c:
-                await self._clear_away([*made, *there.values()])
                 raise FileChangedError
-            if await self._join(blob, name, made):
-                await self._clear_away([*made, *there.values()])
+            if await self._join(blob, name, parts):
                 return
         raise StorageError(
             f"{name} could not be joined from its parts", hint="the same command goes on with it"
@@ -195,13 +204,12 @@ class Sender:
                 return found
             return await self._send_stream(_Piece(blob, part, name, crc, is_new=False), progress)
 
-    async def _join(self, blob: LocalBlob, name: str, made: list[Made]) -> bool:
-        """Compose a blob of its parts; ``made`` gets what is made on the way.
+    async def _join(self, blob: LocalBlob, name: str, sources: list[Made]) -> bool:
+        """Compose a blob of its parts.
 
         Returns:
             False if a part has gone meanwhile, or is another one.
         """
-        sources = list(made)
         while len(sources) > MOST_COMPOSED:
             starts = range(0, len(sources), MOST_COMPOSED)
             joined = await all_of(
@@ -213,18 +221,16 @@ class Sender:
                 for start in starts
             )
             sources = [group for group in joined if group]
-            made += sources
             if len(sources) < len(starts):
                 return False
         if await self._objects.compose(name, sources, is_new=True):
             return True
         return await self._objects.existing(name, blob.size, blob.crc32c) is not None
 
-    async def _clear_away(self, pieces: list[Made]) -> None:
+    async def _clear_away(self, folder: str) -> None:
         """Delete parts; one that can't be is removed by a sweep some day."""
-        names = {piece.name for piece in pieces}
-        with contextlib.suppress(StorageError):
-            await all_of(self._objects.delete(name) for name in names)
+        left = await self._objects.below(folder)
+        await all_of(self._objects.delete(name) for name in left)
 
 
 class _BrokenOffError(Exception):
