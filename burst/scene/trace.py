@@ -9,7 +9,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from burst.errors import SceneError
 from burst.scene.asked import Asked
 from burst.scene.disk import Disk
 from burst.scene.header import read_version
@@ -104,7 +103,6 @@ def trace(blend: Path, also: Iterable[Asked] = ()) -> SceneTrace:
 
     Raises:
         SceneUnreadable: the .blend or a library can't be read.
-        SceneError: a file's name can't be kept in a manifest.
     """
     main = Path(os.path.normpath(blend.absolute()))
     with Walk(disk := Disk()) as walk:
@@ -235,12 +233,6 @@ def _traced(placed: Placed, places: dict[str, str], look: _Look) -> Iterator[Tra
     named = {where: name for name, where in placed.outside.items()}
     for where, asked in sorted(placed.files.items()):
         path = look.found[asked]
-        try:
-            where.encode("utf-8")
-        except UnicodeEncodeError as error:
-            raise SceneError(
-                f"the name of {os.fsencode(path)!r} is not UTF-8", hint="rename the file"
-            ) from error
         users = [
             User(places.get(owner, owner.rpartition("/")[2]), block)
             for owner, block in look.users.get(asked, ())

@@ -2,7 +2,7 @@
 
 import pytest
 
-from burst.errors import SceneError, SceneUnreadable
+from burst.errors import SceneUnreadable
 from burst.scene.trace import MissingFile, trace
 from tests.fakes.blend_bytes import STRUCTS, BlendBytes, needed
 
@@ -218,9 +218,9 @@ def test_links_are_kept_where_they_are_and_broken_ones_are_missing(project):
     assert [file.name for file in traced.missing] == ["//broken.png"]
 
 
-def test_a_name_that_is_not_utf_8_is_refused_by_name(project):
+def test_a_name_that_is_not_utf_8_is_found(project):
+    """It is refused with all others that can't be used, by `check_names`."""
     blend = BlendBytes()
     blend.image(b"//caf\xe9.png")
     top = project({"a.blend": blend, "caf\udce9.png": b"1"})
-    with pytest.raises(SceneError, match="is not UTF-8"):
-        trace(top / "a.blend")
+    assert needed(trace(top / "a.blend")) == {"caf\udce9.png"}
