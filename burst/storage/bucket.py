@@ -111,7 +111,10 @@ class BucketStorage:
 
     def scan(self, prefix: str) -> Iterator[Stored]:
         """Yield every object whose name starts with ``prefix``; its identity is its generation."""
-        return self._objects.scan(layout.checked(prefix), f"can't list {prefix or self.url}")
+        for stored in self._scan(prefix):
+            # What consoles show as an empty folder is an object, too.
+            if not stored.name.endswith("/"):
+                yield stored
 
     def remove(self, stored: Stored) -> bool:
         """Delete that generation of an object."""
@@ -124,7 +127,8 @@ class BucketStorage:
 
     def delete(self, prefix: str) -> None:
         """Delete every name that starts with ``prefix``."""
-        for _ in in_parallel(self._drop, self.list(prefix), _THREADS):
+        names = (stored.name for stored in self._scan(prefix))
+        for _ in in_parallel(self._drop, names, _THREADS):
             pass
 
     def identity(self, name: str) -> str | None:
@@ -155,6 +159,9 @@ class BucketStorage:
     def read_path(self, name: str) -> Path | None:
         """Return None: everything must be fetched."""
         return None
+
+    def _scan(self, prefix: str) -> Iterator[Stored]:
+        return self._objects.scan(layout.checked(prefix), f"can't list {prefix or self.url}")
 
     def _copy_where_it_may(
         self, upload: str, final: str, sha256: str, replaces: str | None

@@ -15,8 +15,10 @@ from burst.storage.items import LocalBlob, Stored, Tell, Wanted, tell_nobody
 class Storage(Protocol):
     """Named contents. Names are relative and ``/``-separated; see `burst.storage.layout`.
 
-    Whatever appears under a name is whole. Every method blocks, may be called from several
-    threads, and raises `StorageError` (or `StorageFull`) when the medium fails.
+    Whatever appears under a name is whole. Every method blocks, and may be called from several
+    threads, but not from one that runs an event loop. When the medium fails each raises
+    `StorageError`: `StorageFull` without room, `StorageAway` where it does not answer, also when
+    asked again for a while, `StorageDenied` where it refuses whoever asks.
     """
 
     @property

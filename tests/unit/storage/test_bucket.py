@@ -300,6 +300,28 @@ def test_a_byte_that_changes_on_its_way_there_is_noticed(
     assert not _names(gcs)
 
 
+def test_a_bucket_that_takes_a_damaged_content_is_not_believed(
+    storage: BucketStorage, gcs: StrictGcs, tmp_path: Path
+) -> None:
+    gcs.is_blind = True
+    (tmp_path / "frame").write_bytes(b"pixels" * 100)
+    gcs.fail("insert", damage=True)
+    storage.put_file(tmp_path / "frame", UPLOAD)
+    assert _content(gcs, UPLOAD) == b"pixels" * 100
+    gcs.fail("insert", damage=True, times=1000)
+    with pytest.raises(StorageError, match="damaged again and again"):
+        storage.put_file(tmp_path / "frame", "attempts/j/b/f.png")
+    assert _names(gcs) == {UPLOAD}
+
+
+def test_folders_that_a_console_made_are_no_files(storage: BucketStorage, gcs: StrictGcs) -> None:
+    for name in ("logs/", "logs/j/", "logs/j/x"):
+        storage.put_bytes(b"", name)
+    assert set(storage.list("")) == {"logs/j/x"}
+    storage.delete("logs/")
+    assert not _names(gcs)
+
+
 def test_a_large_upload_survives_cuts_and_lost_answers(
     storage: BucketStorage, gcs: StrictGcs, large: Path
 ) -> None:

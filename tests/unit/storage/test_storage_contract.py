@@ -142,6 +142,42 @@ def test_a_put_replaces_the_whole_content(storage: Storage) -> None:
     assert storage.get_bytes("logs/x") == b"short"
 
 
+NAMES = (
+    "sp ace",
+    "ünï",
+    "日本",
+    "a#1",
+    "what?",
+    "50%",
+    "a%2Fb",
+    "a+b",
+    "&=;",
+    "[x]*",
+    "'\"",
+    "~.x",
+)
+
+
+def test_names_mean_themselves(storage: Storage, tmp_path: Path) -> None:
+    names = {f"renders/j/{name}/{name}": name.encode() for name in NAMES}
+    for name, content in names.items():
+        storage.put_bytes(content, name)
+        storage.put_bytes(content, f"attempts/{name}")
+    assert set(storage.list("renders/")) == set(names)
+    assert storage.missing([*names, "renders/j/none"]) == {"renders/j/none"}
+    storage.fetch_all(
+        Wanted(name, tmp_path / "down" / str(number), len(content), _sha256(content))
+        for number, (name, content) in enumerate(names.items())
+    )
+    for number, (name, content) in enumerate(names.items()):
+        assert storage.get_bytes(name) == content
+        assert (tmp_path / "down" / str(number)).read_bytes() == content
+        storage.publish(f"attempts/{name}", f"logs/{name}", _sha256(content))
+        assert storage.get_bytes(f"logs/{name}") == content
+        storage.delete(name)
+    assert list(storage.list("renders/")) == list(storage.list("attempts/")) == []
+
+
 def test_an_empty_file_is_a_file(storage: Storage, tmp_path: Path) -> None:
     (tmp_path / "empty").touch()
     storage.put_file(tmp_path / "empty", "blobs/aa/empty")
