@@ -44,12 +44,30 @@ class Pair:
 
     raw: Run
     burst: Run
+    raw_start: Run
+    """The same program for one tiny frame: what it costs to start it."""
+    burst_start: Run
+
+    @property
+    def whole(self) -> float:
+        """Return what burst is of the raw reader, both from start to end: 1 is as fast."""
+        return self.raw.seconds / self.burst.seconds
+
+    @property
+    def transfer(self) -> float:
+        """Return the same without the starts."""
+        raw = self.raw.seconds - self.raw_start.seconds
+        return raw / (self.burst.seconds - self.burst_start.seconds)
 
 
-def measure_pair(published: Published, sink: Sink, folder: Path) -> Pair:
-    """Bring the frames twice, each time into an empty folder."""
-    raw = _measure(_raw_command(published, sink, folder), published, sink, folder)
-    return Pair(raw, _run_burst(published, sink, folder))
+def measure_pair(published: Published, tiny: Published, sink: Sink, folder: Path) -> Pair:
+    """Bring the frames twice, each time into an empty folder; and one tiny frame twice."""
+    return Pair(
+        raw=_run_raw(published, sink, folder),
+        burst=_run_burst(published, sink, folder),
+        raw_start=_run_raw(tiny, sink, folder),
+        burst_start=_run_burst(tiny, sink, folder),
+    )
 
 
 def watch_burst(published: Published, sink: Sink, folder: Path) -> Run:
@@ -57,13 +75,13 @@ def watch_burst(published: Published, sink: Sink, folder: Path) -> Run:
     return _run_burst(published, sink, folder, watched=True)
 
 
-def _raw_command(published: Published, sink: Sink, folder: Path) -> list[str]:
-    """Return the raw reader's command: as many processes and connections as burst has."""
+def _run_raw(published: Published, sink: Sink, folder: Path) -> Run:
+    """Run the raw reader with as many processes and connections as burst has."""
     wanted = [Wanted(name, folder, published.size, "") for name in published.hashes]
     processes = processes_for(wanted, available_cores())
     connections = STREAMS if published.size >= THREADED_BYTES else AT_ONCE
     given = [str(folder), sink.url, BUCKET, str(processes), str(connections)]
-    return [sys.executable, "-P", str(RAW), *given]
+    return _measure([sys.executable, "-P", str(RAW), *given], published, sink, folder)
 
 
 def _run_burst(published: Published, sink: Sink, folder: Path, *, watched: bool = False) -> Run:

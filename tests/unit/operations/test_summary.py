@@ -129,4 +129,5 @@ def test_what_programs_read_has_these_keys() -> None:
         "failed": [{"task": "", "frames": "2", "reason": "last reason"}],
         "results": [{"task": "video", "files": ["shot.mp4"]}],
         "output": "/out",
+        "files_beside": [],
     }
