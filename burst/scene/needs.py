@@ -65,7 +65,9 @@ def read_needs(traced: SceneTrace, blender_scene: str | None = None) -> SceneNee
         UsageError: it holds none of that name.
     """
     [main] = [file.path for file in traced.files if file.relative == traced.main]
-    with Blends(file.path for file in traced.files) as blends, reading(main):
+    paths = (file.path for file in traced.files)
+    named = {file.as_named: file.path for file in traced.files if file.as_named is not None}
+    with Blends(paths, named) as blends, reading(main):
         blend = blends.get(main)
         scene = find_scene(blend, main, blender_scene)
         features, simulations, heard = set(_of_scene(scene)), set[str](), False

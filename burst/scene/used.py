@@ -6,7 +6,8 @@ The same question as in `burst.worker.inside.used`, answered without Blender.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator
+import os
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from blender_asset_tracer.blendfile import BlendFile, BlendFileBlock
@@ -28,9 +29,15 @@ _DO_COMPOSITOR = 0x0040
 class Blends(contextlib.AbstractContextManager["Blends"]):
     """The .blends of one scene, each opened once and closed at the end."""
 
-    def __init__(self, paths: Iterable[Path]) -> None:
-        """Open none yet; a library that is not among the paths is missing."""
+    def __init__(self, paths: Iterable[Path], named: Mapping[str, Path] | None = None) -> None:
+        """Open none yet.
+
+        Args:
+            paths: the scene's files; a library that is not among them is missing.
+            named: absolute names that .blends have, and the files that they stand for.
+        """
         self._known = set(paths)
+        self._named = named or {}
         self._disk = Disk()
         self._open: dict[Path, BlendFile] = {}
 
@@ -53,8 +60,10 @@ class Blends(contextlib.AbstractContextManager["Blends"]):
         library = block.get_pointer(b"lib", None)
         if library is None:
             return None
-        found = self._disk.find_file(str(resolve(library[b"name"], block.bfile.filepath)))
-        path = Path(found or "")
+        path = self._named.get(os.fsdecode(library[b"name"]))
+        if path is None:
+            found = self._disk.find_file(str(resolve(library[b"name"], block.bfile.filepath)))
+            path = Path(found or "")
         if path not in self._known:
             return None
         name = block[b"name"]
