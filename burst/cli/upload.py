@@ -90,10 +90,12 @@ def going_on() -> Iterator[None]:
 
 def _look_at(scene: Path, asked: _Asked, *, allow_missing: bool) -> SceneTrace:
     from burst.cli.progress import after_a_while
-    from burst.operations.check import check_scene
+    from burst.operations.check import blenders_at_hand, check_scene, must_be_file
 
+    must_be_file(scene)
     with after_a_while(f"looking at what {scene} needs"):
-        traced, notes = check_scene(scene, allow_missing=allow_missing)
+        installed = blenders_at_hand(asked.settings)
+        traced, notes = check_scene(scene, allow_missing=allow_missing, installed=installed)
     tell_notes(traced, notes)
     return traced
 

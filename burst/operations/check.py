@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import contextlib
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from burst.config.farm import FarmSettings, default_cache_dir
 from burst.config.machine import memory_limit_bytes
 from burst.domain.workers import BlenderFacts, Capabilities, Requirements
-from burst.errors import SceneError, StorageError, ToolMissing, UsageError
+from burst.errors import SceneError, StorageError, ToolError, ToolMissing, UsageError
 from burst.manager.state_dir import check_version
+from burst.operations.asking import trace_with_blender
 from burst.operations.matching import check_baked, match_worker, version_notes
 from burst.operations.request import JobPlan, RenderRequest, plan_job, without_sound
 from burst.protocol.artist_messages import SceneFacts
 from burst.scene.facts import read_facts
 from burst.scene.needs import read_needs
-from burst.scene.trace import SceneTrace, trace
-from burst.scene.upload import check_complete
-from burst.worker.discovery import find_blenders, probe_blenders
+from burst.scene.trace import SceneTrace
+from burst.scene.upload import check_complete, check_names
+from burst.worker.discovery import Installed, find_blenders, probe_blenders
 from burst.worker.ffmpeg import ffmpeg_version
 
 
@@ -42,17 +43,33 @@ class CheckedRender:
     notes: tuple[str, ...]
 
 
-def check_scene(path: Path, *, allow_missing: bool) -> tuple[SceneTrace, tuple[str, ...]]:
+def check_scene(
+    path: Path, *, allow_missing: bool, installed: Sequence[Installed] = ()
+) -> tuple[SceneTrace, tuple[str, ...]]:
     """Find all that a scene needs, and notes for people about what is not there.
+
+    Args:
+        path: of the .blend.
+        allow_missing: go on without the files that are missing.
+        installed: Blenders at hand, to be asked as well.
 
     Raises:
         UsageError: there is no such file.
-        SceneError: it is no .blend, or files are missing.
+        SceneError: it is no .blend, files are missing, or have names that can't be used.
     """
     must_be_file(path)
-    traced = trace(path.absolute())
+    traced, unasked = trace_with_blender(path.absolute(), installed, default_cache_dir())
+    check_names(traced)
     missing = (f"{name} is missing" for name in check_complete(traced, allow_missing))
-    return traced, (*missing, *traced.notes)
+    return traced, (*missing, *unasked, *traced.notes)
+
+
+def blenders_at_hand(settings: FarmSettings) -> tuple[Installed, ...]:
+    """Return the Blenders of this machine, or none, for what can do without."""
+    try:
+        return probe_blenders(find_blenders(settings.blender), cache=default_cache_dir())
+    except ToolError:
+        return ()
 
 
 def check_render(request: RenderRequest, settings: FarmSettings) -> CheckedRender:
@@ -76,7 +93,9 @@ def check_render(request: RenderRequest, settings: FarmSettings) -> CheckedRende
             hint="add a camera in Blender, make it the active one, and save",
         )
     installed = probe_blenders(find_blenders(settings.blender), cache=default_cache_dir())
-    traced, missing = check_scene(request.scene, allow_missing=request.allow_missing)
+    traced, missing = check_scene(
+        request.scene, allow_missing=request.allow_missing, installed=installed
+    )
     needs = read_needs(traced, request.blender_scene)
     machine = Capabilities(
         blenders=tuple(one.facts for one in installed), memory_bytes=memory_limit_bytes()

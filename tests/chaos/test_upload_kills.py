@@ -69,7 +69,7 @@ class Artist:
         return process
 
     def upload(self) -> subprocess.Popen[bytes]:
-        return self.burst("upload", str(self.root / "shot.blend"), "--json")
+        return self.burst("upload", str(self.root / "shot.blend"), "--blender", "none", "--json")
 
     def finish(self, process: subprocess.Popen[bytes]) -> None:
         assert process.wait(60) == 0, (self.root / "told").read_text()
@@ -243,7 +243,7 @@ def test_collections_among_uploads_that_are_killed_lose_nothing(
     one.make_scene(FEW, 0)
     other = one.root / "old.blend"
     other.write_bytes(BlendBytes(version=305).bytes())
-    one.finish(one.burst("upload", str(other), "--json"))
+    one.finish(one.burst("upload", str(other), "--blender", "none", "--json"))
     garbage = whole(one)
     for name in [name for name in one.objects() if name.startswith(layout.SCENES)]:
         del one.gcs.buckets["farm"][name]
