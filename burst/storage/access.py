@@ -46,12 +46,15 @@ _KNOWN_REFUSALS = {
     "scope": f"give the machine the scope storage-rw, or {LOG_IN}",
     "billing": "link the bucket's project to an open billing account by `gcloud billing projects "
     "link PROJECT --billing-account=ACCOUNT`",
+    "serviceusage.services.use": "name a project that the login may use by "
+    "`gcloud auth application-default set-quota-project PROJECT`",
     "has not been used in project": "switch Cloud Storage on by "
     "`gcloud services enable storage.googleapis.com`",
 }
 """What Google says, in lower case → what to do."""
 _NO_OBJECT = "no such object"
 """What Google says where the bucket is there."""
+_TLS = re.compile(r"\[SSL: \w+\] [^('\"]+")
 _ERRNO = re.compile(r"\[Errno (-?\d+)\] ?([\w ,'-]*)")
 
 
@@ -222,6 +225,8 @@ def bucket_error(status: int | None, message: str, what: str, access: Access) ->
 
 def _why(message: str) -> str | None:
     """Return the system's own words, out of what three libraries wrapped around them."""
+    if untrusted := _TLS.search(message):
+        return untrusted[0].strip()
     found = _ERRNO.search(message)
     if not found:
         return None

@@ -6,11 +6,10 @@ of `burst.storage.storage`, which proves what it moves.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
-from burst.errors import ConfigError
 from burst.storage.access import open_access
+from burst.storage.urls import directory_of, is_bucket
 
 
 def open_files(url: str) -> Any:
@@ -25,18 +24,12 @@ def open_files(url: str) -> Any:
     """
     from fsspec.implementations.dirfs import DirFileSystem
 
-    if url.startswith("gs://"):
+    if is_bucket(url):
         access = open_access(url)
         from burst.storage.gcs_files import BucketFiles
 
         return DirFileSystem(path=access.bucket, fs=BucketFiles(access), skip_instance_cache=True)
-    root = url.removeprefix("file://")
-    if "://" in root:
-        raise ConfigError(
-            f"{url} is no storage that burst knows",
-            hint="give the path of a directory, or gs:// and the name of a bucket",
-        )
+    folder = directory_of(url)
     from fsspec.implementations.local import LocalFileSystem
 
-    folder = Path(root).expanduser().absolute()
     return DirFileSystem(path=str(folder), fs=LocalFileSystem(), skip_instance_cache=True)

@@ -332,7 +332,8 @@ def _found(blob: Any) -> Found:
 
 
 def _content_type(name: str) -> str:
-    return mimetypes.guess_type(name)[0] or "application/octet-stream"
+    kind, packed_by = mimetypes.guess_type(name)
+    return kind if kind and not packed_by else "application/octet-stream"
 
 
 def _encoded(checksum: int) -> str:

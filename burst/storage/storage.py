@@ -6,10 +6,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from burst.errors import ConfigError
 from burst.storage.bucket import open_bucket
 from burst.storage.directory import DirectoryStorage
 from burst.storage.items import LocalBlob, Stored, Tell, Wanted, tell_nobody
+from burst.storage.urls import directory_of, is_bucket
 
 
 class Storage(Protocol):
@@ -167,13 +167,4 @@ def open_storage(url: str) -> Storage:
         ConfigError: the URL is of a kind that burst does not know.
         StorageError: the directory can't be made or written.
     """
-    if url.startswith("gs://"):
-        return open_bucket(url)
-    if url.startswith("file://"):
-        url = url.removeprefix("file://")
-    elif "://" in url:
-        raise ConfigError(
-            f"{url} is no storage that burst knows",
-            hint="give the path of a directory, or gs:// and the name of a bucket",
-        )
-    return DirectoryStorage(Path(url).expanduser().absolute())
+    return open_bucket(url) if is_bucket(url) else DirectoryStorage(directory_of(url))

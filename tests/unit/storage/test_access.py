@@ -65,7 +65,7 @@ def test_a_bucket_is_google_s_unless_there_is_an_emulator(monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize(
-    "url", ["gs://", "gs://x", "gs://Farm", "gs://farm?x", "gs://-farm", "gs://fa rm", "gs:///farm"]
+    "url", ["gs://", "gs://x", "gs://Farm", "gs://farm?x", "gs://-farm", "gs:///farm", "gs:/farm"]
 )
 def test_what_can_be_no_bucket_is_refused(url: str) -> None:
     with pytest.raises(ConfigError, match="can't be a bucket") as caught:
@@ -131,6 +131,8 @@ def test_pauses_grow_by_chance_up_to_a_bound_and_end(monkeypatch: pytest.MonkeyP
          "--member=serviceAccount:w@p.iam.gserviceaccount.com"),
         (403, "The billing account for the owning project is disabled in state absent",
          StorageDenied, "billing account", "gcloud billing projects link"),
+        (403, "artist@example.com does not have serviceusage.services.use access to the project.",
+         StorageDenied, "serviceusage.services.use", "set-quota-project"),
         (403, "Provided scope(s) are not authorized", StorageDenied, "scope", "storage-rw"),
         (403, "Cloud Storage JSON API has not been used in project 1 before or it is disabled.",
          StorageDenied, "has not been used", "gcloud services enable storage.googleapis.com"),
@@ -163,6 +165,9 @@ def test_who_is_not_named_by_the_refusal_is_named_by_the_login(signed: Access) -
          "to establish a new connection: [Errno 111] Connection refused'))", "Connection refused"),
         ("[Errno 113] Connect call failed ('10.0.0.1', 443)", "No route to host"),
         ("[Errno -2] Name or service not known", "Name or service not known"),
+        ("HTTPSConnectionPool(x) (Caused by SSLError(SSLCertVerificationError(1, '[SSL: "
+         "CERTIFICATE_VERIFY_FAILED] certificate verify failed: self-signed (_ssl.c:1006)')))",
+         "[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: self-signed"),
         ("Read timed out", "Read timed out"),
     ],
 )  # fmt: skip

@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from burst.errors import StorageAway, StorageConflict, StorageDenied, StorageError
+from burst.errors import StorageAway, StorageConflict, StorageDenied, StorageError, StorageFull
 from burst.storage import bucket, objects
 from burst.storage.access import Access
 from burst.storage.bucket import BucketStorage, open_bucket
@@ -391,6 +391,28 @@ def test_a_file_that_changes_while_it_is_sent_is_sent_whole_or_not(
 def test_a_source_that_is_gone_is_an_error(storage: BucketStorage, tmp_path: Path) -> None:
     with pytest.raises(StorageError, match=r"can't store logs/x: No such file"):
         storage.put_file(tmp_path / "none", "logs/x")
+
+
+def test_a_full_disk_says_so(storage: BucketStorage, gcs: StrictGcs) -> None:
+    storage.put_bytes(b"pixels" * 100, FINAL)
+    with (
+        Path("/dev/full").open("wb", buffering=0) as full,
+        pytest.raises(StorageFull, match=r"can't bring it: no space left"),
+    ):
+        storage._objects.download(FINAL, full, "can't bring it")
+    assert len(gcs.asked("media")) == 1
+
+
+def test_contents_are_told_for_what_they_are(storage: BucketStorage, gcs: StrictGcs) -> None:
+    kinds = {
+        "renders/j/1.png": "image/png",
+        "renders/j/index.json": "application/json",
+        "renders/j/a.tar.gz": "application/octet-stream",
+        "blobs/aa/x": "application/octet-stream",
+    }
+    for name in kinds:
+        storage.put_bytes(b"x", name)
+    assert {name: gcs.buckets["farm"][name].told["contentType"] for name in kinds} == kinds
 
 
 def test_what_dead_uploads_left_goes_after_a_day(storage: BucketStorage, gcs: StrictGcs) -> None:

@@ -208,6 +208,8 @@ def test_urls_of_other_kinds_are_refused(tmp_path: Path) -> None:
     assert open_storage(f"file://{tmp_path}/s").url == f"{tmp_path}/s"
     with pytest.raises(ConfigError, match="ftp://x is no storage"):
         open_storage("ftp://x")
+    with pytest.raises(ConfigError, match="can't be a bucket"):
+        open_storage("gs:/farm")
 
 
 RACER = """
