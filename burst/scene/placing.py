@@ -74,12 +74,19 @@ def place(main: str, claims: Sequence[Claim]) -> Placed:
     neighbours = _Neighbours(claims)
     members, root = _main_tree(main, claims, neighbours)
     tree = _Tree(root, members, neighbours.named if is_of_machine(root) else None)
-    placed = Placed(Path(root), {tree.place(path): path for path in members})
+    # Names may climb on at the top of the disk, where there is no further up.
+    deepest = max((_beyond(claim) for claim in claims if claim.owner in members), default=0)
+    above = f"{_NAMELESS}/" * deepest
+    placed = Placed(Path(root), {above + tree.place(path): path for path in members})
+    for claim in claims:
+        if _beyond(claim) and claim.owner in members:
+            higher = f"{_NAMELESS}/" * (deepest - _beyond(claim))
+            placed.files |= {higher + tree.place(path): path for path in claim.files}
     for claim in claims:
         if claim.absolute is None or not claim.files or claim.absolute in placed.outside:
             continue
         if members.issuperset(claim.files) and _is_below(claim.named, root):
-            placed.outside[claim.absolute] = tree.place(claim.named)
+            placed.outside[claim.absolute] = above + tree.place(claim.named)
         else:
             _place_outside(claim, claim.absolute, neighbours, placed)
     return placed
@@ -95,7 +102,7 @@ def _main_tree(main: str, claims: Sequence[Claim], neighbours: _Neighbours) -> t
     seeds = {main}
     while True:
         members = neighbours.closure(seeds)
-        root = _common_folder(members)
+        root = neighbours.common_folder(members)
         if is_of_machine(root):
             return members, root
         inside = {
@@ -108,7 +115,7 @@ def _main_tree(main: str, claims: Sequence[Claim], neighbours: _Neighbours) -> t
 
 def _place_outside(claim: Claim, name: str, neighbours: _Neighbours, placed: Placed) -> None:
     members = neighbours.closure(set(claim.files))
-    folder = _common_folder({claim.named, *members})
+    folder = neighbours.common_folder({claim.named, *members})
     digest = hashlib.sha256(os.fsencode(folder)).hexdigest()[:8]
     named = neighbours.named | set(_folders_between(_folder(claim.named), claim.files))
     tree = _Tree(folder, {claim.named, *members}, named)
@@ -122,14 +129,16 @@ class _Neighbours:
 
     def __init__(self, claims: Iterable[Claim]) -> None:
         self._of: dict[str, set[str]] = defaultdict(set)
+        self._climbed_to: dict[str, set[str]] = defaultdict(set)
         self.named: set[str] = set()
         """Folders that are named by name, so that they must keep it."""
         for claim in claims:
-            if claim.absolute is None:
+            if claim.absolute is None and claim.files:
                 self._of[claim.owner].update(claim.files)
                 start = _folder(claim.owner)
                 for _ in range(claim.up):
                     start = _folder(start)
+                self._climbed_to[claim.owner].add(start)
                 self.named.update(_folders_between(start, claim.files))
 
     def closure(self, seeds: set[str]) -> set[str]:
@@ -142,6 +151,13 @@ class _Neighbours:
                     found.add(path)
                     queue.append(path)
         return found
+
+    def common_folder(self, members: Iterable[str]) -> str:
+        """Return the deepest folder that holds all members, and where their names climb to."""
+        folders = {_folder(path) or "/" for path in members}
+        for path in members:
+            folders |= {folder or "/" for folder in self._climbed_to.get(path, ())}
+        return os.path.commonpath(folders)
 
 
 class _Tree:
@@ -189,8 +205,11 @@ def _free(taken: set[str]) -> str:
     return name
 
 
-def _common_folder(paths: Iterable[str]) -> str:
-    return os.path.commonpath({_folder(path) or "/" for path in paths})
+def _beyond(claim: Claim) -> int:
+    """Return how often a name climbs on at the top of the disk."""
+    if claim.absolute is not None or not claim.files:
+        return 0
+    return max(0, claim.up - _folder(claim.owner).count("/"))
 
 
 def _folder(path: str) -> str:

@@ -156,3 +156,19 @@ def test_names_that_differ_by_case_are_two_files():
         relative(MAIN, "/work/art/proj/shots/tex.png"),
     ]
     assert {"Tex.png", "tex.png"} < set(place(MAIN, claims).files)
+
+
+def test_a_name_that_climbs_and_comes_back_keeps_room_to_climb():
+    claims = [relative(MAIN, "/work/art/proj/shots/a.png", up=2)]
+    placed = place(MAIN, claims)
+    assert placed.root == Path("/work/art")
+    assert sorted(placed.files) == ["proj/shots/a.png", "proj/shots/s1.blend"]
+
+
+def test_a_name_may_climb_on_at_the_top_of_the_disk():
+    claims = [relative(MAIN, "/srv/a.png", up=6), relative(MAIN, "/srv/b.png", up=4)]
+    placed = place(MAIN, claims)
+    main = next(where for where, path in placed.files.items() if path == MAIN)
+    assert main == "_/_/_/_/_/_/s1.blend"
+    assert placed.files["srv/a.png"] == "/srv/a.png"
+    assert placed.files["_/_/srv/b.png"] == "/srv/b.png"
