@@ -71,14 +71,9 @@ def look(
 
 def opened_by_scene(seen: Seen, program: Path, folder: Path) -> set[Path]:
     """Return what was opened, but for what is Blender's, Python's, the system's and ours."""
-    own = [
-        folder,
-        Path(__file__).parents[2],
-        program.parent.parent,
-        program.resolve().parent.parent,
-    ]
-    own += map(Path, _SYSTEM)
-    found = seen.opened_below(Path("/"))
+    own = [folder, Path(__file__).parents[2], Path(sys.base_prefix)]
+    own += [program.parent.parent, program.resolve().parent.parent, *map(Path, _SYSTEM)]
+    found = {path for path in seen.opened_below(Path("/")) if path.suffix not in _PROGRAMS}
     return {path for path in found if not any(path.is_relative_to(one) for one in own)}
 
 

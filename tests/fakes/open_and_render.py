@@ -2,7 +2,7 @@
 
 The one option after ``--`` is a JSON file, a list of ``{"blend", "remap", "frames", "target"}``:
 absolute names and where they are now, as a worker has them (none in a plain opening), frame
-numbers (none: as many as `FRAMES` of the scene's range), and where pictures go. Prints a line
+numbers (none: see `some_frames`), and where pictures go. Prints a line
 for each.
 """
 
@@ -18,7 +18,7 @@ import bpy
 sys.path.append(str(Path(__file__).parents[2]))
 from burst.worker.inside.files import remap_paths
 
-FRAMES = 2
+FRAMES = 4
 WIDTH = 32
 
 
@@ -42,12 +42,19 @@ def main() -> None:
 
 def render(scene, job) -> None:
     quicken(scene)
-    first, last = scene.frame_start, scene.frame_end
-    frames = job["frames"] or sorted({first, (first + last) // 2})[:FRAMES]
-    for frame in frames:
+    for frame in job["frames"] or some_frames(scene):
         scene.frame_start = scene.frame_end = frame
         scene.render.filepath = f"{job['target']}{frame:04}-####"
         bpy.ops.render.render(animation=True)
+
+
+def some_frames(scene) -> list[int]:
+    """Return the first frame, one in the middle, and where some strips begin."""
+    first, last = scene.frame_start, scene.frame_end
+    editor = scene.sequence_editor
+    strips = getattr(editor, "strips_all", getattr(editor, "sequences_all", ()))
+    starts = [int(strip.frame_final_start) for strip in strips][:FRAMES]
+    return sorted({first, (first + last) // 2, *starts})
 
 
 def quicken(scene) -> None:
