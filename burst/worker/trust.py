@@ -317,12 +317,27 @@ def _named(env: Mapping[str, str]) -> Iterator[str]:
 
 
 def _cache_folders(checkout: Path) -> Iterator[Path]:
-    """Yield the folders of a checkout with caches that Blender clears when it opens a scene."""
-    for parent, folders, files in os.walk(checkout):
-        here = Path(parent).relative_to(checkout)
-        if any(must_copy(str(here / name)) and not name.lower().endswith(_USD) for name in files):
-            yield Path(parent)
-            folders.clear()
+    """Yield the folders of a checkout with caches that Blender clears when it opens a scene.
+
+    What links lead to is not looked at: a mount may take its time for each, or for ever.
+    """
+    left = [checkout]
+    while left:
+        parent = left.pop()
+        try:
+            with os.scandir(parent) as entries:
+                inner = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries]
+        except OSError:
+            continue
+        here = parent.relative_to(checkout)
+        if any(_is_cache(here / name) for name, is_folder in inner if not is_folder):
+            yield parent
+        else:
+            left += [parent / name for name, is_folder in inner if is_folder]
+
+
+def _is_cache(place: Path) -> bool:
+    return must_copy(str(place)) and not place.name.lower().endswith(_USD)
 
 
 def _existing(patterns: Sequence[str]) -> list[str]:
