@@ -1,16 +1,21 @@
 """Sending scenes into a directory storage; traces are made by hand."""
 
 import hashlib
+import os
+import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from burst.errors import MissingFiles, SceneError, StorageError
+from burst.scene import pending
+from burst.scene.collection import Collection
 from burst.scene.hashing import Hasher
 from burst.scene.manifest import Manifest
 from burst.scene.naming import key_of
 from burst.scene.trace import MissingFile, SceneTrace, TracedFile
-from burst.scene.upload import check_complete, upload_scene
+from burst.scene.upload import check_complete, check_names, plan_upload, upload_scene
 from burst.storage import layout
 from burst.storage.directory import DirectoryStorage
 from burst.storage.items import tell_nobody
@@ -130,6 +135,105 @@ def test_without_the_blobs_there_is_no_manifest(scene, tmp_path):
     with pytest.raises(StorageError, match="full"):
         upload_scene(scene(blend=b"B"), "s", storage, Hasher(None))
     assert list(storage.list("scenes/")) == []
+
+
+def test_a_file_with_one_content_and_two_names_is_sent_once_though_one_changes(scene, tmp_path):
+    trace = scene(blend=b"B", a=b"same", b=b"same")
+    changing = Rewriting(tmp_path / "storage", trace.files[2].path, times=1)
+    done = upload_scene(trace, "s", changing, Hasher(None))
+    files = done.manifest.files
+    assert {blobs(changing)[files[name].sha256] for name in "ab"} == {b"same", b"saved again 0"}
+
+
+def test_a_wrong_memory_is_put_right(scene, storage, tmp_path):
+    trace = scene(blend=b"B", a=b"old")
+    long_ago = (1_600_000_000, 1_600_000_000)
+    path = trace.files[1].path
+    os.utime(path, long_ago)
+    Hasher(tmp_path / "cache").hash_all([path])
+    path.write_bytes(b"new")
+    os.utime(path, long_ago)
+    done = upload_scene(trace, "s", storage, Hasher(tmp_path / "cache"))
+    assert blobs(storage)[done.manifest.files["a"].sha256] == b"new"
+
+
+def test_a_plan_says_what_is_lacking_and_writes_nothing(scene, storage):
+    upload_scene(scene(blend=b"B", a=b"same"), "s", storage, Hasher(None))
+    before = sorted(storage.list(""))
+    trace = scene(blend=b"B2", a=b"same", b=b"new", c=b"new")
+    planned = plan_upload(trace, "s", storage, Hasher(None))
+    assert (len(planned.lacking), planned.lacking_bytes) == (2, 5)
+    assert sorted(storage.list("")) == before
+    done = upload_scene(trace, "s", storage, Hasher(None))
+    assert done.manifest == planned.manifest
+    assert (done.sent_files, done.sent_bytes) == (2, 5)
+    nowhere = plan_upload(trace, "s", None, Hasher(None))
+    assert len(nowhere.lacking) == 3
+
+
+def test_after_a_long_sleep_what_lacks_is_asked_once_more(scene, tmp_path, monkeypatch):
+    """A collection may have taken the upload for dead, and what it had sent for garbage."""
+    now = [0.0]
+    monkeypatch.setattr(pending, "time", SimpleNamespace(time=lambda: now[0], sleep=None))
+
+    class Asleep(DirectoryStorage):
+        slept = False
+
+        def put_blobs(self, sent, tell=tell_nobody):
+            changed = super().put_blobs(sent, tell)
+            if not self.slept:
+                self.slept = True
+                now[0] += pending.PENDING_SECONDS * 2
+                self.delete(layout.PENDING)
+                self.delete(layout.BLOBS)
+            return changed
+
+    storage = Asleep(tmp_path / "storage")
+    done = upload_scene(scene(blend=b"B", a=b"A"), "s", storage, Hasher(None))
+    assert set(blobs(storage)) == {entry.sha256 for entry in done.manifest.files.values()}
+    assert list(storage.list(layout.PENDING)) == []
+
+
+def test_an_upload_that_fails_holds_what_it_sent_for_the_next(scene, tmp_path):
+    class Full(DirectoryStorage):
+        def put_blobs(self, sent, tell=tell_nobody):
+            super().put_blobs(sent[:1], tell)
+            raise StorageError("full")
+
+    with pytest.raises(StorageError, match="full"):
+        upload_scene(scene(blend=b"B", a=b"A"), "s", Full(tmp_path / "storage"), Hasher(None))
+    storage = DirectoryStorage(tmp_path / "storage")
+    assert len(blobs(storage)) == 1
+    assert Collection(storage, 0).run().blobs == 0
+    done = upload_scene(scene(blend=b"B", a=b"A"), "s", storage, Hasher(None))
+    assert (done.files, done.sent_files) == (2, 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("caf\udce9.png", r"caf\\udce9\.png: not UTF-8"),
+        ("a\nb.png", r"a\\nb\.png: a control character"),
+        ("x" * 256, "longer than 255 bytes"),
+        ("y" * 200 + "/" + "y" * 200 + "/" + "/".join(["z" * 250] * 3), "its path is too long"),
+        (".well-known/acme-challenge/a", "reserved in Cloud Storage"),
+    ],
+)
+def test_names_that_cannot_be_used_elsewhere_are_refused(name, why):
+    good = TracedFile("tex ü.png", Path("/p/g"), "")
+    trace = SceneTrace(Path("/p"), "m", (good, TracedFile(name, Path("/p/x"), "")), ())
+    with pytest.raises(SceneError, match="1 file has a name that can't be used") as caught:
+        check_names(trace)
+    assert re.search(why, caught.value.message)
+    assert "tex" not in caught.value.message
+
+
+def test_all_names_that_cannot_be_used_are_listed():
+    files = tuple(TracedFile(f"{n}\t.png", Path("/p/x"), "") for n in range(30))
+    with pytest.raises(SceneError, match="30 files have names") as caught:
+        check_names(SceneTrace(Path("/p"), "m", files, ()))
+    assert caught.value.message.endswith("and 10 more")
+    assert "\t" not in caught.value.message
 
 
 def with_missing(count, used_by="shot.blend"):
