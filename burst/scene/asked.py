@@ -1,6 +1,6 @@
 """What a Blender says that a scene needs: names to be traced beside those that are read.
 
-`burst.operations.ask_blender` makes these where a Blender is at hand; `burst.scene.trace`
+`burst.worker.asking` makes these where a Blender is at hand; `burst.scene.trace`
 joins them to what it found in the bytes of the .blends.
 """
 

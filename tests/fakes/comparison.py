@@ -17,8 +17,9 @@ from typing import Any
 
 from burst.domain.workers import BlenderFacts
 from burst.errors import BurstError
-from burst.operations.ask_blender import ask_blender
+from burst.scene.asked import Asked
 from burst.scene.trace import SceneTrace, TracedFile, trace
+from burst.worker.asking import NoAnswerError, ask_for_files
 from burst.worker.surroundings import command_line, prepare
 from tests.fakes.strace import Seen, watch
 
@@ -133,7 +134,7 @@ def trace_row(blend: Path, asking: Sequence[tuple[Path, BlenderFacts]]) -> Row:
     """
     row = Row(blend)
     row.tracer, row.tracer_error = files_of_tracer(blend)
-    also = [one for program, facts in asking for one in ask_blender(program, blend, facts.kind)]
+    also = [one for program, facts in asking for one in _ask(program, facts, blend)]
     try:
         alone = trace(blend)
         row.traced = trace(blend, also) if also else alone
@@ -143,6 +144,14 @@ def trace_row(blend: Path, asking: Sequence[tuple[Path, BlenderFacts]]) -> Row:
     row.burst = {file.path for file in row.traced.files}
     row.asked = len(row.burst - {file.path for file in alone.files})
     return row
+
+
+def _ask(program: Path, facts: BlenderFacts, blend: Path) -> list[Asked]:
+    try:
+        return ask_for_files(program, blend, facts.kind, _SECONDS)
+    except NoAnswerError as error:
+        print(f"{facts.label} was not asked what {blend} needs: {error}", file=sys.stderr)
+        return []
 
 
 _NUMBER = re.compile(r"\d+")

@@ -14,13 +14,13 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from burst.operations.ask_blender import ask_blender
 from burst.scene.checkout import CheckedOut, checkout
 from burst.scene.hashing import Hasher
 from burst.scene.source import MountedBlobs
 from burst.scene.trace import SceneTrace, trace
 from burst.scene.upload import upload_scene
 from burst.storage.directory import DirectoryStorage
+from burst.worker.asking import ask_for_files
 from tests.fakes.blenders import RealBlender, real_blender
 from tests.fakes.comparison import Look, look, opened_by_scene, rendered
 from tests.fakes.made import Made, make_cases, read_cases
@@ -28,6 +28,7 @@ from tests.fakes.strace import Seen, strace_program
 
 pytestmark = pytest.mark.blender
 
+SECONDS = 60
 ASKED = ("absolute", "camera_script", "escaping", "imported", "multires", "nested", "packed",
          "packed_library", "points", "sequencer", "udim", "unused", "windows")  # fmt: skip
 """Asked of a Blender: each takes it a second."""
@@ -119,7 +120,7 @@ def test_what_no_render_opens_is_known_with_its_reason(scenery):
 def test_asking_blender_adds_nothing_to_what_is_read(scenery):
     for name in [name for name in ASKED if name in scenery.made]:
         case, alone = scenery.made[name], scenery.traced[name]
-        asked = ask_blender(scenery.real.program, case.blend, scenery.real.facts.kind)
+        asked = ask_for_files(scenery.real.program, case.blend, scenery.real.facts.kind, SECONDS)
         assert asked or name in ("packed", "points"), name
         both = trace(case.blend, asked)
         assert {file.path for file in both.files} == {file.path for file in alone.files}, name
@@ -132,7 +133,7 @@ def test_to_ask_leaves_the_caches_of_a_scene_alone(scenery, tmp_path):
     stale = caches[0].with_name("64757374_000009_00.bphys")
     stale.write_bytes(b"BPHYSICS" + bytes(64))
     before = {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in (*caches, stale)}
-    ask_blender(scenery.real.program, case.blend)
+    ask_for_files(scenery.real.program, case.blend, None, SECONDS)
     assert {p: (p.stat().st_mtime_ns, p.read_bytes()) for p in before if p.exists()} == before
     stale.unlink()
 

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from burst.operations.ask_blender import ask_blender
+from burst.errors import BlenderNotFound
 from burst.scene.asked import Asked
 from burst.scene.sequences import Many
+from burst.worker.asking import NoAnswerError, ask_for_files
 from burst.worker.inside.cage import landlock_version
 from burst.worker.trust import Cage
 
@@ -45,7 +46,7 @@ def scene(tmp_path: Path) -> Path:
 
 
 def ask(folder: Path, script: str, scene: Path, seconds: float = 30) -> list[Asked]:
-    return ask_blender(blender(folder, script), scene, "binary", seconds)
+    return ask_for_files(blender(folder, script), scene, "binary", seconds)
 
 
 def test_what_it_names_is_returned_with_every_byte_of_the_name(tmp_path, scene):
@@ -66,31 +67,32 @@ def test_what_it_names_is_returned_with_every_byte_of_the_name(tmp_path, scene):
         (SAY + NAMED + "sleep 100", "it took too long"),
     ],
 )  # fmt: skip
-def test_one_that_gives_no_answer_adds_nothing(tmp_path, scene, caplog, script, why):
-    assert ask(tmp_path, script, scene, seconds=2 if "too long" in why else 30) == []
-    assert caplog.messages == [f"{tmp_path}/blender was not asked what shot.blend needs: {why}"]
+def test_one_that_gives_no_answer_says_why(tmp_path, scene, script, why):
+    with pytest.raises(NoAnswerError) as caught:
+        ask(tmp_path, script, scene, seconds=2 if "too long" in why else 30)
+    assert str(caught.value) == why
 
 
-def test_a_program_that_is_not_there_adds_nothing(tmp_path, scene, caplog):
-    assert ask_blender(tmp_path / "none", scene) == []
-    assert ask_blender(tmp_path / "none", scene, "bpy") == []
-    assert len(caplog.messages) == 2
+def test_a_program_that_is_not_there_is_no_blender(tmp_path, scene):
+    with pytest.raises(BlenderNotFound):
+        ask_for_files(tmp_path / "none", scene, None, 30)
+    with pytest.raises(FileNotFoundError):
+        ask_for_files(tmp_path / "none", scene, "bpy", 30)
 
 
-def test_the_artists_files_can_be_read_and_not_be_written(tmp_path, scene, caplog):
+def test_the_artists_files_can_be_read_and_not_be_written(tmp_path, scene):
     cache = tmp_path / "blendcache_shot" / "1_000001_00.bphys"
     cache.parent.mkdir()
     cache.write_bytes(b"BPHYSICS")
     script = f"cat {cache}; rm -f {cache}; echo x >{cache}; echo x >{cache.parent}/more; exit 3"
-    assert ask(tmp_path, script, scene) == []
+    with pytest.raises(NoAnswerError):
+        ask(tmp_path, script, scene)
     assert cache.read_bytes() == b"BPHYSICS"
     assert [path.name for path in cache.parent.iterdir()] == [cache.name]
 
 
-def test_none_is_started_where_nothing_keeps_it_from_the_files(
-    tmp_path, scene, caplog, monkeypatch
-):
+def test_none_is_started_where_nothing_keeps_it_from_the_files(tmp_path, scene, monkeypatch):
     monkeypatch.setattr(Cage, "lacks", lambda _cage: "this kernel has no Landlock")
-    assert ask(tmp_path, f"touch {tmp_path}/started", scene) == []
+    with pytest.raises(NoAnswerError, match="no Landlock"):
+        ask(tmp_path, f"touch {tmp_path}/started", scene)
     assert not (tmp_path / "started").exists()
-    assert "no Landlock" in caplog.text
