@@ -74,14 +74,8 @@ def place(main: str, claims: Sequence[Claim]) -> Placed:
     neighbours = _Neighbours(claims)
     members, root = _main_tree(main, claims, neighbours)
     tree = _Tree(root, members, neighbours.named if is_of_machine(root) else None)
-    # Names may climb on at the top of the disk, where there is no further up.
-    deepest = max((_beyond(claim) for claim in claims if claim.owner in members), default=0)
-    above = f"{_NAMELESS}/" * deepest
-    placed = Placed(Path(root), {above + tree.place(path): path for path in members})
-    for claim in claims:
-        if _beyond(claim) and claim.owner in members:
-            higher = f"{_NAMELESS}/" * (deepest - _beyond(claim))
-            placed.files |= {higher + tree.place(path): path for path in claim.files}
+    placed = Placed(Path(root))
+    above = _lay(tree, members, neighbours, "", placed)
     for claim in claims:
         if claim.absolute is None or not claim.files or claim.absolute in placed.outside:
             continue
@@ -120,18 +114,35 @@ def _place_outside(claim: Claim, name: str, neighbours: _Neighbours, placed: Pla
     named = neighbours.named | set(_folders_between(_folder(claim.named), claim.files))
     tree = _Tree(folder, {claim.named, *members}, named)
     prefix = f"outside/{digest}/"
-    placed.files |= {prefix + tree.place(path): path for path in members}
-    placed.outside[name] = prefix + tree.place(claim.named)
+    above = _lay(tree, members, neighbours, prefix, placed)
+    placed.outside[name] = above + tree.place(claim.named)
+
+
+def _lay(
+    tree: _Tree, members: set[str], neighbours: _Neighbours, prefix: str, placed: Placed
+) -> str:
+    """Give all members of a tree their places, and return what these begin with."""
+    # Names may climb on at the top of the disk, where there is no further up.
+    beyond = [claim for claim in neighbours.beyond if claim.owner in members]
+    deepest = max(map(_beyond, beyond), default=0)
+    step = _free(set().union(*(path.split("/") for path in members)) if beyond else set()) + "/"
+    above = prefix + step * deepest
+    placed.files |= {above + tree.place(path): path for path in members}
+    for claim in beyond:
+        higher = prefix + step * (deepest - _beyond(claim))
+        placed.files |= {higher + tree.place(path): path for path in claim.files}
+    return above
 
 
 class _Neighbours:
     """Which files keep their places towards each other."""
 
-    def __init__(self, claims: Iterable[Claim]) -> None:
+    def __init__(self, claims: Sequence[Claim]) -> None:
         self._of: dict[str, set[str]] = defaultdict(set)
         self._climbed_to: dict[str, set[str]] = defaultdict(set)
         self.named: set[str] = set()
         """Folders that are named by name, so that they must keep it."""
+        self.beyond = [claim for claim in claims if _beyond(claim)]
         for claim in claims:
             if claim.absolute is None and claim.files:
                 self._of[claim.owner].update(claim.files)

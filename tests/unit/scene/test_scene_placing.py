@@ -1,8 +1,11 @@
 """Where files go in a scene; names only, no disk."""
 
+import os
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from burst.scene.placing import Claim, place
 
@@ -172,3 +175,30 @@ def test_a_name_may_climb_on_at_the_top_of_the_disk():
     assert main == "_/_/_/_/_/_/s1.blend"
     assert placed.files["srv/a.png"] == "/srv/a.png"
     assert placed.files["_/_/srv/b.png"] == "/srv/b.png"
+
+
+FOLDERS = st.lists(st.sampled_from(["a", "_", "home", "work"]), max_size=4)
+NAMES = st.tuples(st.integers(0, 6), FOLDERS, st.sampled_from(["x.png", "_", "l.blend"]))
+
+
+@settings(max_examples=300, deadline=None)
+@given(FOLDERS, st.lists(NAMES, max_size=6), st.lists(NAMES, max_size=4), st.booleans())
+def test_every_name_leads_in_the_scene_to_the_file_that_it_led_to(
+    folder, names, names_of_library, is_absolute
+):
+    main = "/" + "/".join([*folder, "s.blend"])
+    library = "/".join(["", *folder, "lib", "own.blend"])
+    claims = [absolute(main, library) if is_absolute else relative(main, library)]
+    for owner, named in ((main, names), (library, names_of_library)):
+        for up, down, name in named:
+            # One name is a file or a folder, not both.
+            path = os.path.normpath(
+                f"{owner.rpartition('/')[0]}/{'../' * up}{'/'.join(down)}/f-{name}"
+            )
+            claims.append(relative(owner, "/" + path.lstrip("/"), up=up))
+    placed = place(main, claims)
+    of = {path: where for where, path in placed.files.items() if path in (main, library)}
+    for claim, (up, down, name) in zip(claims[1:], names + names_of_library, strict=True):
+        start = of[claim.owner].rpartition("/")[0]
+        asked = os.path.normpath("/".join([start or ".", *[".."] * up, *down, f"f-{name}"]))
+        assert placed.files[asked] == claim.named
