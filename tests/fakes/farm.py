@@ -152,6 +152,7 @@ class Farm:
             "CHAOS_DIR": str(self.faults),
             "TMPDIR": str(self.temporary),
             "BURST_STATE_DIR": str(self.state_dir),
+            "BURST_SCENES_CACHE_DIR": str(self.root / "scenes"),
             **SHORT_SETTINGS,
             **(self.gate.environment if self.gate else {}),
             **self.settings,
