@@ -44,7 +44,7 @@ class Collected:
     young: int
     """Blobs that nothing names, too young to be removed."""
     expired: int
-    """Claims of uploads that died long ago."""
+    """Pledges of uploads that died long ago."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +112,7 @@ class Collection:
         total = len(garbage)
         while garbage:
             with _mark(self._storage) as is_held:
-                # Once more: what was claimed before there was a mark must be seen.
+                # Once more: what was pledged before there was a mark must be seen.
                 self._named.look()
                 garbage = [one for one in garbage if not self._named.has(one)]
                 left = self._remove_some(garbage, is_held, total)

@@ -1,4 +1,4 @@
-"""An upload's claim on blobs that no manifest names yet, and the mark of a collection.
+"""An upload's pledge on blobs that no manifest names yet, and the mark of a collection.
 
 The two can't harm each other because of the order in which each looks at what the other wrote:
 
@@ -7,7 +7,7 @@ The two can't harm each other because of the order in which each looks at what t
 - A collection writes its mark, *then* reads what is pending, *then* the manifests, *then* removes
   what neither names, and takes the mark away.
 
-So either the collection sees the upload's claim, or the upload sees the mark and looks what is
+So either the collection sees the upload's pledge, or the upload sees the mark and looks what is
 there only when the collection is over. What a killed upload leaves pending holds its blobs for a
 day, for the next run; what a killed collection leaves is told by its age. Ages are taken between
 times of the storage, never of this machine.
@@ -30,7 +30,7 @@ PENDING_SECONDS = 24 * 3600.0
 """How long what an upload wrote pending holds its blobs, if it is not renewed."""
 RENEW_SECONDS = 3600.0
 LAPSED_SECONDS = PENDING_SECONDS / 2
-"""After a gap as long as this, such as a laptop asleep, an upload claims and asks anew."""
+"""After a gap as long as this, such as a laptop asleep, an upload pledges and asks anew."""
 
 MARK_SECONDS = 300.0
 """Age at which the mark of a collection means nothing any more: who made it is gone."""
@@ -42,7 +42,7 @@ Tell = Callable[[str], None]
 Pause = Callable[[float], None]
 
 
-class Claim:
+class Pledge:
     """What one upload holds. Used by one thread."""
 
     def __init__(self, storage: Storage, tell: Tell, pause: Pause = time.sleep) -> None:
@@ -56,7 +56,7 @@ class Claim:
         self._lapsed = False
 
     def hold(self, manifest: Manifest) -> None:
-        """Claim the blobs of a manifest, and return when no collection can remove one any more.
+        """Pledge the blobs of a manifest, and return when no collection can remove one any more.
 
         Raises:
             StorageError: a collection goes on for too long.
@@ -82,7 +82,7 @@ class Claim:
             self._renewed_at = time.time()
 
     def release(self) -> None:
-        """Give up the claim: the manifest is written. What can't be deleted expires."""
+        """Give up the pledge: the manifest is written. What can't be deleted expires."""
         for name in self._held:
             with contextlib.suppress(StorageError):
                 self._storage.delete(name)

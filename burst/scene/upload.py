@@ -14,7 +14,7 @@ from burst.domain.text import printable
 from burst.errors import MissingFiles, SceneError
 from burst.scene.hashing import Hashed, Hasher, changed
 from burst.scene.manifest import FileEntry, Manifest
-from burst.scene.pending import Claim, Pause, Tell
+from burst.scene.pending import Pause, Pledge, Tell
 from burst.scene.trace import SceneTrace
 from burst.storage import layout
 from burst.storage.items import LocalBlob, Transferred
@@ -101,7 +101,7 @@ def upload_scene(
         SceneError: a file can't be read, or does not stop changing.
         StorageError: the storage can't be written.
     """
-    return _Upload(trace, name, on_progress).send(hasher, storage, Claim(storage, tell, pause))
+    return _Upload(trace, name, on_progress).send(hasher, storage, Pledge(storage, tell, pause))
 
 
 def plan_upload(
@@ -144,12 +144,12 @@ class _Upload:
             lacking = frozenset(blob.sha256 for blob in self._lacking(storage))
         return Planned(self._manifest(), lacking)
 
-    def send(self, hasher: Hasher, storage: Storage, claim: Claim) -> Uploaded:
+    def send(self, hasher: Hasher, storage: Storage, pledge: Pledge) -> Uploaded:
         self._hash(hasher, self._places.values())
-        manifest = self._bring_blobs(hasher, storage, claim)
+        manifest = self._bring_blobs(hasher, storage, pledge)
         name = layout.manifest(manifest.name, manifest.version)
         storage.put_bytes(manifest.to_bytes(), name)
-        claim.release()
+        pledge.release()
         return Uploaded(
             scene=SceneRef(name=manifest.name, version=manifest.version),
             manifest=manifest,
@@ -159,14 +159,14 @@ class _Upload:
             sent_bytes=sum(self._whole.values()),
         )
 
-    def _bring_blobs(self, hasher: Hasher, storage: Storage, claim: Claim) -> Manifest:
+    def _bring_blobs(self, hasher: Hasher, storage: Storage, pledge: Pledge) -> Manifest:
         """Return the manifest of what is whole in the storage now, and is held there."""
         sendings = 0
         while True:
             manifest = self._manifest()
-            claim.hold(manifest)
-            restless = self._send_lacking(storage, claim)
-            if not restless and not claim.lapsed:
+            pledge.hold(manifest)
+            restless = self._send_lacking(storage, pledge)
+            if not restless and not pledge.lapsed:
                 return manifest
             sendings += bool(restless)
             if sendings == _SENDINGS:
@@ -196,7 +196,7 @@ class _Upload:
         blobs = {layout.blob(its.sha256): its.of(path) for path, its in self._hashes.items()}
         return [blobs[name] for name in sorted(storage.missing(blobs))]
 
-    def _send_lacking(self, storage: Storage, claim: Claim) -> list[LocalBlob]:
+    def _send_lacking(self, storage: Storage, pledge: Pledge) -> list[LocalBlob]:
         """Send what lacks, and return those that are not what was hashed."""
         lacking = self._lacking(storage)
         meter = self._sent
@@ -204,7 +204,7 @@ class _Upload:
 
         def hear(news: Transferred) -> None:
             meter.add(news.bytes, news.whole)
-            claim.renew()
+            pledge.renew()
 
         restless = storage.put_blobs(lacking, hear) if lacking else []
         whole = {blob.sha256: blob.size for blob in lacking}

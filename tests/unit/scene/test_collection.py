@@ -1,4 +1,4 @@
-"""What a collection removes and leaves, and the marks and claims that it finds.
+"""What a collection removes and leaves, and the marks and pledges that it finds.
 
 Uploads under way at the same time: test_collection_races.py.
 """
@@ -56,12 +56,12 @@ def are_there(storage: DirectoryStorage, *blobs: LocalBlob) -> list[bool]:
 
 
 def test_what_versions_and_uploads_name_stays(storage: DirectoryStorage) -> None:
-    named, claimed, garbage = (put(storage, content) for content in (b"named", b"claimed", b"old"))
+    named, pledged, garbage = (put(storage, content) for content in (b"named", b"pledged", b"old"))
     storage.put_bytes(manifest_of(named).to_bytes(), layout.manifest("shot", "1"))
-    storage.put_bytes(manifest_of(claimed).to_bytes(), layout.pending("shot", "2", "a"))
+    storage.put_bytes(manifest_of(pledged).to_bytes(), layout.pending("shot", "2", "a"))
     done = Collection(storage, 0).run()
     assert (done.blobs, done.bytes, done.kept) == (1, len(b"old"), 2)
-    assert are_there(storage, named, claimed, garbage) == [True, True, False]
+    assert are_there(storage, named, pledged, garbage) == [True, True, False]
     assert storage.identity(layout.COLLECTION_MARK) is None
 
 
@@ -73,25 +73,25 @@ def test_what_is_young_stays(storage: DirectoryStorage) -> None:
 
 
 def test_a_plan_removes_nothing_and_says_the_same(storage: DirectoryStorage) -> None:
-    garbage, claimed = put(storage, b"old"), put(storage, b"claimed")
+    garbage, pledged = put(storage, b"old"), put(storage, b"pledged")
     pending = layout.pending("shot", "2", "a")
-    storage.put_bytes(manifest_of(claimed).to_bytes(), pending)
+    storage.put_bytes(manifest_of(pledged).to_bytes(), pending)
     make_older(storage, pending, PENDING_SECONDS + 60)
     planned = Collection(storage, 0).plan()
-    assert are_there(storage, garbage, claimed) == [True, True]
+    assert are_there(storage, garbage, pledged) == [True, True]
     assert storage.identity(pending) is not None
     assert Collection(storage, 0).run() == planned
     assert (planned.blobs, planned.expired) == (2, 1)
-    assert are_there(storage, garbage, claimed) == [False, False]
+    assert are_there(storage, garbage, pledged) == [False, False]
 
 
-def test_a_claim_holds_for_a_day(storage: DirectoryStorage) -> None:
-    claimed = put(storage, b"claimed", 30 * DAY)
+def test_a_pledge_holds_for_a_day(storage: DirectoryStorage) -> None:
+    pledged = put(storage, b"pledged", 30 * DAY)
     pending = layout.pending("shot", "2", "a")
-    storage.put_bytes(manifest_of(claimed).to_bytes(), pending)
+    storage.put_bytes(manifest_of(pledged).to_bytes(), pending)
     make_older(storage, pending, PENDING_SECONDS - 60)
     assert Collection(storage, 0).run().blobs == 0
-    assert are_there(storage, claimed) == [True]
+    assert are_there(storage, pledged) == [True]
 
 
 def test_while_another_collection_runs_none_begins(storage: DirectoryStorage) -> None:

@@ -1,4 +1,4 @@
-"""Claims of uploads: how long they hold, and how they wait for a collection."""
+"""Pledges of uploads: how long they hold, and how they wait for a collection."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from burst.errors import StorageError
 from burst.scene import pending
 from burst.scene.manifest import FileEntry, Manifest
-from burst.scene.pending import LAPSED_SECONDS, MARK_SECONDS, RENEW_SECONDS, Claim
+from burst.scene.pending import LAPSED_SECONDS, MARK_SECONDS, RENEW_SECONDS, Pledge
 from burst.storage import layout
 from burst.storage.directory import DirectoryStorage
 
@@ -43,23 +43,23 @@ class Told:
         self.then()
 
 
-def claims(storage: DirectoryStorage) -> list[str]:
+def pledges(storage: DirectoryStorage) -> list[str]:
     return sorted(storage.list(layout.PENDING))
 
 
-def test_a_claim_names_what_the_manifest_names_until_it_is_released(
+def test_a_pledge_names_what_the_manifest_names_until_it_is_released(
     storage: DirectoryStorage,
 ) -> None:
     told = Told()
-    claim = Claim(storage, told.lines.append, told.pause)
-    claim.hold(MANIFEST)
-    (name,) = claims(storage)
+    pledge = Pledge(storage, told.lines.append, told.pause)
+    pledge.hold(MANIFEST)
+    (name,) = pledges(storage)
     assert name.startswith(f"uploads/shot/{MANIFEST.version}-")
     assert Manifest.from_bytes(storage.get_bytes(name)) == MANIFEST
-    claim.hold(MANIFEST)
-    assert len(claims(storage)) == 2
-    claim.release()
-    assert claims(storage) == []
+    pledge.hold(MANIFEST)
+    assert len(pledges(storage)) == 2
+    pledge.release()
+    assert pledges(storage) == []
     assert (told.lines, told.seconds) == ([], 0)
 
 
@@ -72,7 +72,7 @@ def test_an_upload_waits_for_the_end_of_a_collection(storage: DirectoryStorage) 
             storage.delete(layout.COLLECTION_MARK)
 
     told.then = end
-    Claim(storage, told.lines.append, told.pause).hold(MANIFEST)
+    Pledge(storage, told.lines.append, told.pause).hold(MANIFEST)
     assert told.seconds == 3
     assert told.lines == ["waiting for the end of a collection (burst scenes gc)"]
 
@@ -84,7 +84,7 @@ def test_the_mark_of_a_dead_collection_is_waited_for_until_it_means_nothing(
     storage.create(b"{}", layout.COLLECTION_MARK)
     at = time.time() - MARK_SECONDS + 20
     os.utime(storage.root / layout.COLLECTION_MARK, (at, at))
-    Claim(storage, told.lines.append, told.pause).hold(MANIFEST)
+    Pledge(storage, told.lines.append, told.pause).hold(MANIFEST)
     assert 15 < told.seconds <= 21
 
 
@@ -100,45 +100,45 @@ def test_collections_one_after_the_other_are_not_waited_for_without_end(
 
     told.then = renew
     with pytest.raises(StorageError, match="a collection has been going on") as caught:
-        Claim(storage, told.lines.append, told.pause).hold(MANIFEST)
+        Pledge(storage, told.lines.append, told.pause).hold(MANIFEST)
     assert "go on with the same command" in (caught.value.hint or "")
 
 
-def test_a_claim_is_renewed_now_and_then(storage: DirectoryStorage, clock: list[float]) -> None:
-    claim = Claim(storage, print)
-    claim.hold(MANIFEST)
-    (name,) = claims(storage)
+def test_a_pledge_is_renewed_now_and_then(storage: DirectoryStorage, clock: list[float]) -> None:
+    pledge = Pledge(storage, print)
+    pledge.hold(MANIFEST)
+    (name,) = pledges(storage)
     first = storage.identity(name)
-    claim.renew()
+    pledge.renew()
     assert storage.identity(name) == first
     clock[0] += RENEW_SECONDS + 1
-    claim.renew()
-    assert claims(storage) == [name]
+    pledge.renew()
+    assert pledges(storage) == [name]
     assert storage.identity(name) != first
-    assert not claim.lapsed
+    assert not pledge.lapsed
 
 
 @pytest.mark.parametrize("renewed", [True, False])
-def test_after_a_long_sleep_a_claim_has_lapsed(
+def test_after_a_long_sleep_a_pledge_has_lapsed(
     storage: DirectoryStorage, clock: list[float], renewed: bool
 ) -> None:
-    claim = Claim(storage, print)
-    claim.hold(MANIFEST)
+    pledge = Pledge(storage, print)
+    pledge.hold(MANIFEST)
     clock[0] += LAPSED_SECONDS + 1
     if renewed:
-        claim.renew()
-    assert claim.lapsed
-    claim.hold(MANIFEST)
-    assert not claim.lapsed
+        pledge.renew()
+    assert pledge.lapsed
+    pledge.hold(MANIFEST)
+    assert not pledge.lapsed
 
 
-def test_a_claim_that_cannot_be_deleted_is_left_to_expire(tmp_path: Path) -> None:
+def test_a_pledge_that_cannot_be_deleted_is_left_to_expire(tmp_path: Path) -> None:
     class Stuck(DirectoryStorage):
         def delete(self, prefix: str) -> None:
             raise StorageError("away")
 
     storage = Stuck(tmp_path)
-    claim = Claim(storage, print)
-    claim.hold(MANIFEST)
-    claim.release()
-    assert len(claims(storage)) == 1
+    pledge = Pledge(storage, print)
+    pledge.hold(MANIFEST)
+    pledge.release()
+    assert len(pledges(storage)) == 1
