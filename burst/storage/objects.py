@@ -1,9 +1,9 @@
 """The objects of one bucket, by google-cloud-storage: each request, and what its answer means.
 
-Every request that may be repeated is, as that library does it: with pauses chosen by chance, up
-to a bound. Uploads carry the CRC-32C of what was meant, which the bucket compares with what
-arrived; downloads are compared with the bucket's. The library is imported with the first
-request, and each process has a client of its own.
+Every request that may be repeated is; how long, `burst.storage.patience` says. Uploads carry the
+CRC-32C of what was meant, which the bucket compares with what arrived; downloads are compared
+with the bucket's. The library is imported with the first request, and each process has a client
+of its own.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import mimetypes
 import os
 import threading
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO, NamedTuple
 
 from burst.errors import storage_error
@@ -22,6 +22,7 @@ from burst.storage.access import Access, bucket_error
 from burst.storage.checksum import crc32c
 from burst.storage.items import Stored
 from burst.storage.login import login_error
+from burst.storage.patience import breaks, patient_retry
 
 ABSENT = 0
 """As a generation: there must be no such object."""
@@ -122,7 +123,7 @@ class Objects:
                     content_type=_content_type(name),
                     if_generation_match=generation,
                     checksum=None,
-                    **self._bounds(),
+                    **self._bounds(content.tell),
                 )
             found = _found(blob)
             if (found.size, found.crc32c) != expected:
@@ -142,7 +143,8 @@ class Objects:
         with self._asked(what), _absent_is_an_error():
             blob = self._object(name)
             # The library compares nothing once it had to ask again for the rest.
-            blob.download_to_file(checked, checksum=None, **self._bounds())
+            bounds = self._bounds(lambda: checked.size)
+            blob.download_to_file(checked, checksum=None, **bounds)
             if blob.crc32c is None or blob.size is None:
                 blob.reload(projection="noAcl", **self._bounds())
             if (blob.size, blob.crc32c) != (checked.size, _encoded(checked.crc32c)):
@@ -186,12 +188,15 @@ class Objects:
 
     def scan(self, prefix: str, what: str) -> Iterator[Stored]:
         """Yield every object whose name starts with ``prefix``."""
+        seen = 0
+        bounds = self._bounds(lambda: seen)
         with self._asked(what):
             for blob in self._own_bucket().list_blobs(
                 prefix=prefix,
                 fields="items(name,size,updated,generation),nextPageToken",
-                **self._bounds(),
+                **bounds,
             ):
+                seen += 1
                 changed = blob.updated.timestamp()
                 yield Stored(blob.name, blob.size or 0, changed, str(blob.generation))
 
@@ -207,26 +212,18 @@ class Objects:
                 self._bucket = (os.getpid(), bucket)
             return self._bucket[1]
 
-    def _bounds(self) -> dict[str, Any]:
-        from google.cloud.storage.retry import DEFAULT_RETRY
-
-        patient = DEFAULT_RETRY.with_timeout(self.access.patience_seconds)
-        pauses = (self.access.first_pause_seconds, self.access.longest_pause_seconds, 2.0)
-        return {"retry": patient.with_delay(*pauses), "timeout": _TIMEOUT_SECONDS}
+    def _bounds(self, progress: Callable[[], int] = lambda: 0) -> dict[str, Any]:
+        return {"retry": patient_retry(self.access, progress), "timeout": _TIMEOUT_SECONDS}
 
     @contextlib.contextmanager
     def _asked(self, what: str) -> Iterator[None]:
         """Turn whatever the libraries raise into burst's errors."""
-        import requests
         from google.api_core import exceptions
         from google.auth.exceptions import GoogleAuthError
         from google.cloud.storage.exceptions import InvalidResponse
 
         try:
-            try:
-                yield
-            except exceptions.RetryError as error:
-                raise error.cause from error
+            yield
         except exceptions.PreconditionFailed as error:
             raise ChangedError from error
         except exceptions.GoogleAPICallError as error:
@@ -240,7 +237,7 @@ class Objects:
                     401, "anonymous callers are not answered", what, self.access
                 ) from error
             raise login_error(error, what, self.access.login()) from error
-        except (requests.RequestException, ConnectionError) as error:
+        except breaks() as error:
             raise bucket_error(None, str(error), what, self.access) from error
         except OSError as error:
             raise storage_error(error, what) from error

@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 
 from burst.errors import StorageAway, StorageConflict, StorageDenied, StorageError, StorageFull
-from burst.storage import bucket, objects
+from burst.storage import bucket, objects, patience
 from burst.storage.access import Access
 from burst.storage.bucket import BucketStorage, open_bucket
 from burst.storage.items import Stored
@@ -235,6 +235,35 @@ def test_a_download_that_breaks_off_goes_on_where_it_was(
     assert second is not None
     assert third is not None
     assert int(second[6:-1]) < int(third[6:-1]) <= 4_000_000
+
+
+def test_who_gets_on_is_waited_for_longer_than_who_does_not(
+    storage: BucketStorage,
+    gcs: StrictGcs,
+    large: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    storage.put_file(large, "renders/j/large.exr")
+    now = [0.0]
+    monkeypatch.setattr(patience.time, "monotonic", lambda: now[0])
+    real = gcs.fault
+
+    def later(asked: Any) -> Any:
+        # Each request takes longer than one that comes to nothing would be given.
+        now[0] += 2 * Access.patience_seconds_once_reached
+        return real(asked)
+
+    gcs.fault = later  # type: ignore[method-assign]
+    for _ in range(4):
+        gcs.fail("media", cut_after=1_000_000)
+        gcs.fail("chunk", lost=True)
+    storage.fetch("renders/j/large.exr", tmp_path / "large.exr")
+    assert (tmp_path / "large.exr").read_bytes() == LARGE
+    with pytest.raises(StorageAway):
+        # The same chunk came to nothing twice, with much time between.
+        storage.put_file(large, UPLOAD)
+    assert len(gcs.asked("chunk")) == 5 + 2
 
 
 def test_what_changed_between_two_halves_of_a_download_is_not_mixed(
