@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from pathlib import PurePosixPath
 from typing import Annotated, Literal, NamedTuple
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -55,10 +54,15 @@ class Manifest(BaseModel):
     def _check_tree(self) -> Manifest:
         if self.main not in self.files:
             raise ValueError(f"the scene's .blend, {self.main}, is not among its files")
+        folders: set[str] = set()
         for place in self.files:
-            for folder in PurePosixPath(place).parents:
-                if str(folder) in self.files:
+            folder = place.rpartition("/")[0]
+            # Its own folders were looked at with the first file in it.
+            while folder and folder not in folders:
+                if folder in self.files:
                     raise ValueError(f"{folder} is a file and a folder")
+                folders.add(folder)
+                folder = folder.rpartition("/")[0]
         return self
 
     @property

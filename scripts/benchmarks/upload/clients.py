@@ -138,6 +138,6 @@ def _measure(
 
 
 def _plain_environment() -> dict[str, str]:
-    """Return what the machine gives, without what this user has set for burst or Google."""
-    mine = ("BURST_", "CLOUDSDK_", "GOOGLE_", "STORAGE_EMULATOR_HOST", "XDG_")
+    """Return what the machine gives, without what this user has set for burst, Google or Python."""
+    mine = ("BURST_", "CLOUDSDK_", "GOOGLE_", "PYTHON", "STORAGE_EMULATOR_HOST", "XDG_")
     return {key: value for key, value in os.environ.items() if not key.startswith(mine)}
