@@ -31,7 +31,16 @@ def farm(tmp_path: Path, gate: Gate | None) -> Iterator[Farm]:
         yield farm
 
 
-@pytest.mark.parametrize("point", ["after-render", "after-upload", "before-send"])
+@pytest.mark.parametrize(
+    ("gate", "point"),
+    [
+        ("directory", "after-render"),
+        ("directory", "after-upload"),
+        ("bucket", "after-upload"),
+        ("directory", "before-send"),
+    ],
+    indirect=["gate"],
+)
 def test_a_worker_frozen_before_its_report_is_refused(farm: Farm, scene: Path, point: str) -> None:
     job_id = submit(farm, scene)
     farm.arm(f"worker.{point}", "STOP")
@@ -41,6 +50,7 @@ def test_a_worker_frozen_before_its_report_is_refused(farm: Farm, scene: Path, p
     wake_and_compare(farm, job_id, frozen)
 
 
+@pytest.mark.parametrize("gate", ["directory"], indirect=True)
 def test_a_worker_frozen_with_its_blender_while_it_renders_is_refused(
     farm: Farm, scene: Path
 ) -> None:

@@ -26,9 +26,9 @@ STAY = {"BURST_IDLE_EXIT_SECONDS": "6", "BURST_EXIT_WHEN_IDLE_SECONDS": "600"}
 
 
 @pytest.fixture
-def patient(tmp_path: Path, gate: Gate | None) -> Iterator[Farm]:
+def patient(tmp_path: Path) -> Iterator[Farm]:
     """A manager that misses nobody for a minute."""
-    with running_farm(tmp_path, gate, **STAY, BURST_LEASE_SECONDS="60") as farm:
+    with running_farm(tmp_path, **STAY, BURST_LEASE_SECONDS="60") as farm:
         farm.start_manager(BURST_WORKERS="0")
         yield farm
 
@@ -48,7 +48,7 @@ def test_what_is_rendered_during_a_cut_is_delivered_after_it(
     job_id = submit(patient, scene)
     with network_to(patient.address()["worker_url"]) as network:
         worker = patient.start_worker("cut-off", BURST_MANAGER_URL=network.url)
-        poll(patient.active_attempts, worker.words)
+        poll(lambda: has_begun(patient, "cut-off"), worker.words)
         network.cut(how)
         poll(lambda: reports_waiting(patient, "cut-off"), worker.words)
         assert patient.published(job_id) == 0
@@ -65,7 +65,7 @@ def test_what_a_lost_worker_rendered_during_a_cut_is_dropped_after_it(
     job_id = submit(hasty, scene)
     with network_to(hasty.address()["worker_url"]) as network:
         cut_off = hasty.start_worker("cut-off", BURST_MANAGER_URL=network.url)
-        poll(hasty.active_attempts, cut_off.words)
+        poll(lambda: has_begun(hasty, "cut-off"), cut_off.words)
         network.cut("refused")
         poll(lambda: reports_waiting(hasty, "cut-off"), cut_off.words)
         other = hasty.start_worker("other")
@@ -103,7 +103,7 @@ def test_a_worker_leaves_when_the_manager_is_away_too_long_and_its_next_life_del
     with network_to(patient.address()["worker_url"]) as network:
         short = {"BURST_MANAGER_URL": network.url, "BURST_MANAGER_AWAY_SECONDS": "4"}
         worker = patient.start_worker("leaving", **short)
-        poll(patient.active_attempts, worker.words)
+        poll(lambda: has_begun(patient, "leaving"), worker.words)
         network.cut("refused")
         assert worker.wait() == 1
         assert "away for more than 4 s" in worker.words()
@@ -123,6 +123,11 @@ def submit(farm: Farm, scene: Path) -> str:
     program: Program = farm.start(*words, "--output", str(farm.root / "out"))
     assert program.wait() == 0, program.words()
     return program.said.read_text("utf-8").strip()
+
+
+def has_begun(farm: Farm, worker: str) -> bool:
+    """Say whether a worker has been given a task: the answer to its claim is on its way before."""
+    return any((farm.root / "by-hand" / worker / "scenes").glob("*"))
 
 
 def reports_waiting(farm: Farm, worker: str) -> list[Path]:
