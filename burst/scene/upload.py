@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-import unicodedata
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -255,11 +255,15 @@ def check_names(trace: SceneTrace) -> None:
     )
 
 
+_NOT_UTF8 = re.compile("[\udc80-\udcff]")
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
+
+
 def _unusable(name: str) -> str | None:
     """Say what speaks against a file's place in the scene."""
-    if any(0xDC80 <= ord(char) <= 0xDCFF for char in name):
+    if _NOT_UTF8.search(name):
         return "not UTF-8"
-    if any(unicodedata.category(char) == "Cc" for char in name):
+    if _CONTROL.search(name):
         return "a control character"
     if name.startswith(_RESERVED):
         return "reserved in Cloud Storage"
