@@ -20,6 +20,7 @@ from benchmarks.upload.clients import (
     Run,
     Setting,
     has_gcloud,
+    new_home,
     run_burst,
     run_gcloud,
     run_transfer_manager,
@@ -108,14 +109,15 @@ def _measure(
         _say(f"{latency_ms} ms a request: burst upload …")
         bursts = []
         for number in range(QUICK_ROUNDS if quick else ROUNDS):
-            home = folder / f"burst-{latency_ms}-{number}"
+            home = new_home(folder / f"burst-{latency_ms}-{number}")
             sink.clear()
             first, _ = run_burst(scene.blend, sink, home)
             _check(sink, expected)
             second, _ = run_burst(scene.blend, sink, home)
             bursts.append((first, second))
         sink.clear()
-        watched, _ = run_burst(scene.blend, sink, folder / f"watched-{latency_ms}", watched=True)
+        home = new_home(folder / f"watched-{latency_ms}")
+        watched, _ = run_burst(scene.blend, sink, home, watched=True)
         _check(sink, expected)
     return Side(gcloud, managers, bursts, watched)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -14,6 +15,8 @@ from typing import Any
 
 from benchmarks.upload.memory import PeakMemory
 from benchmarks.upload.sink import BUCKET, Sink
+from burst.errors import ToolError
+from burst.worker.discovery import find_blenders, probe_blenders
 
 HERE = Path(__file__).resolve().parent
 _SECONDS = 3600
@@ -75,6 +78,13 @@ def run_transfer_manager(folder: Path, sink: Sink, setting: Setting) -> Run:
     command = [sys.executable, str(HERE / "inside_transfer_manager.py")]
     command += [str(folder), BUCKET, setting.kind, str(setting.workers)]
     return _measure(command, {"STORAGE_EMULATOR_HOST": sink.url}, sink)
+
+
+def new_home(folder: Path) -> Path:
+    """Make a home in which only the Blenders of this machine are known: no hash, no scene."""
+    with contextlib.suppress(ToolError):
+        probe_blenders(find_blenders(None), cache=folder / "cache" / "burst")
+    return folder
 
 
 def run_burst(blend: Path, sink: Sink, home: Path, *, watched: bool = False) -> tuple[Run, Any]:
