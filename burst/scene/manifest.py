@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from functools import cached_property
 from typing import Annotated, Literal, NamedTuple
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -65,7 +66,7 @@ class Manifest(BaseModel):
                 folder = folder.rpartition("/")[0]
         return self
 
-    @property
+    @cached_property
     def version(self) -> str:
         """First 16 hex digits of the SHA-256 of `to_bytes`."""
         return hashlib.sha256(self.to_bytes()).hexdigest()[:16]
@@ -77,6 +78,10 @@ class Manifest(BaseModel):
 
     def to_bytes(self) -> bytes:
         """Return it as canonical JSON: one text for one content."""
+        return self._canonical
+
+    @cached_property
+    def _canonical(self) -> bytes:
         content = self.model_dump(mode="json")
         return json.dumps(
             content, sort_keys=True, ensure_ascii=False, separators=(",", ":")
