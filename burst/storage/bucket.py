@@ -173,16 +173,17 @@ class BucketStorage:
             StorageConflict: something else is there.
         """
         metadata = {SHA256: sha256, PUBLISHED_FROM: upload}
-        allowed = [ABSENT]
-        if replaces is not None and replaces.isdecimal():
-            allowed.insert(0, int(replaces))
-        for generation in allowed:
+        may_be_replaced = [int(replaces)] if replaces is not None and replaces.isdecimal() else []
+        for generation in (*may_be_replaced, ABSENT, ABSENT):
             try:
                 self._objects.copy(upload, final, f"can't publish {final}", generation, metadata)
             except ChangedError:
-                # Perhaps it is there because of us, and the answer to that was lost.
-                if self._is_ours(final, sha256):
-                    return
+                found = self._objects.look(final, f"can't look at {final}")
+                if found is None:
+                    continue  # it has gone meanwhile: the name is free
+                if found.metadata.get(SHA256) == sha256:
+                    return  # it is there because of us, and the answer to that was lost
+                break
             else:
                 return
         raise StorageConflict(f"{final} is taken by another file")

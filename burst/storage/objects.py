@@ -145,9 +145,10 @@ class Objects:
             # The library compares nothing once it had to ask again for the rest.
             bounds = self._bounds(lambda: checked.size)
             blob.download_to_file(checked, checksum=None, **bounds)
-            if blob.crc32c is None or blob.size is None:
+            if blob.crc32c is None:
+                # Something between here and the bucket took the header away.
                 blob.reload(projection="noAcl", **self._bounds())
-            if (blob.size, blob.crc32c) != (checked.size, _encoded(checked.crc32c)):
+            if blob.crc32c != _encoded(checked.crc32c):
                 raise DamagedError
             return Found(blob.generation, checked.size, checked.crc32c, {})
 

@@ -99,6 +99,23 @@ def test_a_file_that_vanished_need_not_be_replaced(storage: BucketStorage, gcs: 
     assert _content(gcs, FINAL) == b"new"
 
 
+def test_a_name_that_becomes_free_in_between_is_taken(
+    storage: BucketStorage, gcs: StrictGcs
+) -> None:
+    storage.put_bytes(b"stranger", FINAL)
+    storage.put_bytes(b"ours", UPLOAD)
+    real = gcs.fault
+
+    def deleted(asked: Any) -> Any:
+        if asked.operation == "look" and asked.name == FINAL:
+            gcs.buckets["farm"].pop(FINAL, None)
+        return real(asked)
+
+    gcs.fault = deleted  # type: ignore[method-assign]
+    storage.publish(UPLOAD, FINAL, _sha256(b"ours"))
+    assert _content(gcs, FINAL) == b"ours"
+
+
 def test_an_identity_of_a_directory_allows_nothing(storage: BucketStorage) -> None:
     storage.put_bytes(b"old", FINAL)
     storage.put_bytes(b"new", UPLOAD)
@@ -300,6 +317,18 @@ def test_a_byte_that_changes_on_its_way_here_is_noticed(
     with pytest.raises(StorageError, match="damaged again and again"):
         storage.fetch("renders/j/large.exr", tmp_path / "down" / "large.exr")
     assert list((tmp_path / "down").iterdir()) == []
+
+
+@pytest.mark.parametrize("is_told", [True, False])
+def test_the_checksum_comes_with_the_content_or_is_asked_for(
+    storage: BucketStorage, gcs: StrictGcs, is_told: bool
+) -> None:
+    storage.put_bytes(b"content", FINAL)
+    gcs.tells_checksums = is_told
+    gcs.fail("media", damage=True)
+    assert storage.get_bytes(FINAL) == b"content"
+    asked = [asked.operation for asked in gcs.requests if asked.operation != "insert"]
+    assert asked == (["media"] * 2 if is_told else ["media", "look"] * 2)
 
 
 def test_damage_after_a_break_is_noticed_too(
