@@ -18,6 +18,7 @@ def up(
     local: options.Local = False,
     workers: options.Workers = None,
     blender: options.Blender = None,
+    storage: options.Storage = None,
     state_dir: options.StateDir = None,
     json: options.Json = False,
 ) -> None:
@@ -25,7 +26,7 @@ def up(
     require_local(local, "burst up")
     from burst.operations.local_farm import ensure_farm
 
-    settings = farm_settings(state_dir, workers, blender)
+    settings = farm_settings(state_dir, workers, blender, storage)
     programs: tuple[Path, ...] = ()
     if settings.blender is not None:
         from burst.worker.discovery import find_blenders
@@ -36,8 +37,8 @@ def up(
         console.tell("a farm runs already")
         if farm.address.implicit:
             console.tell("note: a render started it, it leaves when its last job has ended")
-        if workers or blender:
-            console.tell("note: it keeps the Blender and the number of workers that it has")
+        if workers or blender or storage:
+            console.tell("note: it keeps the Blender, storage and number of workers that it has")
     if json:
         console.emit({"started": farm.started, **_address(farm.address)})
     else:

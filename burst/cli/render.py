@@ -9,7 +9,7 @@ import typer
 from burst.cli import console, options, words
 from burst.cli.bundles import unbundled
 from burst.cli.render_options import RenderOptions
-from burst.cli.settings import farm_settings, require_local
+from burst.cli.settings import farm_settings, require_local, storage_typed
 from burst.cli.upload import going_on, tell_notes
 from burst.errors import UsageError
 
@@ -31,6 +31,7 @@ def render(
     asked: RenderOptions,
     workers: options.Workers = None,
     blender: options.Blender = None,
+    storage: options.Storage = None,
     detach: Annotated[
         bool, typer.Option("--detach", help="Do not wait: the job goes on by itself.")
     ] = False,
@@ -45,7 +46,7 @@ def render(
     require_local(local, f"burst render {scene}")
     from burst.cli.waiting import Wait, wait_for
 
-    settings = farm_settings(state_dir, workers, blender)
+    settings = farm_settings(state_dir, workers, blender, storage)
     checked, submission = _submit(asked.request(scene), settings)
     if detach:
         _leave(submission.submitted, state_dir, json=json)
@@ -70,6 +71,7 @@ def submit(
     asked: RenderOptions,
     workers: options.Workers = None,
     blender: options.Blender = None,
+    storage: options.Storage = None,
     state_dir: options.StateDir = None,
     json: options.Json = False,
 ) -> None:
@@ -78,15 +80,16 @@ def submit(
     The same as render --detach: frames are brought by burst download.
     """
     require_local(local, f"burst submit {scene}")
+    settings = farm_settings(state_dir, workers, blender, storage)
     if scene.suffix.lower() == ".json":
         if asked != RenderOptions():
             raise UsageError(
                 f"{scene} is a job file: it says itself what is to be done",
                 hint="options that change a scene go with a .blend",
             )
-        _submit_file(scene, farm_settings(state_dir, workers, blender), state_dir, json=json)
+        _submit_file(scene, settings, state_dir, json=json)
         return
-    _, submission = _submit(asked.request(scene), farm_settings(state_dir, workers, blender))
+    _, submission = _submit(asked.request(scene), settings)
     _leave(submission.submitted, state_dir, json=json)
 
 
@@ -117,6 +120,9 @@ def _submit(request: RenderRequest, settings: FarmSettings) -> tuple[CheckedRend
         console.tell(f"job {job.id}: {words.count(job.frame_count, 'frame')} ({job.frames})")
     if not submission.farm.started and (settings.workers or settings.blender):
         console.tell("note: the farm runs already; its own Blender and number of workers are used")
+    used = submission.status.storage_url
+    if storage_typed(settings.storage_url) not in (None, used):
+        console.tell(f"note: the farm runs already; its own storage is used: {used}")
     return checked, submission
 
 

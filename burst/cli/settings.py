@@ -48,8 +48,9 @@ def blender_typed(blender: str | None) -> str | None:
 
 def storage_typed(storage: str | None) -> str | None:
     """Return ``--storage`` for whoever runs elsewhere: a path made absolute, a URL as it is."""
-    if storage is None or "://" in storage:
+    if storage is None or "://" in storage.removeprefix("file://"):
         return storage
+    storage = storage.removeprefix("file://")
     return str(Path(storage).expanduser().absolute())
 
 
