@@ -37,9 +37,9 @@ def make(folder: Path, facts: Path) -> Made:
     real.run(MAKE, folder, str(top))
     blend = top / "film/shot/main.blend"
     real.animate(blend, str(folder / "plain_"), 1, FRAMES)
-    pixels = {n: _pixels((folder / f"plain_{n:04}.png").read_bytes()) for n in _frames()}
-    assert len(set(pixels.values())) == FRAMES
-    return Made(real, blend, pixels)
+    right = {n: pixels((folder / f"plain_{n:04}.png").read_bytes()) for n in _frames()}
+    assert len(set(right.values())) == FRAMES
+    return Made(real, blend, right)
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ class Job:
     def wrong_frames(self) -> list[int]:
         """Return the frames whose pixels are not those of the original folder."""
         found = self.farm.published_files(self.job_id)
-        frames = {int(Path(name).stem[-4:]): _pixels(data) for name, (_, data) in found.items()}
+        frames = {int(Path(name).stem[-4:]): pixels(data) for name, (_, data) in found.items()}
         assert sorted(frames) == list(_frames())
         return [number for number in frames if frames[number] != self.made.pixels[number]]
 
@@ -125,6 +125,7 @@ def _frames() -> range:
     return range(1, FRAMES + 1)
 
 
-def _pixels(png: bytes) -> bytes:
+def pixels(png: bytes) -> bytes:
+    """Return what is to be seen, without what is told of it."""
     with Image.open(BytesIO(png)) as image:
         return image.convert("RGBA").tobytes()

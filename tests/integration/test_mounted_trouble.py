@@ -33,7 +33,7 @@ from tests.fakes.emulator import running_emulator
 from tests.fakes.gate import Gate, Rule, running_gate
 from tests.fakes.gcsfuse import BOUNDED, ENDLESS, mounted, program
 from tests.fakes.proxy import Proxy, running_proxy
-from tests.fakes.scenes_of_caches import Made, make
+from tests.fakes.scenes_of_caches import Made, make, pixels
 
 pytestmark = pytest.mark.blender
 
@@ -147,6 +147,26 @@ def test_a_blob_that_vanishes_between_load_and_render_makes_no_frame(
         rig.blender.render(1, tmp_path / "frame", lambda progress: None)
         with pytest.raises((BlobMissing, StorageAway)):
             rig.watch.vouch()
+
+
+def test_a_frame_that_was_made_while_the_bucket_was_away_is_wrong_and_not_believed(
+    rig: Rig, made: Made, tmp_path: Path
+) -> None:
+    # Let it render on, and say nothing: what it makes then is what all this is about.
+    watch = Watch(rig.source, tmp_path / "lookout", lambda: None)
+    watch.begin(CheckedOut(rig.scene.blend, {}, rig.scene.folder / "unheard", rig.scene.files))
+    with watch.reading():
+        rig.blender.load(rig.scene.blend, RenderSettings(), rig.scene.remap)
+        watch.vouch()
+        for entry in rig.scene.files.values():
+            drop_caches(rig.source.path(entry.sha256))
+        rig.way.cut()
+        frame = rig.blender.render(1, tmp_path / "frame", lambda progress: None)
+        rig.way.heal()
+        assert pixels(frame.files[0].read_bytes()) != made.pixels[1]
+        with pytest.raises(StorageAway, match="can't read scenes"):
+            watch.vouch()
+    watch.close()
 
 
 def drop_caches(path: Path) -> None:
