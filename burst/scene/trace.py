@@ -59,6 +59,8 @@ class MissingFile:
     """As the .blend has it, with the slashes of here."""
     used_by: str
     """Place of the .blend that names it."""
+    blocks: tuple[str, ...] = field(default=(), compare=False)
+    """The data-blocks in it that do, such as ``Image wood``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +152,8 @@ class _Look:
         key = use.owner, use.path, use.named
         if key not in self.seen:
             self.seen[key] = self._look_for(use)
+        elif not self.seen[key]:
+            self.lacking.append(use)
         for file in self.seen[key]:
             self.users[file.asked][use.owner, use.by] = None
 
@@ -245,16 +249,17 @@ def _sort_out(
     lacking: list[Use], places: dict[str, str]
 ) -> tuple[tuple[MissingFile, ...], tuple[str, ...]]:
     """Tell files that must be there from caches that Blender fills itself."""
-    missing: dict[MissingFile, None] = {}
+    missing: dict[tuple[str, str], dict[str, None]] = defaultdict(dict)
     notes: dict[str, None] = {}
     for use in lacking:
         name = use.named.name.decode("utf-8", errors="replace").replace("\\", "/")
         if use.named.required:
-            missing[MissingFile(name, places.get(use.owner, ""))] = None
+            missing[name, places.get(use.owner, "")][use.by] = None
         elif not use.named.is_guess:
             owner = use.owner.rpartition("/")[2]
             notes[f"the simulation cache {name} of {owner} is not there"] = None
-    return tuple(missing), tuple(notes)
+    found = (MissingFile(name, where, tuple(by)) for (name, where), by in missing.items())
+    return tuple(found), tuple(notes)
 
 
 def _of_old_files(walk: Walk) -> list[str]:

@@ -15,12 +15,13 @@ from burst.errors import MissingFiles, SceneError
 from burst.scene.hashing import Hashed, Hasher, changed
 from burst.scene.manifest import FileEntry, Manifest
 from burst.scene.pending import Pause, Pledge, Tell
-from burst.scene.trace import SceneTrace
+from burst.scene.trace import MissingFile, SceneTrace
 from burst.storage import layout
 from burst.storage.items import LocalBlob, Transferred
 from burst.storage.storage import Storage
 
 _SHOWN = 20
+_USERS_SHOWN = 3
 _RESERVED = ".well-known/acme-challenge/"
 _PART_BYTES = 255
 """What a name has at most on Linux and macOS,"""
@@ -223,10 +224,7 @@ def check_complete(trace: SceneTrace, allow_missing: bool) -> tuple[str, ...]:
     names = tuple(file.name for file in trace.missing)
     if not names or allow_missing:
         return names
-    shown = [
-        f"  {file.name}" + (f" (named by {file.used_by})" if file.used_by != trace.main else "")
-        for file in trace.missing[:_SHOWN]
-    ]
+    shown = [f"  {file.name}{_by(file, trace)}" for file in trace.missing[:_SHOWN]]
     if len(names) > _SHOWN:
         shown.append(f"  and {len(names) - _SHOWN} more")
     count = "1 file is" if len(names) == 1 else f"{len(names)} files are"
@@ -235,6 +233,16 @@ def check_complete(trace: SceneTrace, allow_missing: bool) -> tuple[str, ...]:
         files=names,
         hint="put them where the .blend expects them, or render without: --allow-missing",
     )
+
+
+def _by(file: MissingFile, trace: SceneTrace) -> str:
+    """Return who names a missing file, in brackets."""
+    users = list(file.blocks[:_USERS_SHOWN])
+    if len(file.blocks) > _USERS_SHOWN:
+        users.append(f"{len(file.blocks) - _USERS_SHOWN} more")
+    if file.used_by != trace.main:
+        users.append(f"named by {file.used_by}")
+    return f" ({', '.join(users)})" if users else ""
 
 
 def check_names(trace: SceneTrace) -> None:

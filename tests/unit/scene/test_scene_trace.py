@@ -224,3 +224,11 @@ def test_a_name_that_is_not_utf_8_is_found(project):
     blend.image(b"//caf\xe9.png")
     top = project({"a.blend": blend, "caf\udce9.png": b"1"})
     assert needed(trace(top / "a.blend")) == {"caf\udce9.png"}
+
+
+def test_a_missing_file_is_a_list_of_its_users(project):
+    blend = BlendBytes()
+    for name in (b"IMa", b"IMb"):
+        blend.add("IM", "Image", id={"name": name}, name=b"//gone.png", source=1)
+    [missing] = trace(project({"a.blend": blend}) / "a.blend").missing
+    assert missing.blocks == ("Image a", "Image b")

@@ -264,5 +264,21 @@ def test_who_names_a_missing_file_is_said_if_it_is_a_library():
         check_complete(with_missing(1, "lib/a.blend"), allow_missing=False)
 
 
+@pytest.mark.parametrize(
+    ("blocks", "used_by", "shown"),
+    [
+        ((), "s.blend", "  x.png"),
+        (("Image a",), "s.blend", "  x.png (Image a)"),
+        (tuple("abcde"), "l.blend", "  x.png (a, b, c, 2 more, named by l.blend)"),
+    ],
+)
+def test_the_users_of_a_missing_file_are_said(blocks, used_by, shown):
+    missing = MissingFile("x.png", used_by, blocks)
+    scene = SceneTrace(Path("/a"), "s.blend", (), (missing,))
+    with pytest.raises(MissingFiles) as caught:
+        check_complete(scene, allow_missing=False)
+    assert caught.value.message.splitlines()[1] == shown
+
+
 def test_missing_files_may_be_allowed():
     assert check_complete(with_missing(1), allow_missing=True) == ("//gone 0.png",)
