@@ -103,11 +103,11 @@ class Line:
     async def __aexit__(self, *_error: object) -> None:
         await self._session.close()
 
-    def url(self, path: str, **query: str | int) -> str:
+    def url(self, path: str, **query: str | int) -> URL:
         """Return the address of ``path`` below the bucket."""
         return self._address("/storage/v1", path, query)
 
-    def upload_url(self, **query: str | int) -> str:
+    def upload_url(self, **query: str | int) -> URL:
         """Return the address that takes uploads."""
         return self._address("/upload/storage/v1", "o", query)
 
@@ -118,7 +118,7 @@ class Line:
     async def ask(
         self,
         method: str,
-        url: str,
+        url: URL,
         what: str,
         *,
         body: Callable[[], Body] | None = None,
@@ -181,7 +181,7 @@ class Line:
     async def open(
         self,
         method: str,
-        url: str,
+        url: URL,
         body: Body | None = None,
         headers: dict[str, str] | None = None,
         accept: frozenset[int] = frozenset(),
@@ -200,9 +200,7 @@ class Line:
                 patience.reschedule(loop.time() + STALLED_SECONDS)
 
             content = body if body is None or isinstance(body, bytes) else _watched(body, moved)
-            async with self._session.request(
-                method, URL(url, encoded=True), data=content, headers=sent
-            ) as response:
+            async with self._session.request(method, url, data=content, headers=sent) as response:
                 self.access.has_answered = True
                 # From here on each read has its own bound.
                 patience.reschedule(None)
@@ -211,9 +209,10 @@ class Line:
                     raise RefusedError(response.status, _message(text), login)
                 yield response
 
-    def _address(self, root: str, path: str, query: dict[str, str | int]) -> str:
+    def _address(self, root: str, path: str, query: dict[str, str | int]) -> URL:
         options = "&".join(f"{key}={quote(str(value), safe='')}" for key, value in query.items())
-        return f"{self.access.endpoint}{root}/b/{self.access.bucket}/{path}?{options}"
+        address = f"{self.access.endpoint}{root}/b/{self.access.bucket}/{path}?{options}"
+        return URL(address, encoded=True)
 
     async def _own_login(self, anew: bool) -> dict[str, str]:
         if self.access.anonymous:

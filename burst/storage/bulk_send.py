@@ -67,6 +67,9 @@ class Sender:
         self._line = line
         self._objects = BulkObjects(line)
         self._streams = asyncio.Semaphore(STREAMS)
+        options = {"uploadType": "multipart", "fields": "size,crc32c,generation"}
+        self._url = line.upload_url(**options)
+        self._new_url = line.upload_url(**options, ifGenerationMatch=0)
 
     async def send(self, blob: LocalBlob, tell: Tell) -> bool:
         """Send one file; return whether it still was what was hashed.
@@ -123,10 +126,7 @@ class Sender:
         headers: dict[str, str],
     ) -> Made:
         """Make an object of what ``make_body`` gives; see that it is what it should be."""
-        options = {"ifGenerationMatch": "0"} if piece.is_new else {}
-        url = self._line.upload_url(
-            uploadType="multipart", fields="size,crc32c,generation", **options
-        )
+        url = self._new_url if piece.is_new else self._url
         headers = {"Content-Type": f"multipart/related; boundary={_BOUNDARY}", **headers}
         accept = TAKEN | {_REFUSED_CONTENT}
 
