@@ -13,6 +13,7 @@ import logging
 from collections import OrderedDict
 from dataclasses import dataclass
 
+from burst.domain.transitions import JobStatus
 from burst.errors import DatabaseUnavailable
 from burst.manager import registry, views
 from burst.manager.changes import Changes
@@ -94,6 +95,8 @@ class Farm:
         self.chores = Chores([], set(), set())
         self.chores_wanted = asyncio.Event()
         self._epoch = 0
+        self._statuses: dict[str, JobStatus] = {}
+        """What artists were told of each job last."""
 
     @property
     def lease_seconds(self) -> float:
@@ -181,10 +184,13 @@ class Farm:
     def _tell_job(self, job_id: str) -> None:
         job: JobEntry | None = self.index.jobs.get(job_id)
         if job is None:
+            self._statuses.pop(job_id, None)
             self.hub.add("job", job_id=job_id)
             return
         self.hub.add("job", job_id=job_id, job=views.job_view(job))
+        if self._statuses.get(job_id) is not job.status:
+            # The list of its files says it, too.
+            self._statuses[job_id] = job.status
+            self.chores.changed_renders.add(job_id)
         if job.ended:
             self.chores.ended_jobs.add(job_id)
-            # The index says how it ended.
-            self.chores.changed_renders.add(job_id)

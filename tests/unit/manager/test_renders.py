@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -53,3 +54,21 @@ async def test_a_job_that_ended_without_a_frame_has_an_index_that_says_so(
     content = manager.storage.get_bytes(layout.render_index(job.id)).decode()
     assert '"status": "canceled"' in content
     assert '"published": []' in content
+
+
+@asynchronous
+async def test_the_index_of_a_job_that_goes_on_again_says_so(manager: Manager) -> None:
+    job = await manager.submit("1")
+    worker = await manager.worker()
+    await worker.finish(await worker.take())
+    await manager.publishing.round()
+    assert _status(manager, job.id) == "completed"
+    await manager.queue.requeue(job.id, "1")
+    manager.clock.advance(10)
+    await manager.publishing.round()
+    assert _status(manager, job.id) == "active"
+
+
+def _status(manager: Manager, job_id: str) -> str:
+    content = json.loads(manager.storage.get_bytes(layout.render_index(job_id)))
+    return str(content["status"])
