@@ -272,7 +272,7 @@ class Finisher:
                     raise
                 log.warning("%s; trying again", error)
             else:
-                self._note_well(assignment.job_id)
+                self._note_well()
                 return
 
     def _outlast(self, held: Held, until: float) -> bool:
@@ -312,7 +312,7 @@ class Finisher:
             longer = min(PUBLISH_PAUSE_SECONDS_MAX, 2 * pause)
             self._publishing.add_later(lambda: self._publish(report, verdict, longer), pause)
             return
-        self._note_well(report.job_id)
+        self._note_well()
         self._report(
             FramePublished(
                 job_id=report.job_id,
@@ -333,13 +333,13 @@ class Finisher:
         if not is_known:
             self._tell(job_id, "warning", f"{text}; trying again")
 
-    def _note_well(self, job_id: str) -> None:
+    def _note_well(self) -> None:
         """Take note that the storage does what it is asked to."""
         with self._lock:
-            trouble = self._troubles.pop(job_id, None)
-            still = next(iter(self._troubles.values()), "")
-        if trouble is not None:
-            self._at_courier.trouble = still
+            told, self._troubles = self._troubles, {}
+        if told:
+            self._at_courier.trouble = ""
+        for job_id in told:
             self._tell(job_id, "info", "the storage works again")
 
     def _tell(self, job_id: str, level: str, text: str) -> None:

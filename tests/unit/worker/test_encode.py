@@ -416,3 +416,33 @@ def test_what_blender_was_to_write_and_is_no_file_is_not_followed(
     monkeypatch.setattr(module, "_prepare", linked)
     farm.blender = Sly()
     assert str(farm.fails(farm.rig())) == "encode: Blender did not write 0.png"
+
+
+def test_what_is_gone_from_a_bucket_or_changed_in_it_is_named(tmp_path: Path) -> None:
+    farm = Farm(tmp_path, Remote)
+    paths = {frame: farm.publish(frame) for frame in (1, 2, 3, 4)}
+    paths[2].unlink()
+    paths[3].write_bytes(paths[3].read_bytes()[::-1])
+    error = farm.fails(farm.rig())
+    assert str(error) == (
+        "encode: frame 2 (shot_0002.png) is gone from the storage; "
+        "frame 3 (shot_0003.png) is not what was published: its content has changed"
+    )
+    # It may be so for this worker alone.
+    assert error.gives_up is None
+
+
+def test_a_canceled_task_brings_no_more_pictures(tmp_path: Path) -> None:
+    farm = Farm(tmp_path, Remote)
+    for frame in (1, 2, 3, 4):
+        farm.publish(frame)
+    rig = farm.rig()
+    real = farm.storage.fetch_all
+
+    def cancel_and_fetch(*arguments: Any) -> None:
+        rig.place.held.over.set()
+        real(*arguments)
+
+    farm.storage.fetch_all = cancel_and_fetch  # type: ignore[method-assign]
+    with pytest.raises(Interrupted):
+        farm.run(rig)
