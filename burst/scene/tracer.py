@@ -154,6 +154,8 @@ class Walk(contextlib.AbstractContextManager["Walk"]):
             with reading(Path(there)):
                 blend = self.opened(Path(there))
                 for owner, named in of_point_caches(blend, path, str(main)):
+                    if not named.name:
+                        continue
                     asked = asked_path(named.name, _folder(owner))
                     yield Use(owner, named, asked, "a point cache")
 

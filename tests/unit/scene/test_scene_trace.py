@@ -3,6 +3,8 @@
 import pytest
 
 from burst.errors import SceneUnreadable
+from burst.scene import tracer
+from burst.scene.blend import open_blend
 from burst.scene.trace import MissingFile, trace
 from tests.fakes.blend_bytes import STRUCTS, BlendBytes, needed
 
@@ -232,3 +234,39 @@ def test_a_missing_file_is_a_list_of_its_users(project):
         blend.add("IM", "Image", id={"name": name}, name=b"//gone.png", source=1)
     [missing] = trace(project({"a.blend": blend}) / "a.blend").missing
     assert missing.blocks == ("Image a", "Image b")
+
+
+def chain_of_libraries(count):
+    files = {}
+    for number in range(count):
+        blend = BlendBytes()
+        image = blend.image(f"//{number}.png")
+        linked = blend.link(f"//{number + 1}.blend", "OBx") if number + 1 < count else 0
+        blend.add("OB", "Object", id={"name": b"OBx"}, data=image, parent=linked)
+        blend.link("//0.blend", "OBx")
+        files |= {f"{number}.blend": blend, f"{number}.png": b"1"}
+    return files
+
+
+@pytest.mark.parametrize(("open_files", "times"), [(200, 1), (1, 4)])
+def test_each_library_is_read_once_and_few_are_open_at_a_time(
+    project, monkeypatch, open_files, times
+):
+    opened = []
+
+    def open_and_count(path):
+        opened.append(path)
+        return open_blend(path)
+
+    monkeypatch.setattr(tracer, "open_blend", open_and_count)
+    monkeypatch.setattr(tracer, "_OPEN_FILES", open_files)
+    files = chain_of_libraries(12)
+    top = project(files)
+    assert needed(trace(top / "0.blend")) == set(files) - {"0.blend"}
+    assert max(map(opened.count, opened)) <= times
+
+
+def test_files_of_one_blender_share_what_describes_them(project):
+    top = project(chain_of_libraries(2))
+    with open_blend(top / "0.blend") as one, open_blend(top / "1.blend") as other:
+        assert one.structs is other.structs

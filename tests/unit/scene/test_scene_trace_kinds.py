@@ -256,3 +256,44 @@ def test_all_users_of_a_file_are_known(project):
     top = project({"a.blend": blend, "t.png": b"1"})
     [file] = [file for file in trace(top / "a.blend").files if file.relative == "t.png"]
     assert file.users == (User("a.blend", "Image wood"), User("a.blend", "Image bark"))
+
+
+@pytest.mark.parametrize(("kind", "found"), [(2, {"old/f_0001.bobj.gz"}), (4, set())])
+def test_a_fluid_of_before_2_82_brings_the_folder_of_its_domain(project, kind, found):
+    blend = BlendBytes(version=279)
+    blend.structs["FluidsimModifierData"] = [("ModifierData", "modifier"), ("void", "*fss")]
+    blend.structs["FluidsimSettings"] = [("short", "type"), ("char", "surfdataPath[240]")]
+    settings = blend.add("DATA", "FluidsimSettings", type=kind, surfdataPath=b"//old/")
+    blend.modifier(26, "FluidsimModifierData", fss=settings)
+    top = project({"a.blend": blend, "old/f_0001.bobj.gz": b"1"})
+    assert needed(trace(top / "a.blend")) == found
+
+
+def test_the_point_cache_that_no_fluid_uses_is_not_told_of(project):
+    blend = BlendBytes()
+    blend.add("DATA", "PointCache", flag=64 | 1 << 12)
+    traced = trace(project({"a.blend": blend}) / "a.blend")
+    assert (traced.missing, traced.notes) == ((), ())
+
+
+def test_a_sound_strip_counts_by_its_sound(project):
+    blend = BlendBytes()
+    blend.structs["Sequence"] = [*blend.structs["Sequence"], ("void", "*sound")]
+    inside = blend.add("DATA", "raw_data")
+    sound = blend.add("SO", "bSound", id={"name": b"SOx"}, name=b"//gone.wav", packedfile=inside)
+    elements = blend.add("DATA", "StripElem", name=b"gone.wav")
+    source = blend.add("DATA", "Strip", stripdata=elements, dir=b"//")
+    strip = blend.add("DATA", "Sequence", type=4, strip=source, sound=sound)
+    blend.scene(ed=blend.add("DATA", "Editing", seqbase={"first": strip}))
+    assert trace(project({"a.blend": blend}) / "a.blend").missing == ()
+
+
+def test_a_folder_that_is_closed_is_empty_and_a_file_is_no_folder(project):
+    blend = BlendBytes()
+    for folder in (b"//file", b"//file/in it"):
+        domain = blend.add("DATA", "FluidDomainSettings", cache_flag=2, cache_directory=folder)
+        blend.modifier(56, "FluidModifierData", domain=domain, type=1)
+    blend.image("//file/f_01.png", 2)
+    blend.image("//FILE/a.png")
+    traced = trace(project({"a.blend": blend, "file": b"1"}) / "a.blend")
+    assert len(traced.missing) == 4
