@@ -54,7 +54,11 @@ def list_scenes(
     versions = list_versions(opened, slug(name) if name else "") if opened else []
     manifests = read_manifests(opened, versions) if opened else []
     rows = [
-        {**_head(version), "files": len(manifest.files), "bytes": manifest.size}
+        {
+            **_head(version),
+            "files": None if manifest is None else len(manifest.files),
+            "bytes": None if manifest is None else manifest.size,
+        }
         for version, manifest in zip(versions, manifests, strict=True)
     ]
     if json:
@@ -68,8 +72,8 @@ def list_scenes(
                 (
                     f"{version.scene.name}@{version.scene.version}",
                     words.time(version.uploaded),
-                    str(row["files"]),
-                    words.size(row["bytes"]),
+                    "can't be read" if row["files"] is None else str(row["files"]),
+                    "" if row["bytes"] is None else words.size(row["bytes"]),
                 )
                 for version, row in zip(versions, rows, strict=True)
             ],

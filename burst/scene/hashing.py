@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import itertools
 import logging
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
@@ -49,6 +48,13 @@ CREATE TABLE IF NOT EXISTS digests (
 ) WITHOUT ROWID
 """
 _FIND = "SELECT path, size, mtime_ns, inode, sha256, crc32c FROM digests WHERE path IN "
+_FIND_BETWEEN = (
+    "SELECT path, size, mtime_ns, inode, sha256, crc32c FROM digests "
+    "WHERE path BETWEEN ? AND ? LIMIT ?"
+)
+_Row = tuple[bytes, int, int, int, str, int]
+_INODES = 1 << 64
+
 _KEEP = "INSERT OR REPLACE INTO digests VALUES (?, ?, ?, ?, ?, ?)"
 _DROP_OLD = "DROP TABLE IF EXISTS hashes"
 """Up to 0.4 there was this one, without a CRC."""
@@ -133,13 +139,15 @@ class Hasher:
             SceneError: a file can't be read, or does not stop changing.
         """
         tell = on_read or (lambda _path, _bytes, _whole: None)
-        signatures = {path: Signature.of(path) for path in dict.fromkeys(paths)}
+        signatures = _look_at(paths)
         if on_looked is not None:
             on_looked(len(signatures), sum(its.size for its in signatures.values()))
         hashes = {} if self._rehash else self._recall(signatures)
         for path, hashed in hashes.items():
             tell(path, hashed.size, True)
-        lacking = [(its.size, path) for path, its in signatures.items() if path not in hashes]
+        lacking = []
+        if len(hashes) < len(signatures):
+            lacking = [(its.size, path) for path, its in signatures.items() if path not in hashes]
         fresh: dict[Path, tuple[Signature, Hashed]] = {}
         unwritten_bytes = 0
         try:
@@ -158,20 +166,14 @@ class Hasher:
         return hashes
 
     def _recall(self, signatures: dict[Path, Signature]) -> dict[Path, Hashed]:
-        wanted = {os.fsencode(path): path for path in signatures}
-
-        def look_up(database: sqlite3.Connection) -> dict[Path, Hashed]:
-            found = {}
-            left = iter(wanted)
-            while some := tuple(itertools.islice(left, _ASKED_AT_ONCE)):
-                asked = f"{_FIND} ({','.join('?' * len(some))})"
-                for name, size, mtime_ns, inode, sha256, crc in database.execute(asked, some):
-                    path = wanted[name]
-                    if signatures[path] == (size, mtime_ns, inode % (1 << 64)):
-                        found[path] = Hashed(sha256, crc, size)
-            return found
-
-        return self._use(look_up) or {}
+        names = [os.fsencode(path) for path in signatures]
+        rows = self._use(lambda database: _rows(database, names)) or {}
+        found = {}
+        for name, (path, its) in zip(names, signatures.items(), strict=True):
+            row = rows.get(name)
+            if row is not None and its == (row[1], row[2], row[3] % _INODES):
+                found[path] = Hashed(row[4], row[5], row[1])
+        return found
 
     def _remember(self, hashes: dict[Path, tuple[Signature, Hashed]]) -> None:
         settled_ns = time.time_ns() - _SETTLED_NS
@@ -266,6 +268,36 @@ def changed(path: Path) -> SceneError:
 def unreadable(path: Path, error: OSError) -> SceneError:
     """Return the error for a file that can't be read."""
     return SceneError(f"can't read {path}: {error.strerror or error}")
+
+
+def _look_at(paths: Iterable[Path]) -> dict[Path, Signature]:
+    """Look at each file; written out, as there may be ten thousands."""
+    found = {}
+    for path in dict.fromkeys(paths):
+        try:
+            its = os.stat(path)  # noqa: PTH116
+        except OSError as error:
+            raise unreadable(path, error) from error
+        found[path] = Signature(its.st_size, its.st_mtime_ns, its.st_ino)
+    return found
+
+
+def _rows(database: sqlite3.Connection, names: Sequence[bytes]) -> dict[bytes, _Row]:
+    """Return what is remembered of each name."""
+    if not names:
+        return {}
+    # Files of one scene lie side by side, so that what lies between the first and the last is
+    # hardly more than they are, and much quicker read than each by itself.
+    most = 2 * len(names)
+    between = database.execute(_FIND_BETWEEN, (min(names), max(names), most)).fetchall()
+    if len(between) < most:
+        return {row[0]: row for row in between}
+    found: dict[bytes, _Row] = {}
+    for begin in range(0, len(names), _ASKED_AT_ONCE):
+        some = names[begin : begin + _ASKED_AT_ONCE]
+        asked = f"{_FIND} ({','.join('?' * len(some))})"
+        found |= {row[0]: row for row in database.execute(asked, some)}
+    return found
 
 
 def _key(path: Path, signature: Signature) -> tuple[bytes, int, int, int]:

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from burst.domain.jobs import SceneRef, slug
-from burst.errors import UsageError
+from burst.errors import StorageError, UsageError
 from burst.scene.manifest import FileEntry, Manifest
 from burst.storage import layout
 from burst.storage.items import Stored
@@ -53,14 +53,22 @@ def list_versions(storage: Storage, name: str = "") -> list[Version]:
     return sorted(found, key=lambda one: (-one.uploaded, one.stored.name))
 
 
-def read_manifests(storage: Storage, versions: list[Version]) -> list[Manifest]:
-    """Read the manifests of versions, in parallel.
+def read_manifests(storage: Storage, versions: list[Version]) -> list[Manifest | None]:
+    """Read the manifests of versions, in parallel; None for one that is damaged or newer.
 
     Raises:
-        StorageError: one can't be read.
+        StorageError: the storage can't be read.
     """
+
+    def read(version: Version) -> Manifest | None:
+        content = storage.get_bytes(version.stored.name)
+        try:
+            return Manifest.from_bytes(content)
+        except StorageError:
+            return None
+
     with ThreadPoolExecutor(_THREADS, thread_name_prefix="manifest") as pool:
-        return list(pool.map(lambda one: read_manifest(storage, one), versions))
+        return list(pool.map(read, versions))
 
 
 def read_manifest(storage: Storage, version: Version) -> Manifest:

@@ -155,6 +155,20 @@ def test_versions_are_listed_shown_compared_and_removed(project: Path, run: Run)
     assert run("scenes", "diff", "shot", status=2)["message"] == "shot has one version only"
 
 
+def test_a_version_that_cannot_be_read_is_listed_and_may_be_removed(
+    project: Path, run: Run, tmp_path: Path
+) -> None:
+    run("upload", "project/shot.blend")
+    (tmp_path / "state" / "storage" / layout.manifest("shot", "0bad")).write_bytes(b"{")
+    listed = {one["version"]: one["files"] for one in run("scenes", "list")}
+    assert listed["0bad"] is None
+    assert "can't be read" in run("scenes", text=True)
+    assert "can't be read" in run("scenes", "show", "shot@0bad", status=1)["message"]
+    assert "nothing is removed" in run("scenes", "gc", status=1)["message"]
+    run("scenes", "remove", "shot@0bad", "--yes")
+    assert run("scenes", "gc")["kept_blobs"] == 4
+
+
 def test_the_last_two_versions_are_compared(project: Path, run: Run, tmp_path: Path) -> None:
     for age, content in ((300, b"first"), (200, b"second!"), (100, b"third")):
         (project / "tin.png").write_bytes(content)

@@ -7,7 +7,7 @@ hundred by chance. What a killed process leaves behind: tests/chaos/test_upload_
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -20,10 +20,13 @@ from burst.scene.trace import SceneTrace, TracedFile
 from burst.scene.upload import Uploaded, upload_scene
 from burst.storage import layout
 from burst.storage.directory import DirectoryStorage
+from burst.storage.storage import Storage, open_storage
+from tests.fakes.strict_gcs import StrictGcs, running_strict_gcs
 from tests.fakes.turns import Actor, Choose, Gated, by_chance, by_plan, play
 
 MOST_CALLS = 40
 CHANCES = 60
+CHANCES_IN_A_BUCKET = 12
 
 Pause = Callable[[float], None]
 
@@ -36,12 +39,20 @@ def _one_call_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "fsync", lambda _file: None)
 
 
+@pytest.fixture
+def gcs(monkeypatch: pytest.MonkeyPatch) -> Iterator[StrictGcs]:
+    with running_strict_gcs("farm") as gcs:
+        monkeypatch.setenv("STORAGE_EMULATOR_HOST", gcs.endpoint)
+        yield gcs
+
+
 class Farm:
     """A storage with a scene that stays, files that were uploaded once, and garbage."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, storage: Storage | None = None) -> None:
+        folder.mkdir(exist_ok=True)
         self.folder = folder
-        self.storage = DirectoryStorage(folder / "storage")
+        self.storage = storage or DirectoryStorage(folder / "storage")
         kept = self.upload("kept", {"shot.blend": b"K", "a.png": b"shared"})
         gone = self.upload("gone", {"shot.blend": b"G", "b.png": b"once", "c.png": b"twice"})
         self.storage.delete(layout.manifest(gone.scene.name, gone.scene.version))
@@ -155,6 +166,15 @@ def test_nothing_is_lost_when_an_upload_begins_just_before_the_mark(tmp_path: Pa
 
 @pytest.mark.parametrize("seed", range(CHANCES))
 def test_nothing_is_lost_by_chance(farm: Farm, seed: int) -> None:
+    again = farm.uploader("again", {**SHOT, "d.png": b"fourth"})
+    farm.play(by_chance(seed), upload(farm), again, collect(farm))
+    farm.check()
+    assert farm.storage.missing([layout.blob(farm.garbage)])
+
+
+@pytest.mark.parametrize("seed", range(CHANCES_IN_A_BUCKET))
+def test_nothing_is_lost_in_a_bucket(tmp_path: Path, gcs: StrictGcs, seed: int) -> None:
+    farm = Farm(tmp_path / "farm", open_storage("gs://farm"))
     again = farm.uploader("again", {**SHOT, "d.png": b"fourth"})
     farm.play(by_chance(seed), upload(farm), again, collect(farm))
     farm.check()

@@ -52,7 +52,7 @@ def test_versions_are_listed_newest_first(storage: DirectoryStorage) -> None:
     assert [one.scene.version for one in listed] == [new, other, old]
     assert [one.uploaded for one in listed] == [300, 200, 100]
     assert [one.scene.version for one in list_versions(storage, "shot")] == [new, old]
-    assert [made.size for made in read_manifests(storage, listed)] == [7, 1, 2]
+    assert [made and made.size for made in read_manifests(storage, listed)] == [7, 1, 2]
 
 
 def test_a_name_means_its_newest_version(storage: DirectoryStorage) -> None:
