@@ -105,6 +105,11 @@ class Access:
             else self.patience_seconds_at_first
         )
 
+    @property
+    def pause_limit_seconds(self) -> float:
+        """The longest pause between two tries; patience is not to end in the midst of one."""
+        return min(self.longest_pause_seconds, self.patience_seconds / 4)
+
     def pauses(self) -> Iterator[float]:
         """Yield how many seconds to wait before each further try, until it is enough.
 
@@ -114,7 +119,7 @@ class Access:
         started, bound = time.monotonic(), self.first_pause_seconds
         while time.monotonic() - started < self.patience_seconds:
             yield random.uniform(bound / 4, bound)  # noqa: S311 - nobody is to be kept from guessing
-            bound = min(2 * bound, self.longest_pause_seconds)
+            bound = min(2 * bound, self.pause_limit_seconds)
 
     def login(self) -> Any:
         """Return the login, as Google's libraries take it.

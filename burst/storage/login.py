@@ -47,7 +47,7 @@ def find_login() -> Any:
                 found, _ = google.auth.default()
             return credentials.with_scopes_if_required(found, SCOPES)  # type: ignore[no-untyped-call]
     except exceptions.GoogleAuthError as error:
-        raise login_error(error, "can't log in to Google Cloud") from error
+        raise login_error(error, "can't ask the bucket") from error
 
 
 def nobody() -> Any:
@@ -78,8 +78,9 @@ def login_error(error: Exception, what: str, login: Any = None) -> StorageError:
         )
     if isinstance(error, exceptions.RefreshError):
         return refused(reason, what, login)
+    why = "" if "credentials were not found" in reason else f" ({reason})"
     return StorageDenied(
-        f"{what}: there is no login to Google Cloud ({reason})",
+        f"{what}: there is no login to Google Cloud{why}",
         hint=f"{LOG_IN}, or have {_KEY} name the key of a service account",
     )
 

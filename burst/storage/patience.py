@@ -26,7 +26,7 @@ def patient_retry(access: Access, progress: Callable[[], int] = lambda: 0) -> An
     return Retry(
         predicate=_Patience(access, progress),
         initial=access.first_pause_seconds,
-        maximum=access.longest_pause_seconds,
+        maximum=access.pause_limit_seconds,
         multiplier=2.0,
         timeout=None,
     )
