@@ -1,15 +1,19 @@
 """What burst traces, beside what Blender opens, for a generated scene of every kind.
 
 A real Blender makes the scenes (`tests/fakes/make_dependencies.py`), and renders them under
-strace: first where they lie, then out of a checkout, while the originals are away. Left out:
-what blender-asset-tracer alone finds, which `scripts/trace-table` shows.
+strace: first where they lie, then out of a checkout, while the originals are away. To make and
+to render them takes longer than all the looks at them, so that there is one test a Blender,
+which says everything that is wrong. Left out: what blender-asset-tracer alone finds, which
+`scripts/trace-table` shows.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -26,187 +30,199 @@ from tests.fakes.comparison import Look, look, opened_by_scene, rendered
 from tests.fakes.made import Made, make_cases, read_cases
 from tests.fakes.strace import Seen, strace_program
 
-pytestmark = pytest.mark.blender
-
 SECONDS = 60
-ASKED = ("absolute", "camera_script", "escaping", "imported", "multires", "nested", "packed",
-         "packed_library", "points", "sequencer", "udim", "unused", "windows")  # fmt: skip
+ASKED = ("absolute", "camera_script", "imported", "multires", "nested", "packed",
+         "packed_library", "points", "sequencer", "unused", "windows")  # fmt: skip
 """Asked of a Blender: each takes it a second."""
+SILENT = ("packed", "points")
+"""Of these a Blender has nothing to name."""
 PINK = ("moved", "other_case")
 """A plain Blender does not find here what burst finds."""
 CLEARED = (".bphys",)
 """What Blender deletes and writes anew when it opens a scene."""
 
+Findings = dict[str, Any]
+"""Scene → what is wrong with it; empty if nothing is."""
+
 
 @dataclass
-class Scenery:
+class Scenes:
     """A Blender, the scenes that it made, and what it opened of them."""
 
     real: RealBlender
     folder: Path
     made: dict[str, Made]
     traced: dict[str, SceneTrace]
-    seen: Seen
+    home: Path
     pictures: Path
+    seen: Seen
 
     def opened(self, name: str) -> set[Path]:
         """Return what was opened of one scene."""
         return self.seen.opened_below(self.made[name].top)
 
 
-@pytest.fixture(
-    scope="module",
-    params=[
-        # All with one Blender go to one process: to make and render the scenes takes a while.
-        pytest.param(kind, marks=pytest.mark.xdist_group(f"traced by {kind}"))
-        for kind in ("binary", "bpy")
-    ],
-)
-def scenery(request, tmp_path_factory):
+@dataclass
+class Checkouts:
+    """The same scenes in checkouts, and what was opened of them."""
+
+    scenes: dict[str, CheckedOut]
+    home: Path
+    pictures: Path
+    seen: Seen
+
+
+@pytest.mark.blender
+@pytest.mark.parametrize("kind", ["binary", "bpy"])
+def test_what_is_traced_is_what_blender_opens_and_a_checkout_is_enough(kind, tmp_path):
     strace_program()
-    real = real_blender(request.param, tmp_path_factory.getbasetemp() / "facts")
-    folder = tmp_path_factory.mktemp("traced") / "scenes"
+    real = real_blender(kind, tmp_path / "facts")
+    scenes = make_and_render(real, tmp_path)
+    checkouts = render_checkouts(scenes, tmp_path)
+    found: dict[str, Findings] = {
+        "not what is needed": wrongly_traced(scenes),
+        "opened and not traced": missed(scenes),
+        "traced and not opened, for no known reason": unexplained(scenes),
+        "added by asking Blender": added_by_asking(scenes),
+        "changed by asking Blender": changed_by_asking(scenes),
+        "opened outside of a checkout": stray(scenes, checkouts),
+        "not opened in a checkout": lacking(scenes, checkouts),
+        "other pixels from a checkout": differing(scenes, checkouts),
+    }
+    assert {what: scenes for what, scenes in found.items() if scenes} == {}
+
+
+def make_and_render(real: RealBlender, work: Path) -> Scenes:
+    """Have the scenes made, traced, and rendered where they lie."""
+    folder, home, pictures = work / "scenes", work / "home", work / "pictures"
     make_cases(real.program, real.facts, folder)
     made = read_cases(folder)
     # Before they are opened, which clears caches.
     traced = {name: trace(case.blend) for name, case in made.items()}
     looks = [Look(case.blend, case.frames) for case in made.values()]
-    home, pictures = folder.with_name("home"), folder.with_name("pictures")
     seen = look(real.program, real.facts, looks, home, pictures)
-    assert {name: rendered(seen, case.blend) for name, case in made.items()} == dict.fromkeys(
-        made, "rendered"
-    ), seen.printed[-3000:]
-    return Scenery(real, folder, made, traced, seen, pictures)
+    failed = [case.name for case in made.values() if rendered(seen, case.blend) != "rendered"]
+    assert failed == [], seen.printed[-3000:]
+    return Scenes(real, folder, made, traced, home, pictures, seen)
 
 
-def places(case: Made, paths) -> set[str]:
+def render_checkouts(scenes: Scenes, work: Path) -> Checkouts:
+    """Lay all scenes out, and have them rendered while the originals are away."""
+    storage = DirectoryStorage(work / "storage")
+    source = MountedBlobs(storage.root, storage)
+    laid = {}
+    for name, case in scenes.made.items():
+        # Traced again: what the render cleared is missing now, as in any scene.
+        done = upload_scene(trace(case.blend), name, storage, Hasher(None))
+        laid[name] = checkout(done.scene, storage, source, work / "worker" / name)
+    looks = [
+        Look(scene.blend, scenes.made[name].frames, {k: str(v) for k, v in scene.remap.items()})
+        for name, scene in laid.items()
+    ]
+    home, pictures = work / "home of the worker", work / "pictures of the worker"
+    hidden = work / "moved away"
+    scenes.folder.rename(hidden)
+    try:
+        seen = look(scenes.real.program, scenes.real.facts, looks, home, pictures)
+    finally:
+        hidden.rename(scenes.folder)
+    return Checkouts(laid, home, pictures, seen)
+
+
+def places(case: Made, paths: Iterable[Path]) -> set[str]:
     return {os.path.relpath(path, case.top) for path in paths}
 
 
-def test_what_is_needed_is_found_and_nothing_else(scenery):
+def wrongly_traced(scenes: Scenes) -> Findings:
+    """Every needed file is found, nothing else is, and what is missing is missing."""
     found = {}
-    for name, case in scenery.made.items():
-        traced = scenery.traced[name]
-        there = places(case, (file.path for file in traced.files))
-        missing = {file.name for file in traced.missing}
-        if (there, missing) != (case.needed, set(case.missing)):
-            found[name] = (case.needed - there, there - case.needed, missing)
-    assert found == {}
+    for name, case in scenes.made.items():
+        there = places(case, (file.path for file in scenes.traced[name].files))
+        gone = {file.name for file in scenes.traced[name].missing}
+        if (there, gone) != (case.needed, set(case.missing)):
+            found[name] = (sorted(case.needed - there), sorted(there - case.needed), gone)
+    return found
 
 
-def test_nothing_that_blender_opens_is_missed(scenery):
-    missed = {}
-    for name, case in scenery.made.items():
-        files = {file.path for file in scenery.traced[name].files}
-        if found := scenery.opened(name) - files:
-            missed[name] = places(case, found)
-    assert missed == {}
-    # Every file that was opened belongs to one of the scenes.
-    home = scenery.folder.with_name("home")
-    opened = opened_by_scene(scenery.seen, scenery.real.program, home)
-    assert {path for path in opened if not path.is_relative_to(scenery.folder)} == set()
+def missed(scenes: Scenes) -> Findings:
+    """Nothing that Blender opens is missed, in the scenes or anywhere else."""
+    found: Findings = {}
+    for name, case in scenes.made.items():
+        files = {file.path for file in scenes.traced[name].files}
+        found[name] = places(case, scenes.opened(name) - files)
+    opened = opened_by_scene(scenes.seen, scenes.real.program, scenes.home)
+    found["elsewhere"] = {path for path in opened if not path.is_relative_to(scenes.folder)}
+    return {name: files for name, files in found.items() if files}
 
 
-def test_what_no_render_opens_is_known_with_its_reason(scenery):
-    spare = {}
-    for name, case in scenery.made.items():
-        needed = places(case, (file.path for file in scenery.traced[name].files))
-        unopened = needed - places(case, scenery.opened(name))
-        if unexplained := unopened - case.superfluous.keys():
-            spare[name] = unexplained
-    assert spare == {}
+def unexplained(scenes: Scenes) -> Findings:
+    """What no render opens is known, with its reason."""
+    found = {}
+    for name, case in scenes.made.items():
+        traced = places(case, (file.path for file in scenes.traced[name].files))
+        unopened = traced - places(case, scenes.opened(name))
+        found[name] = unopened - case.superfluous.keys()
+    return {name: files for name, files in found.items() if files}
 
 
-def test_asking_blender_adds_nothing_to_what_is_read(scenery):
-    for name in [name for name in ASKED if name in scenery.made]:
-        case, alone = scenery.made[name], scenery.traced[name]
-        asked = ask_for_files(scenery.real.program, case.blend, scenery.real.facts.kind, SECONDS)
-        assert asked or name in ("packed", "points"), name
-        both = trace(case.blend, asked)
-        assert {file.path for file in both.files} == {file.path for file in alone.files}, name
-        assert {file.name for file in both.missing} == {file.name for file in alone.missing}, name
+def added_by_asking(scenes: Scenes) -> Findings:
+    """What Blender names itself is all found by reading, and none of it is falsely missing."""
+    found = {}
+    for name in [name for name in ASKED if name in scenes.made]:
+        blend, alone = scenes.made[name].blend, scenes.traced[name]
+        asked = ask_for_files(scenes.real.program, blend, scenes.real.facts.kind, SECONDS)
+        assert bool(asked) != (name in SILENT), name
+        both = trace(blend, asked)
+        found[name] = {file.path for file in both.files} ^ {file.path for file in alone.files}
+        found[name] |= {file.name for file in both.missing} ^ {one.name for one in alone.missing}
+    return {name: files for name, files in found.items() if files}
 
 
-def test_to_ask_leaves_the_caches_of_a_scene_alone(scenery, tmp_path):
-    case = scenery.made["points"]
+def changed_by_asking(scenes: Scenes) -> Findings:
+    """To open a scene clears stale caches beside it; to ask about it does not."""
+    case = scenes.made["points"]
     caches = sorted((case.top / "film/shot/blendcache_main").iterdir())
     stale = caches[0].with_name("64757374_000009_00.bphys")
     stale.write_bytes(b"BPHYSICS" + bytes(64))
     before = {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in (*caches, stale)}
-    ask_for_files(scenery.real.program, case.blend, None, SECONDS)
-    assert {p: (p.stat().st_mtime_ns, p.read_bytes()) for p in before if p.exists()} == before
+    ask_for_files(scenes.real.program, case.blend, None, SECONDS)
+    after = {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in stale.parent.iterdir()}
     stale.unlink()
+    return {} if before == after else {case.name: before.keys() ^ after.keys()}
 
 
-@dataclass
-class Laid:
-    """The same scenes in checkouts, and what was opened of them."""
-
-    scenes: dict[str, CheckedOut]
-    seen: Seen
-    pictures: Path
-    storage: Path
+def stray(scenes: Scenes, checkouts: Checkouts) -> Findings:
+    """Nothing outside of the checkouts is opened, not even the blobs by their own names."""
+    opened = opened_by_scene(checkouts.seen, scenes.real.program, checkouts.home)
+    folders = [scene.folder for scene in checkouts.scenes.values()]
+    found = {path for path in opened if not any(path.is_relative_to(one) for one in folders)}
+    return {"elsewhere": found} if found else {}
 
 
-@pytest.fixture(scope="module")
-def laid(scenery):
-    """Render all scenes out of checkouts while the originals are away."""
-    work = scenery.folder.with_name("worker")
-    storage = DirectoryStorage(scenery.folder.with_name("storage"))
-    scenes = {}
-    for name, traced in scenery.traced.items():
-        # What was cleared meanwhile is missing now, as in every scene.
-        done = upload_scene(trace(traced_blend(traced)), name, storage, Hasher(None))
-        source = MountedBlobs(storage.root, storage)
-        scenes[name] = checkout(done.scene, storage, source, work / name)
-    looks = [
-        Look(scene.blend, scenery.made[name].frames, {k: str(v) for k, v in scene.remap.items()})
-        for name, scene in scenes.items()
-    ]
-    home, pictures = work.with_name("home of the worker"), work.with_name("pictures of checkouts")
-    hidden = scenery.folder.with_name("moved away")
-    scenery.folder.rename(hidden)
-    try:
-        seen = look(scenery.real.program, scenery.real.facts, looks, home, pictures)
-    finally:
-        hidden.rename(scenery.folder)
-    return Laid(scenes, seen, pictures, storage.root)
+def lacking(scenes: Scenes, checkouts: Checkouts) -> Findings:
+    """All that Blender opened where the scenes lay is opened in their checkouts."""
+    found = {}
+    for name, scene in checkouts.scenes.items():
+        place_of = {file.path: file.relative for file in scenes.traced[name].files}
+        opened = checkouts.seen.opened_below(scene.folder)
+        now = {path.relative_to(scene.folder).as_posix() for path in opened}
+        before = {place_of.get(path, str(path)) for path in scenes.opened(name)}
+        found[name] = {place for place in before - now if not place.endswith(CLEARED)}
+    return {name: files for name, files in found.items() if files}
 
 
-def traced_blend(traced: SceneTrace) -> Path:
-    return next(file.path for file in traced.files if file.relative == traced.main)
-
-
-def test_a_checkout_is_all_that_blender_opens(scenery, laid):
-    home = laid.storage.with_name("home of the worker")
-    opened = opened_by_scene(laid.seen, scenery.real.program, home)
-    folders = [scene.folder for scene in laid.scenes.values()]
-    stray = {path for path in opened if not any(path.is_relative_to(one) for one in folders)}
-    assert stray == set()
-
-
-def test_a_checkout_lacks_nothing_that_blender_opened_before(scenery, laid):
-    lacking = {}
-    for name, scene in laid.scenes.items():
-        place_of = {file.path: file.relative for file in scenery.traced[name].files}
-        opened = {str(p.relative_to(scene.folder)) for p in laid.seen.opened_below(scene.folder)}
-        before = {place_of.get(path, str(path)) for path in scenery.opened(name)}
-        if found := {place for place in before - opened if not place.endswith(CLEARED)}:
-            lacking[name] = found
-    assert lacking == {}
-
-
-def test_pictures_of_a_checkout_are_those_of_the_original(scenery, laid):
-    differ = []
-    for number, name in enumerate(laid.scenes):
+def differing(scenes: Scenes, checkouts: Checkouts) -> Findings:
+    """The pictures of a checkout are those of the original."""
+    found = {}
+    for number, name in enumerate(checkouts.scenes):
         before, after = (
             {path.name: pixels(path) for path in folder.glob(f"{number}_*.png")}
-            for folder in (scenery.pictures, laid.pictures)
+            for folder in (scenes.pictures, checkouts.pictures)
         )
         assert before, name
         if name not in PINK and before != after:
-            differ.append(name)
-    assert differ == []
+            found[name] = sorted(before)
+    return found
 
 
 def pixels(path: Path) -> bytes:
