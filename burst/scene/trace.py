@@ -115,7 +115,7 @@ def trace(blend: Path, also: Iterable[Asked] = ()) -> SceneTrace:
             look.at(use)
         look.into_files()
         paths = map(Path, look.found.values())
-        warnings = tuple(dict.fromkeys(warnings_of(main, paths, look.caches, walk.opened)))
+        warnings = tuple(dict.fromkeys(warnings_of(main, paths, look.caches, walk)))
     placed = place(str(main), look.claims)
     places = placed.places()
     missing, notes = _sort_out(look.lacking, places)

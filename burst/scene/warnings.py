@@ -8,11 +8,11 @@ from __future__ import annotations
 import contextlib
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from blender_asset_tracer.blendfile import BlendFile, BlendFileBlock
+from blender_asset_tracer.blendfile import BlendFile
 
 from burst.errors import SceneError
 from burst.scene.blend import number, reading, string, text
@@ -20,6 +20,7 @@ from burst.scene.facts import facts_of, find_scene
 from burst.scene.naming import is_absolute
 from burst.scene.sequences import Many
 from burst.scene.simulations import unbaked
+from burst.scene.tracer import Walk
 from burst.scene.used import Blends, used_blocks
 
 UNUSED_BYTES = 256 * 1024 * 1024
@@ -27,6 +28,16 @@ UNUSED_BYTES = 256 * 1024 * 1024
 _OLDER_SECONDS = 60
 """A .blend is saved after its bake, at the earliest moments later."""
 _VIDEO_FORMATS = ("AVI_JPEG", "AVI_RAW", "FFMPEG")
+_SIMULATING = (
+    b"ClothModifierData",
+    b"DynamicPaintModifierData",
+    b"FluidModifierData",
+    b"NodeGeometrySimulationOutput",
+    b"ParticleSystemModifierData",
+    b"RigidBodyWorld",
+    b"SoftbodyModifierData",
+)
+"""Structs of which one is in each file with a simulation."""
 _DEFAULT_OUTPUTS = (b"/tmp/", b"/tmp\\", b"//")
 _FRAME_NUMBERS = (
     re.compile(r"_(\d{6})_\d\d\.(?:bphys|vdb)\Z"),
@@ -53,11 +64,8 @@ class Cache:
     files: tuple[Path, ...]
 
 
-Opener = Callable[[Path], BlendFile]
-
-
 def warnings_of(
-    main: Path, paths: Iterable[Path], caches: Sequence[Cache], opened: Opener
+    main: Path, paths: Iterable[Path], caches: Sequence[Cache], walk: Walk
 ) -> Iterator[str]:
     """Yield what should be known, in sentences. Blocks.
 
@@ -65,24 +73,23 @@ def warnings_of(
         main: the scene's .blend.
         paths: all files of the scene.
         caches: those of them that are caches.
-        opened: gives .blends that are open already.
+        walk: has the scene's .blends open.
 
     Raises:
         SceneUnreadable: a .blend is damaged.
     """
     with reading(main):
-        blend = opened(main)
+        blend = walk.opened(main)
         yield from _of_output(blend, main)
         frames = _frames(blend)
-        simulates = any(map(_may_simulate, blend.blocks))
-    if simulates:
+    if any(_may_simulate(Path(path), walk) for path in walk.read.values()):
         for kind in _unbaked(main, paths):
             yield (
                 f"{kind} is not baked: its frames can't be shared among workers; "
                 "bake it in Blender and save"
             )
     for cache in caches:
-        yield from _of_cache(cache, frames, opened)
+        yield from _of_cache(cache, frames, walk)
 
 
 def _of_output(blend: BlendFile, main: Path) -> Iterator[str]:
@@ -111,10 +118,12 @@ def _frames(blend: BlendFile) -> range:
     return range(min(starts, default=0) - 1, max(ends, default=_MOST_FRAMES) + 2)
 
 
-def _may_simulate(block: BlendFileBlock) -> bool:
-    if block.code == b"SC":
-        return number(block, b"rigidbody_world") != 0
-    return block.code == b"OB" and number(block, (b"modifiers", b"first")) != 0
+def _may_simulate(path: Path, walk: Walk) -> bool:
+    """Say whether a .blend holds anything at all that simulates; a look at each is slower."""
+    with reading(path):
+        blend = walk.opened(path)
+        kinds = {blend.sdna_index_from_id.get(name) for name in _SIMULATING}
+        return any(block.sdna_index in kinds for block in blend.blocks)
 
 
 def _unbaked(main: Path, paths: Iterable[Path]) -> list[str]:
@@ -127,7 +136,7 @@ def _unbaked(main: Path, paths: Iterable[Path]) -> list[str]:
         return sorted(set(found))
 
 
-def _of_cache(cache: Cache, frames: range, opened: Opener) -> Iterator[str]:
+def _of_cache(cache: Cache, frames: range, walk: Walk) -> Iterator[str]:
     sizes, newest = {}, 0.0
     for path in cache.files:
         with contextlib.suppress(OSError):
@@ -148,7 +157,7 @@ def _of_cache(cache: Cache, frames: range, opened: Opener) -> Iterator[str]:
             f"{frames[1]}-{frames[-2]}: delete them if nothing needs them"
         )
     if cache.many is Many.POINT_CACHE:
-        yield from _of_strangers(cache, sizes, opened)
+        yield from _of_strangers(cache, sizes, walk)
 
 
 def _is_outside(path: Path, frames: range) -> bool:
@@ -159,7 +168,7 @@ def _is_outside(path: Path, frames: range) -> bool:
     return False
 
 
-def _of_strangers(cache: Cache, sizes: dict[Path, int], opened: Opener) -> Iterator[str]:
+def _of_strangers(cache: Cache, sizes: dict[Path, int], walk: Walk) -> Iterator[str]:
     """Say how much of a folder of point caches is of objects that are not there any more."""
     prefixes: dict[str, int] = defaultdict(int)
     for path, size in sizes.items():
@@ -167,7 +176,7 @@ def _of_strangers(cache: Cache, sizes: dict[Path, int], opened: Opener) -> Itera
         if match is not None:
             prefixes[match[1]] += size
     with reading(cache.owner):
-        known = set(_cache_names(opened(cache.owner)))
+        known = set(_cache_names(walk.opened(cache.owner)))
     strange = {name: size for name, size in prefixes.items() if name not in known}
     total = sum(strange.values())
     if total >= UNUSED_BYTES:
