@@ -10,13 +10,14 @@ import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from burst.errors import BlenderNotFound, BurstError
 from burst.scene.asked import Asked
 from burst.scene.facts import read_facts
-from burst.scene.hashing import Signature
+from burst.scene.hashing import Hasher, Signature
 from burst.scene.sequences import Many
 from burst.scene.trace import SceneTrace, trace
 from burst.worker.asking import NoAnswerError, ask_for_files
@@ -52,11 +53,39 @@ def trace_with_blender(
     asked = _recall(memory)
     if asked is None:
         try:
-            asked = ask_for_files(one.program, blend, one.facts.kind, ASK_SECONDS)
+            with _hashing_meanwhile(traced, cache):
+                asked = ask_for_files(one.program, blend, one.facts.kind, ASK_SECONDS)
         except (BlenderNotFound, NoAnswerError, OSError) as error:
             return traced, (f"Blender {one.facts.label} was not asked what it needs: {error}",)
         _remember(memory, asked)
     return (trace(blend, asked) if asked else traced), ()
+
+
+class _EnoughError(Exception):
+    """Nobody waits for Blender any more."""
+
+
+@contextlib.contextmanager
+def _hashing_meanwhile(traced: SceneTrace, cache: Path) -> Iterator[None]:
+    """Have files of the scene hashed, and their hashes remembered, while the block runs."""
+    is_over = threading.Event()
+
+    def look(*_news: object) -> None:
+        if is_over.is_set():
+            raise _EnoughError
+
+    def hash_ahead() -> None:
+        # What goes wrong here goes wrong again where it is told.
+        with contextlib.suppress(_EnoughError, BurstError):
+            Hasher(cache).hash_all([file.path for file in traced.files], look)
+
+    thread = threading.Thread(target=hash_ahead, name="hash-ahead", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        is_over.set()
+        thread.join()
 
 
 def _fitting(blend: Path, installed: Sequence[Installed]) -> Installed | None:

@@ -5,6 +5,8 @@ What a real one says: tests/integration/test_traced_cases.py.
 
 from __future__ import annotations
 
+import os
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,6 +17,7 @@ import pytest
 from burst.operations import asking
 from burst.operations.asking import trace_with_blender
 from burst.scene.asked import Asked
+from burst.scene.hashing import Hasher
 from burst.scene.sequences import Many
 from burst.worker.asking import NoAnswerError
 from tests.fakes.blend_bytes import BlendBytes
@@ -128,3 +131,25 @@ def test_only_so_many_answers_are_kept(
         trace_with_blender(blend, blenders.installed("3.4.1"), tmp_path / "cache")
         blend.write_bytes(blend.read_bytes() + b"\0")
     assert len(list((tmp_path / "cache" / "asked").iterdir())) == 3
+
+
+def test_files_are_hashed_while_blender_takes_its_time(
+    blend: Path, blenders: Blenders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    os.utime(blend, (1, 1))
+    cache, is_hashed = tmp_path / "cache", threading.Event()
+    remember = Hasher._remember
+
+    def remembered(hasher: Hasher, hashes: Any) -> None:
+        remember(hasher, hashes)
+        is_hashed.set()
+
+    def slowly(_blend: Path) -> list[Asked]:
+        assert is_hashed.wait(20)
+        return []
+
+    monkeypatch.setattr(Hasher, "_remember", remembered)
+    blenders.answer = slowly
+    trace_with_blender(blend, blenders.installed("3.4.1"), cache)
+    monkeypatch.setattr("burst.scene.hashing.hash_file", None)
+    assert list(Hasher(cache).hash_all([blend])) == [blend]
