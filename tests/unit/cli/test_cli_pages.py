@@ -6,12 +6,13 @@ from typing import Any
 
 import pytest
 
-from burst.cli import job_page, words, workers
+from burst.cli import farm, job_page, words, workers
 from burst.domain.commands import CommandTask, Copy, Echo, Encode, Exec, Sleep
 from burst.domain.jobs import RenderSettings
 from burst.domain.transitions import AttemptStatus, TaskStatus, WorkerStatus
 from burst.domain.workers import BlenderFacts, Capabilities, Requirements
-from burst.protocol.artist_messages import AttemptView, TaskView, WorkerView
+from burst.manager.state_dir import Address
+from burst.protocol.artist_messages import AttemptView, FarmStatus, TaskView, WorkerView
 from burst.protocol.messages import RenderProgress
 from tests.fakes.manager import NOW, job_view
 
@@ -198,3 +199,23 @@ def test_a_worker_shows_its_blenders_and_what_each_computes_on() -> None:
 def test_a_worker_shows_what_it_does(progress: dict[str, Any], does: str) -> None:
     doing = RenderProgress(attempt_id="a", job_id="j", **progress)
     assert workers._row(worker(doing))[4] == does
+
+
+def test_a_worker_that_waits_for_the_storage_says_so_first() -> None:
+    doing = RenderProgress(attempt_id="a", job_id="j", frame=3)
+    waits = worker(doing).model_copy(update={"trouble": "gs://show can't be reached"})
+    assert workers._row(waits)[4] == "waits: gs://show can't be reached"
+
+
+def test_the_status_names_what_keeps_the_manager_from_the_storage(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    address = Address(pid=7, console_url="c", worker_url="w", version="1", implicit=False)
+    answer = FarmStatus(
+        version="1", started_at=NOW, storage_url="gs://show", jobs={}, tasks_queued=0,
+        tasks_active=0, workers=1, pools=(), storage_trouble="no storage.objects.create; grant it",
+    )  # fmt: skip
+    farm._print_status(address, answer)
+    lines = capsys.readouterr().out.splitlines()
+    at = lines.index("storage:  gs://show")
+    assert lines[at + 1].strip() == "no storage.objects.create; grant it"
