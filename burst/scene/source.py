@@ -14,7 +14,14 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Protocol
 
-from burst.errors import BlobMissing, ConfigError, StorageAway, StorageDenied, storage_error
+from burst.errors import (
+    BlobMissing,
+    ConfigError,
+    StorageAway,
+    StorageDenied,
+    StorageError,
+    storage_error,
+)
 from burst.scene.cache import CachedBlobs, Wish
 from burst.scene.manifest import FileEntry
 from burst.storage import layout
@@ -124,7 +131,7 @@ class MountedBlobs:
             if not os.access(path, os.R_OK):
                 raise closed(place, path)
 
-    def trouble(self, place: str, entry: FileEntry, error: OSError) -> Exception:
+    def trouble(self, place: str, entry: FileEntry, error: OSError) -> StorageError:
         """Return what it means that a file of a scene can't be read here."""
         if error.errno in (errno.EACCES, errno.EPERM):
             return closed(place, self.path(entry.sha256))

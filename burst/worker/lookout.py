@@ -72,8 +72,8 @@ class Lookout:
 
         threading.Thread(target=work, daemon=True).start()
 
-    def do_watch(self, blobs: str, name: str, size: int) -> None:
-        """Read a piece of one file again and again."""
+    def do_watch(self, number: int, blobs: str, name: str, size: int) -> None:
+        """Read a piece of one file at once, and again and again."""
         path, folder = _blob(blobs, name), Path(blobs)
 
         def probe() -> None:
@@ -85,10 +85,13 @@ class Lookout:
                 facts = _facts(error)
             else:
                 facts = {"errno": 0, "device": device}
-            self._send("probe", seconds=time.monotonic() - started, **facts)
+            seconds = time.monotonic() - started
+            self._send("probe", number=number, seconds=seconds, **facts)
 
         with self._wake:
-            self._probing, self._probing_since = probe, time.monotonic()
+            if self._probing is None:
+                self._probing_since = time.monotonic()
+            self._probing = probe
             self._wake.notify()
 
     def do_rest(self) -> None:
@@ -105,7 +108,10 @@ class Lookout:
                 continue
             probe()
             is_new = time.monotonic() - self._probing_since < OFTEN_FOR_SECONDS
-            time.sleep(PROBE_OFTEN_SECONDS if is_new else PROBE_SECONDS)
+            pause = PROBE_OFTEN_SECONDS if is_new else PROBE_SECONDS
+            with self._wake:
+                if self._probing is probe:
+                    self._wake.wait(pause)
 
     def _look(self, number: int, files: list[Any], action: Callable[[str, int], None]) -> None:
         def one(file: Any) -> tuple[str, dict[str, Any]] | None:

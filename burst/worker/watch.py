@@ -68,7 +68,7 @@ class Watch:
         self._on_away = on_away
         self._changed = threading.Condition()
         self._scene: CheckedOut | None = None
-        self._probe_file: tuple[str, int] | None = None
+        self._probe_file: tuple[str, FileEntry] | None = None
         self._child: Child | None = None
         self._number = 0
         self._looked: dict[int, list[Any]] = {}
@@ -80,6 +80,8 @@ class Watch:
         self._device: int | None = None
         self._is_reading = False
         self._heard_at = 0.0
+        self._probe_number = 0
+        self._answered = 0
 
     @property
     def trouble(self) -> BurstError | None:
@@ -93,9 +95,8 @@ class Watch:
             self._complaints.clear()
             self._looked.clear()
             # The smallest: whoever asks for a piece is sent more than that.
-            sizes = {entry.sha256: entry.size for entry in scene.files.values() if entry.size}
-            smallest = min(sizes, key=lambda sha256: sizes[sha256], default=None)
-            self._probe_file = (smallest, sizes[smallest]) if smallest else None
+            with_content = [(place, entry) for place, entry in scene.files.items() if entry.size]
+            self._probe_file = min(with_content, key=lambda item: item[1].size, default=None)
         if self._source.is_remote:
             self._number += 1
             ahead = read_ahead(scene.files, psutil.virtual_memory().available // AHEAD_SHARE)
@@ -115,10 +116,9 @@ class Watch:
         if not self._source.is_remote or self._probe_file is None:
             yield
             return
-        name, size = self._probe_file
         with self._changed:
             self._is_reading, self._heard_at = True, time.monotonic()
-        self._send({"do": "watch", "blobs": str(self._source.blobs), "name": name, "size": size})
+        self._probe()
         try:
             yield
         finally:
@@ -149,6 +149,7 @@ class Watch:
                 self._recheck(scene)
             return
         self._wait_for_look(self._number)
+        self._wait_for_probe()
         if places := self._unread(scene):
             self._recheck(scene)
             self._fail(StorageAway(f"Blender could not read {', '.join(places[:3])}", hint=_HINT))
@@ -216,7 +217,31 @@ class Watch:
         for place, facts in self._looked[number]:
             raise self._named(place, self._scene.files[place], facts)
 
-    def _named(self, place: str, entry: FileEntry, facts: Mapping[str, Any]) -> Exception:
+    def _probe(self) -> int:
+        """Have a piece of a file read at once, and now and then; return the number of that."""
+        assert self._probe_file is not None  # noqa: S101 - there is something to read
+        self._probe_number += 1
+        _, entry = self._probe_file
+        self._send(
+            {
+                "do": "watch",
+                "number": self._probe_number,
+                "blobs": str(self._source.blobs),
+                "name": entry.sha256,
+                "size": entry.size,
+            }
+        )
+        return self._probe_number
+
+    def _wait_for_probe(self) -> None:
+        """Wait until a probe has an answer that began after all that Blender has read."""
+        if not self._is_reading:
+            return
+        number = self._probe()
+        with self._changed:
+            self._changed.wait_for(lambda: self._answered >= number or self._trouble is not None)
+
+    def _named(self, place: str, entry: FileEntry, facts: Mapping[str, Any]) -> BurstError:
         if not facts["errno"]:
             return damaged(place)
         assert isinstance(self._source, MountedBlobs)  # noqa: S101 - nothing else is remote
@@ -278,14 +303,16 @@ class Watch:
             self._heard_at = time.monotonic()
             if self._is_reading and (trouble := self._doubt(news)):
                 self._give_up(trouble)
+            with self._changed:
+                self._answered = news.get("number", 0)
+                self._changed.notify_all()
 
     def _doubt(self, probe: Mapping[str, Any]) -> BurstError | None:
         """Return what a probe says against the mount."""
         if probe.get("wrong"):
             number, path = probe["errno"], str(self._source.blobs)
-            if number in (errno.ENOENT, 0):
-                # Of one file: to look at all of them says more.
-                return StorageAway(f"files of the scene vanished below {path}", hint=_HINT)
+            if number == errno.ENOENT:
+                return self._vanished(probe)
             if number in (errno.EACCES, errno.EPERM):
                 return closed("the scene", self._source.blobs)
             return storage_error(OSError(number, probe["reason"], path), "can't read scenes")
@@ -301,6 +328,15 @@ class Watch:
                 f"{self._source.blobs} did not answer for {seconds:.1f} s", hint=_HINT
             )
         return None
+
+    def _vanished(self, probe: Mapping[str, Any]) -> BurstError:
+        """Return what it means that the probe's file is gone; asks the storage."""
+        assert self._probe_file is not None  # noqa: S101 - it was read
+        place, entry = self._probe_file
+        try:
+            return self._named(place, entry, probe)
+        except BurstError as trouble:
+            return trouble
 
     def _give_up(self, trouble: BurstError) -> None:
         is_first = self._trouble is None

@@ -149,6 +149,7 @@ def test_a_blob_that_vanishes_between_load_and_render_makes_no_frame(
             rig.watch.vouch()
 
 
+@pytest.mark.parametrize("rig", [("--max-retry-attempts=1",)], indirect=True)
 def test_a_frame_that_was_made_while_the_bucket_was_away_is_wrong_and_not_believed(
     rig: Rig, made: Made, tmp_path: Path
 ) -> None:

@@ -105,7 +105,7 @@ def test_a_mount_that_goes_away_while_blender_reads_ends_it_and_the_frame(rig: R
         rig.watch.vouch()
         rig.path("shot.blend").unlink()
         assert rig.away.wait(20)
-        with pytest.raises(StorageAway, match="files of the scene vanished"):
+        with pytest.raises(StorageAway, match=r"shot\.blend is in the storage"):
             rig.watch.vouch()
     assert isinstance(rig.watch.explain(BlenderFailed("stopped", (), "interrupted")), StorageAway)
     # Whoever begins anew is told again what is wrong, and with what file.
@@ -113,6 +113,17 @@ def test_a_mount_that_goes_away_while_blender_reads_ends_it_and_the_frame(rig: R
     assert rig.watch.trouble is None
     with pytest.raises(StorageAway, match=r"shot\.blend is in the storage"), rig.watch.reading():
         rig.watch.vouch()
+
+
+def test_a_blob_that_nobody_has_any_more_is_named_whatever_sees_it_first(rig: Rig) -> None:
+    rig.watch.begin(rig.scene)
+    with rig.watch.reading():
+        rig.watch.vouch()
+        # The smallest, which is probed.
+        rig.path("shot.blend").unlink()
+        rig.storage.delete(layout.blob(FILES["shot.blend"].sha256))
+        with pytest.raises(BlobMissing, match=r"shot\.blend is not in the storage"):
+            rig.watch.vouch()
 
 
 def test_a_mount_that_does_not_answer_is_given_up(
