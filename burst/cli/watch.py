@@ -28,14 +28,19 @@ def watch(
     """Watch a job to its end and bring its frames."""
     from burst.cli.waiting import Wait, wait_for
     from burst.operations.frames import output_of
-    from burst.operations.jobs import find_job, local_farm
+    from burst.operations.jobs import ask_farm, find_job
 
     settings = farm_settings(state_dir)
-    with local_farm(settings, console.tell) as (farm, client):
-        found = find_job(client, job)
-        storage_url = client.status().storage_url
+    found, storage_url, url = ask_farm(
+        settings,
+        console.tell,
+        lambda farm, client: (
+            find_job(client, job),
+            client.status().storage_url,
+            farm.address.console_url,
+        ),
+    )
     folder = output_of(found.output, found.name, output)
-    url = farm.address.console_url
     wait_for(Wait(found, settings, url, storage_url, folder, state_dir), json=json)
 
 

@@ -11,8 +11,8 @@ from burst.domain.transitions import JOB_ENDED
 from burst.errors import NotFound, UsageError
 from burst.manager.state_dir import is_locked, lock_path
 from burst.operations.connect import open_client
-from burst.operations.jobs import LAST, find_job, has_jobs, local_farm
-from burst.operations.local_farm import storage_url, was_stopped
+from burst.operations.jobs import LAST, ask_farm, find_job, has_jobs
+from burst.operations.local_farm import Farm, storage_url, was_stopped
 from burst.operations.published import MadeResult, RenderIndex, find_index, read_index
 from burst.operations.summary import Extent, extent
 from burst.protocol.messages import OutputFile
@@ -20,6 +20,7 @@ from burst.storage.storage import open_storage
 
 if TYPE_CHECKING:
     from burst.protocol.artist_messages import FrameView, JobView
+    from burst.protocol.client import ManagerClient
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +74,14 @@ def find_published(
         if index is not None:
             return _of_index(index, url)
         _complain_unless_farm_may_know(named, settings, url, storage_only=storage_only)
-    with local_farm(settings, tell) as (farm, client):
+
+    def ask(farm: Farm, client: ManagerClient) -> Published:
         job = find_job(client, named)
         return _of_farm(
             job, client.frames(job.id), client.status().storage_url, farm.address.console_url
         )
+
+    return ask_farm(settings, tell, ask)
 
 
 def must_be_read_alone(settings: FarmSettings, *, is_storage_typed: bool) -> bool:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, TypeVar
 
 from burst.config.farm import FarmSettings
-from burst.errors import NotFound
+from burst.errors import ManagerUnreachable, NotFound
 from burst.manager.state_dir import database_path, is_locked, lock_path
 from burst.operations.connect import open_client
 from burst.operations.local_farm import Farm, ensure_farm
@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from burst.protocol.artist_messages import JobView
     from burst.protocol.client import ManagerClient
     from burst.protocol.messages import LogLine
+
+_Answer = TypeVar("_Answer")
+
+_TRIES = 3
 
 LAST = "last"
 """The job that was submitted last."""
@@ -46,6 +50,27 @@ def local_farm(
     farm = ensure_farm(settings, implicit=True, tell=tell)
     with open_client(farm.address.console_url) as client:
         yield farm, client
+
+
+def ask_farm(
+    settings: FarmSettings,
+    tell: Callable[[str], None],
+    ask: Callable[[Farm, ManagerClient], _Answer],
+) -> _Answer:
+    """Ask the local farm something that changes nothing; see `local_farm`.
+
+    One that has no work leaves, and may do so just when it is asked: then another is started.
+
+    Raises:
+        NotFound: nothing was ever submitted to it.
+        StateError: it can't be started.
+        ManagerUnreachable: it does not answer, again and again.
+    """
+    for _ in range(_TRIES - 1):
+        with suppress(ManagerUnreachable), local_farm(settings, tell) as (farm, client):
+            return ask(farm, client)
+    with local_farm(settings, tell) as (farm, client):
+        return ask(farm, client)
 
 
 def find_job(client: ManagerClient, named: str) -> JobView:
