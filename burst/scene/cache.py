@@ -320,10 +320,10 @@ def _living(folder: Path) -> Iterator[tuple[Path, dict[str, int]]]:
 def _boot_stamp() -> int:
     """Return nanoseconds that stand for the machine's present boot, long before any of today."""
     try:
-        boot = _BOOT.read_text(encoding="ascii")
+        boot = _BOOT.read_bytes()
     except OSError:
-        boot = str(int(psutil.boot_time()))
-    number = int.from_bytes(hashlib.sha256(boot.encode()).digest()[:4], "big")
+        boot = str(int(psutil.boot_time())).encode()
+    number = int.from_bytes(hashlib.sha256(boot).digest()[:4], "big")
     return (1_000_000_000 + number % 500_000_000) * 1_000_000_000
 
 
