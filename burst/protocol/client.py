@@ -20,6 +20,10 @@ CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 30.0
 """A commit on a slow disk may take seconds; more means that nobody is there."""
 
+MANY_FILES_SECONDS = 3600.0
+"""What a call may take for which the manager looks at, or deletes, every file of a job: a bucket
+may hold a million."""
+
 _Answer = TypeVar("_Answer", bound=BaseModel)
 
 
@@ -110,7 +114,8 @@ class ManagerClient:
 
     def requeue(self, job_id: str, message: artist_messages.Requeue) -> artist_messages.JobView:
         """Render frames of a job again."""
-        return self._post(f"/jobs/{job_id}/requeue", message, artist_messages.JobView)
+        path = f"/jobs/{job_id}/requeue"
+        return self._post(path, message, artist_messages.JobView, MANY_FILES_SECONDS)
 
     def make_video(
         self, job_id: str, message: artist_messages.MakeVideo
@@ -129,7 +134,7 @@ class ManagerClient:
 
     def delete_job(self, job_id: str) -> None:
         """Delete an ended job with its frames and logs in the storage."""
-        self._request("DELETE", f"/jobs/{job_id}")
+        self._request("DELETE", f"/jobs/{job_id}", timeout_seconds=MANY_FILES_SECONDS)
 
     def frames(self, job_id: str, after: int = 0) -> tuple[artist_messages.FrameView, ...]:
         """Return the frames published after the one with sequence number ``after``."""
