@@ -19,6 +19,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 _OF_MACHINE = re.compile(
     r"/[^/]*"
@@ -35,8 +36,7 @@ def is_of_machine(folder: str) -> bool:
     return _OF_MACHINE.fullmatch(folder) is not None
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(NamedTuple):
     """A .blend names files, and these are they."""
 
     owner: str
@@ -111,7 +111,8 @@ def _place_outside(claim: Claim, name: str, neighbours: _Neighbours, placed: Pla
     members = neighbours.closure(set(claim.files))
     folder = neighbours.common_folder({claim.named, *members})
     digest = hashlib.sha256(os.fsencode(folder)).hexdigest()[:8]
-    named = neighbours.named | set(_folders_between(_folder(claim.named), claim.files))
+    own = (_folders_between(_folder(claim.named), _folder(path)) for path in claim.files)
+    named = neighbours.named.union(*own)
     tree = _Tree(folder, {claim.named, *members}, named)
     prefix = f"outside/{digest}/"
     above = _lay(tree, members, neighbours, prefix, placed)
@@ -143,6 +144,7 @@ class _Neighbours:
         self.named: set[str] = set()
         """Folders that are named by name, so that they must keep it."""
         self.beyond = [claim for claim in claims if _beyond(claim)]
+        ways: set[tuple[str, str]] = set()
         for claim in claims:
             if claim.absolute is None and claim.files:
                 self._of[claim.owner].update(claim.files)
@@ -150,7 +152,9 @@ class _Neighbours:
                 for _ in range(claim.up):
                     start = _folder(start)
                 self._climbed_to[claim.owner].add(start)
-                self.named.update(_folders_between(start, claim.files))
+                ways.update((start, _folder(path)) for path in claim.files)
+        for start, folder in ways:
+            self.named.update(_folders_between(start, folder))
 
     def closure(self, seeds: set[str]) -> set[str]:
         """Return the seeds with all that they name relatively, over any number of steps."""
@@ -227,14 +231,12 @@ def _folder(path: str) -> str:
     return path.rpartition("/")[0]
 
 
-def _folders_between(start: str, files: Iterable[str]) -> Iterable[str]:
-    """Return the folders below ``start`` on the way to files."""
-    found: set[str] = set()
-    for path in files:
-        folder = _folder(path)
-        while len(folder) > len(start) and folder not in found:
-            found.add(folder)
-            folder = _folder(folder)
+def _folders_between(start: str, folder: str) -> set[str]:
+    """Return a folder and those around it, up to ``start``, which is not among them."""
+    found = set()
+    while len(folder) > len(start):
+        found.add(folder)
+        folder = _folder(folder)
     return found
 
 

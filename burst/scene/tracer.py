@@ -14,8 +14,8 @@ import logging
 from array import array
 from collections import OrderedDict
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
 from blender_asset_tracer.blendfile import BlendFile, BlendFileBlock
@@ -50,8 +50,7 @@ _KINDS = {
 """Struct of a data-block → its name for people, where that is another."""
 
 
-@dataclass(frozen=True, slots=True)
-class Use:
+class Use(NamedTuple):
     """A file, mostly a .blend, names files."""
 
     owner: str
