@@ -78,7 +78,11 @@ class CachedBlobs:
         """The list of what this one holds."""
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._make_folders()
+            with self._locked():
+                self._make_folders()
+                # What processes that were killed have left.
+                for _ in _living(self._held):
+                    pass
             self._limit_bytes = limit_bytes or shutil.disk_usage(folder).total // 2
         except OSError as error:
             raise storage_error(error, f"can't keep scenes in {folder}") from error
@@ -324,7 +328,8 @@ def _boot_stamp() -> int:
     except OSError:
         boot = str(int(psutil.boot_time())).encode()
     number = int.from_bytes(hashlib.sha256(boot).digest()[:4], "big")
-    return (1_000_000_000 + number % 500_000_000) * 1_000_000_000
+    # Even seconds: there are file systems that know no others.
+    return (1_000_000_000 + number % 250_000_000 * 2) * 1_000_000_000
 
 
 def _gib(count: int) -> str:

@@ -35,7 +35,7 @@ class WorkerSettings(Settings):
     storage_url: str | None = None
     """Directory or bucket where scenes and frames live: the same that the manager uses."""
 
-    scenes: str | None = Field(default=None, pattern=r"^(mount:/.*|fetch)$")
+    scenes: str | None = None
     """Where the files of scenes are read: ``mount:/path`` with the folder where the storage is
     mounted, such as a bucket by Cloud Storage FUSE, or ``fetch`` for a cache on this machine's
     disk. By default a storage that is a directory is read in place, and a bucket is fetched."""

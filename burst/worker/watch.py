@@ -22,6 +22,7 @@ from typing import Any
 
 import psutil
 
+from burst.config.machine import memory_limit_bytes
 from burst.errors import BurstError, StorageAway, storage_error
 from burst.scene.checkout import CheckedOut
 from burst.scene.manifest import FileEntry
@@ -99,7 +100,8 @@ class Watch:
             self._probe_file = min(with_content, key=lambda item: item[1].size, default=None)
         if self._source.is_remote:
             self._number += 1
-            ahead = read_ahead(scene.files, psutil.virtual_memory().available // AHEAD_SHARE)
+            free = min(psutil.virtual_memory().available, memory_limit_bytes())
+            ahead = read_ahead(scene.files, free // AHEAD_SHARE)
             self._send(
                 {
                     "do": "look",

@@ -346,6 +346,17 @@ def test_a_blob_that_nobody_has_is_said_so(folder: Path, storage: Counting, open
         opened().hold(files, wanted)
 
 
+def test_what_killed_processes_held_is_forgotten_by_the_next(
+    folder: Path, storage: Counting, opened: Open
+) -> None:
+    mine = opened()
+    mine.hold(stored(storage, b"a"), wanted)
+    (folder / "held" / "dead").write_text("ab 1\n")
+    opened()
+    assert "dead" not in [path.name for path in (folder / "held").iterdir()]
+    assert mine.is_in_place()
+
+
 def test_a_folder_that_cannot_be_used_is_named(tmp_path: Path, storage: Counting) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(StorageError, match="can't keep scenes in"):

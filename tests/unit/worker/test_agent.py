@@ -20,12 +20,12 @@ from PIL import Image
 from scripted_manager import ScriptedManager, assignment
 
 from burst.domain.workers import BlenderFacts
-from burst.errors import ConfigError, EngineUnavailable, NoSuchDevice, StateError
+from burst.errors import ConfigError, EngineUnavailable, NoSuchDevice, StateError, StorageAway
 from burst.protocol.client import ManagerClient
 from burst.protocol.worker_messages import Assignment, Registered
 from burst.scene.source import MountedBlobs
 from burst.storage.directory import DirectoryStorage
-from burst.worker import agent
+from burst.worker import agent, process
 from burst.worker.blender import BlenderFailed, LoadedScene, RenderedFrame
 from burst.worker.blenders import Use
 from burst.worker.discovery import Installed
@@ -229,6 +229,19 @@ def test_a_worker_that_cannot_render_any_more_signs_off_with_the_reason_and_fail
     assert forgotten == [(tmp_path / "blender", "cpu")]
     (left,) = [body for call, body in manager.asked if call == "sign-off"]
     assert left["reason"] == reason
+
+
+def test_a_worker_that_leaves_a_process_behind_claims_no_more_and_fails(
+    manager: ScriptedManager, worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process, "_left_behind", {12345})
+    monkeypatch.setattr(signal, "signal", lambda number, handler: None)
+    monkeypatch.setattr(worker.agent._finisher, "start", lambda courier: None)
+    with pytest.raises(StorageAway, match="a process waits in the kernel"):
+        worker.agent.run()
+    assert [call for call, _ in manager.asked if call == "claim"] == []
+    (left,) = [body for call, body in manager.asked if call == "sign-off"]
+    assert "can't render any more" in left["reason"]
 
 
 def test_a_worker_that_still_renders_goes_on(
