@@ -39,6 +39,10 @@ class JobLogs:
         except OSError:
             return
 
+    def is_here(self, job_id: str) -> bool:
+        """Say whether a job's log is read without the storage."""
+        return self._path(job_id).exists()
+
     def read(self, job_id: str, offset: int) -> tuple[bytes, int]:
         """Return whole lines from byte ``offset`` on, and the offset after them. Blocks."""
         try:

@@ -20,9 +20,11 @@ async def follow_job_log(farm: Farm, job_id: str, *, follow: bool) -> AsyncItera
     while True:
         job = farm.index.jobs.get(job_id)
         over = not follow or job is None or job.ended
-        # It may have to come from the storage.
         read = partial(farm.logs.read, job_id, offset)
-        content, offset = await farm.storing.answer(read)
+        if farm.logs.is_here(job_id):
+            content, offset = await asyncio.to_thread(read)
+        else:
+            content, offset = await farm.storing.answer(read)
         if content:
             quiet = 0
             yield content

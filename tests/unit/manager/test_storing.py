@@ -12,6 +12,7 @@ from manager_kit import FakeClock, Manager, asynchronous
 from burst.errors import NotAllowed, StorageAway, StorageDenied, StorageError, StorageFull
 from burst.manager import publishing as module
 from burst.manager import storing
+from burst.manager.api.streams import follow_job_log
 from burst.manager.explanation import explain
 from burst.manager.storing import Storing
 from burst.storage import layout
@@ -225,3 +226,17 @@ async def test_a_job_that_is_being_deleted_gets_no_new_index(
     may_end.set()
     await asyncio.gather(deletion, chores)
     assert [name for name in manager.storage.list("") if job.id in name] == []
+
+
+@asynchronous
+async def test_the_log_of_a_job_is_read_while_every_way_to_the_storage_hangs(
+    manager: Manager, end: threading.Event
+) -> None:
+    job = await manager.submit("1")
+    hanging = [asyncio.create_task(manager.farm.storing.answer(end.wait, 30)) for _ in range(40)]
+    await asyncio.sleep(0)
+    async with asyncio.timeout(20):
+        lines = [part async for part in follow_job_log(manager.farm, job.id, follow=False)]
+    assert b"job submitted" in b"".join(lines)
+    end.set()
+    await asyncio.gather(*hanging)
