@@ -21,10 +21,10 @@ from burst.storage.bulk_tasks import Progress
 from burst.storage.items import Tell, Wanted
 
 CHUNK_BYTES = 256 * 1024
-THREADED_BYTES = 1024 * 1024
-"""Of larger files, hashing and writing goes to a thread, so that others go on meanwhile."""
-STREAMS = 12
-"""Of these at once: each has a few chunks in memory."""
+LARGE_BYTES = 1024 * 1024
+"""From here on a file is told of while it comes,"""
+STREAMS = 8
+"""and so many come at once: each has a chunk or two in memory."""
 
 _PARTIAL, _NOTHING_LEFT = 206, 416
 _ANSWERS = frozenset({_NOTHING_LEFT})
@@ -51,7 +51,7 @@ class Fetcher:
             StorageError: the bucket does not give it, or the disk does not take it.
         """
         progress = Progress(wanted.name, wanted.size, tell)
-        if wanted.size < THREADED_BYTES:
+        if wanted.size < LARGE_BYTES:
             await self._fetch(wanted, progress)
         else:
             async with self._streams:
@@ -134,17 +134,14 @@ class _Arrival:
 
     async def take(self, content: aiohttp.StreamReader) -> None:
         """Take what comes, to its end or until the connection is cut."""
-        in_thread = self.wanted.size >= THREADED_BYTES
+        is_large = self.wanted.size >= LARGE_BYTES
         while chunk := await content.read(CHUNK_BYTES):
-            if in_thread:
-                await asyncio.to_thread(self._keep, chunk)
-            else:
-                self._keep(chunk)
-            # After it is kept: who is interrupted above goes on behind what was kept before.
+            # Not in a thread: to go there and back takes longer than this.
+            self._keep(chunk)
             self.count += len(chunk)
             if self.count > self.wanted.size:
                 return
-            if in_thread:
+            if is_large:
                 self._progress.reach(0, self.count)
 
     def _keep(self, chunk: bytes) -> None:

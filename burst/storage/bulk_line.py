@@ -29,6 +29,8 @@ MOST_TRIES = 20
 """Of one request, however far each of them gets."""
 
 _CONNECT_SECONDS = 20.0
+_READ_BYTES = 256 * 1024
+"""Of an answer, before the other side has to wait; twice that is in memory at most."""
 _HEADERS_SECONDS = 30.0
 """How long headers are used before they are asked for again; a token that is about to run out is
 made anew minutes before it does."""
@@ -96,6 +98,7 @@ class Line:
             # As they are: what is sent and brought is compared with checksums.
             auto_decompress=False,
             skip_auto_headers=("Accept-Encoding",),
+            read_bufsize=_READ_BYTES,
             trust_env=any(os.environ.get(name) for name in _PROXIES),
         )
         return self

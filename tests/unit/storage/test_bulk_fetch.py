@@ -29,7 +29,7 @@ KINDS = pytest.mark.parametrize("size", [SMALL, LARGE])
 @pytest.fixture(autouse=True)
 def small_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bulk_fetch, "CHUNK_BYTES", 1000)
-    monkeypatch.setattr(bulk_fetch, "THREADED_BYTES", 2000)
+    monkeypatch.setattr(bulk_fetch, "LARGE_BYTES", 2000)
 
 
 @pytest.fixture
