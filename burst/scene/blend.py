@@ -45,6 +45,8 @@ READ_ERRORS = (
 )
 """What the library raises on bytes that no Blender wrote, or on ones it does not know."""
 
+KNOWN_SINCE = (2, 50)
+"""Blender whose files are read for certain; older ones are read as far as they go."""
 _DNA_NAME = re.compile(rb"([^\[\]]|\[\d{1,9}\])*")
 """Blender 2.48 has one that is only ``[3]``. The library would search for ever for the end of
 a bracket that is not closed."""
@@ -67,9 +69,17 @@ def open_blend(path: Path) -> BlendFile:
     Raises:
         SceneUnreadable: it is not a .blend, is cut off, or is damaged.
     """
-    read_version(path)
-    with reading(path):
-        return _Blend(path)
+    major, minor = read_version(path)
+    try:
+        with reading(path):
+            return _Blend(path)
+    except SceneUnreadable as error:
+        if (major, minor) >= KNOWN_SINCE:
+            raise
+        raise SceneUnreadable(
+            f"{path} was saved by Blender {major}.{minor:02}, which is older than burst can read",
+            hint="open it in Blender 2.50 or later, and save it there",
+        ) from error
 
 
 @contextlib.contextmanager

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from burst.scene.asked import Asked
+from burst.scene.blend import KNOWN_SINCE
 from burst.scene.disk import Disk
 from burst.scene.header import read_version
 from burst.scene.naming import Named, asked_path, is_absolute, key_of, plain
@@ -19,7 +20,6 @@ from burst.scene.sequences import Found, Many, expand
 from burst.scene.tracer import Use, Walk
 from burst.scene.warnings import Cache, warnings_of
 
-_KNOWN_SINCE = (2, 50)
 _TILE_NUMBER = re.compile(r"(?<=[._-])\d{4}(?=[._-][^/]*\Z)")
 _TILE_COLUMN = re.compile(r"u\d+_v\d+(?=[^/]*\Z)")
 
@@ -266,7 +266,7 @@ def _of_old_files(walk: Walk) -> list[str]:
     notes = []
     for path in walk.read.values():
         version = read_version(Path(path))
-        if version < _KNOWN_SINCE:
+        if version < KNOWN_SINCE:
             notes.append(
                 f"{Path(path).name} was saved by Blender {version[0]}.{version[1]:02}, which is "
                 "older than burst knows: save it again in a newer Blender if files are missing"

@@ -127,3 +127,14 @@ def test_an_array_that_counts_more_than_it_has_ends(project):
     content[head + 20 : head + 24] = (1 << 30).to_bytes(4, "little")
     traced = trace(project({"a.blend": bytes(content)}) / "a.blend")
     assert [note for note in traced.notes if "//bakes/1" in note]
+
+
+def test_a_file_that_is_too_old_to_be_read_is_said_to_be_that(project):
+    old = BlendBytes(version=241, pointer_bytes=4)
+    old.scene()
+    content = old.bytes()
+    top = project({"a.blend": content[: content.index(b"DNA1")] + b"ENDB" + bytes(16)})
+    with pytest.raises(
+        SceneUnreadable, match=r"a\.blend was saved by Blender 2\.41, which is older"
+    ):
+        trace(top / "a.blend")
