@@ -107,6 +107,8 @@ class Row:
     """How many files Blender's own list adds to what burst reads."""
     opened: dict[str, set[Path]] = field(default_factory=dict)
     """Blender → what it opened; a Blender that refuses the .blend or dies of it is not there."""
+    known: dict[Path, str] = field(default_factory=dict)
+    """Why some files are needed that no render opens, where that is known."""
 
     def missed(self) -> set[Path]:
         """Return what a Blender opens and burst does not find."""
@@ -122,7 +124,7 @@ class Row:
             return {}
         opened = _all(self.opened)
         files = [file for file in self.traced.files if file.path not in opened]
-        return {file.path: reason(file, opened) for file in files}
+        return {file.path: self.known.get(file.path) or reason(file, opened) for file in files}
 
 
 def trace_row(blend: Path, asking: Sequence[tuple[Path, BlenderFacts]]) -> Row:
