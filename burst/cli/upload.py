@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -48,7 +48,7 @@ def upload(
     Only what the storage never had is sent. Stopped at any point, the same command goes on.
     """
     settings = farm_settings(state_dir, blender=blender, storage=storage)
-    asked = _Asked(name or scene.stem, settings, rehash)
+    asked = _Asked(name or scene.stem, settings, rehash, is_quiet=json)
     if dry_run or explain:
         traced = _look_at(scene, asked, allow_missing=True)
         planned = _plan(traced, asked) if dry_run else None
@@ -67,6 +67,8 @@ class _Asked:
     name: str
     settings: FarmSettings
     rehash: bool
+    is_quiet: bool
+    """For a program, that reads what is told of an error."""
 
 
 def tell_notes(traced: SceneTrace, notes: tuple[str, ...]) -> None:
@@ -93,7 +95,8 @@ def _look_at(scene: Path, asked: _Asked, *, allow_missing: bool) -> SceneTrace:
     from burst.operations.check import blenders_at_hand, check_scene, must_be_file
 
     must_be_file(scene)
-    with after_a_while(f"looking at what {scene} needs"):
+    wait = nullcontext() if asked.is_quiet else after_a_while(f"looking at what {scene} needs")
+    with wait:
         installed = blenders_at_hand(asked.settings)
         traced, notes = check_scene(scene, allow_missing=allow_missing, installed=installed)
     tell_notes(traced, notes)
