@@ -1,8 +1,7 @@
 """The raw reader: objects to files by plain aiohttp, as fast as that goes and with no check.
 
 It runs as a program of its own: FOLDER ENDPOINT BUCKET PROCESSES CONNECTIONS, and the names of
-the objects on stdin, one a line. Each process has an event loop and so many connections; large
-files are written by threads, so that the loop can read on.
+the objects on stdin, one a line. Each process has an event loop and so many connections.
 """
 
 from __future__ import annotations
@@ -60,14 +59,10 @@ async def _bring_all(names: list[str], folder: Path, base: str, connections: int
 
 
 async def _write(response: aiohttp.ClientResponse, path: Path) -> None:
-    in_thread = (response.content_length or 0) > CHUNK_BYTES
     sink = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
     try:
         while chunk := await response.content.read(CHUNK_BYTES):
-            if in_thread:
-                await asyncio.to_thread(os.write, sink, chunk)
-            else:
-                os.write(sink, chunk)
+            os.write(sink, chunk)
     finally:
         os.close(sink)
 

@@ -18,11 +18,13 @@ from benchmarks.upload.sink import BUCKET, Sink
 from burst.config.machine import available_cores
 from burst.storage import layout
 from burst.storage.bulk import processes_for
-from burst.storage.bulk_fetch import STREAMS, THREADED_BYTES
+from burst.storage.bulk_fetch import STREAMS
 from burst.storage.bulk_tasks import AT_ONCE
 from burst.storage.items import Wanted
 
 RAW = Path(__file__).with_name("inside_raw.py")
+LARGE_BYTES = 1024 * 1024
+"""Of files from here on burst brings fewer at once."""
 _SECONDS = 1800
 """No single download takes longer."""
 
@@ -79,7 +81,7 @@ def _run_raw(published: Published, sink: Sink, folder: Path) -> Run:
     """Run the raw reader with as many processes and connections as burst has."""
     wanted = [Wanted(name, folder, published.size, "") for name in published.hashes]
     processes = processes_for(wanted, available_cores())
-    connections = STREAMS if published.size >= THREADED_BYTES else AT_ONCE
+    connections = STREAMS if published.size >= LARGE_BYTES else AT_ONCE
     given = [str(folder), sink.url, BUCKET, str(processes), str(connections)]
     return _measure([sys.executable, "-P", str(RAW), *given], published, sink, folder)
 
