@@ -6,14 +6,14 @@ Starting a killed manager again needs a real one: tests/integration.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
 
 from burst.config.farm import FarmSettings
 from burst.domain.transitions import JobStatus
-from burst.errors import ManagerUnreachable, NotFound, StorageError
+from burst.errors import BlobMissing, ManagerUnreachable, NotFound, StorageAway, StorageError
 from burst.manager.state_dir import Address, held_state_dir, write_address
 from burst.operations.frames import FrameFolder
 from burst.operations.progress import Note, WatchState
@@ -21,6 +21,7 @@ from burst.operations.watch import Touch, watch_job
 from burst.protocol.messages import OutputFile
 from burst.storage import layout
 from burst.storage.directory import DirectoryStorage
+from burst.storage.items import Tell, Wanted, tell_nobody
 from tests.fakes.manager import FakeManager, event, frame_view, job_view
 
 
@@ -169,3 +170,68 @@ def test_frames_that_can_not_be_brought_end_the_watching_with_the_way_back(
     with pytest.raises(StorageError) as caught:
         watch_job(job_view(), Touch(settings, manager.url), folder, Recorder())
     assert "burst download shot-abc234" in (caught.value.hint or "")
+
+
+class FailingStorage(DirectoryStorage):
+    """Fails to bring files as often as the test wants."""
+
+    def __init__(self, root: Path, failures: list[Exception]) -> None:
+        super().__init__(root)
+        self.failures = failures
+
+    def fetch_all(self, wanted: Iterable[Wanted], tell: Tell = tell_nobody) -> None:
+        if self.failures:
+            raise self.failures.pop()
+        super().fetch_all(wanted, tell)
+
+
+def test_a_storage_that_is_away_is_waited_for_while_following(
+    manager: FakeManager, settings: FarmSettings, storage_dir: Path, tmp_path: Path
+) -> None:
+    publish(manager, 1)()
+    publish(manager, 2)()
+    manager.streams = [[event("reset")]]
+    storage = FailingStorage(storage_dir, [StorageAway("gs://farm does not answer")] * 3)
+    folder = FrameFolder(tmp_path / "out", storage, "shot-abc234", tmp_path / "state")
+    pauses: list[float] = []
+    view = Recorder()
+    watch_job(job_view(), Touch(settings, manager.url, wait=pauses.append), folder, view)
+    assert pauses == [0.5, 1, 2]
+    assert view.notes.count("gs://farm does not answer, trying again") == 1
+    assert names(folder) == ["shot_0001.png", "shot_0002.png"]
+
+
+def test_a_frame_that_was_replaced_while_it_was_brought_is_brought_at_the_end(
+    manager: FakeManager, settings: FarmSettings, folder: FrameFolder
+) -> None:
+    publish(manager, 1)()
+    publish(manager, 2)()
+    old = manager.frames[0]
+    manager.frames[0] = old.model_copy(
+        update={"files": (old.files[0].model_copy(update={"sha256": "0" * 64}),)}
+    )
+    manager.streams = [[event("reset")]]
+    pauses: list[float] = []
+
+    def wait(seconds: float) -> None:
+        pauses.append(seconds)
+        if len(pauses) == 2:
+            manager.frames[0] = old
+
+    state = watch_job(job_view(), Touch(settings, manager.url, wait=wait), folder, Recorder())
+    assert state.job.status is JobStatus.COMPLETED
+    assert names(folder) == ["shot_0001.png", "shot_0002.png"]
+    assert pauses == [0, 0.5]
+
+
+def test_a_frame_that_stays_damaged_is_an_error_when_all_others_are_there(
+    manager: FakeManager, settings: FarmSettings, folder: FrameFolder, storage_dir: Path
+) -> None:
+    publish(manager, 1)()
+    publish(manager, 2)()
+    DirectoryStorage(storage_dir).put_bytes(b"damaged", "renders/shot-abc234/shot_0001.png")
+    manager.streams = [[event("reset")]]
+    touch = Touch(settings, manager.url, wait=lambda seconds: None)
+    with pytest.raises(BlobMissing, match=r"shot_0001\.png"):
+        watch_job(job_view(), touch, folder, Recorder())
+    assert names(folder) == ["shot_0002.png"]
