@@ -97,6 +97,6 @@ class Rounds:
     def _end_round(self) -> None:
         """See the job through."""
         cli = self._running_cli()
-        assert cli.wait(120) == 0, cli.words()
+        assert cli.wait(120) == 0, cli.words() + cli.said.read_text("utf-8")
         self._learn(cli.result()["job"])
         self.cli = None
