@@ -47,17 +47,16 @@ def upload(
 
     Only what the storage never had is sent. Stopped at any point, the same command goes on.
     """
-    settings = farm_settings(state_dir, blender=blender, storage=storage)
-    asked = _Asked(name or scene.stem, settings, rehash, is_quiet=json)
-    if dry_run or explain:
-        traced = _look_at(scene, asked, allow_missing=True)
-        planned = _plan(traced, asked) if dry_run else None
-        _print_look(traced, planned, explain=explain, json=json)
-        return
-    with going_on():
-        traced = _look_at(scene, asked, allow_missing=allow_missing)
-        uploaded = _send(traced, asked)
-    _print_upload(uploaded, json=json)
+    is_look = dry_run or explain
+    with nullcontext() if is_look else going_on():
+        settings = farm_settings(state_dir, blender=blender, storage=storage)
+        asked = _Asked(name or scene.stem, settings, rehash, is_quiet=json)
+        traced = _look_at(scene, asked, allow_missing=allow_missing or is_look)
+        if is_look:
+            planned = _plan(traced, asked) if dry_run else None
+            _print_look(traced, planned, explain=explain, json=json)
+        else:
+            _print_upload(_send(traced, asked), json=json)
 
 
 @dataclass(frozen=True, slots=True)
