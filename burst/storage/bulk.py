@@ -7,6 +7,7 @@ alone can't keep a fast line busy. Everything here blocks. `docs/decisions` says
 from __future__ import annotations
 
 import asyncio
+import functools
 import itertools
 from collections.abc import Coroutine, Iterable, Sequence
 from typing import Any, TypeVar, cast
@@ -25,6 +26,9 @@ FILE_SECONDS = 0.0005
 BYTES_A_SECOND = 400_000_000
 """What one process does, measured over TLS; a slow line makes it less, and nobody waits for it
 any longer because of that."""
+
+QUESTIONS_AT_ONCE = 128
+"""What is lacking is asked by one process, and each question is small."""
 
 _LOOKED_AT = 2000
 """Files that are looked at to decide: the rest may be a long list that nobody has whole."""
@@ -69,7 +73,8 @@ def lacking(access: Access, names: Iterable[str]) -> set[str]:
 
     async def ask() -> set[str]:
         async with Line(access) as line:
-            return await Asker(line, for_each).lacking(asked)
+            in_parallel = functools.partial(for_each, at_once=QUESTIONS_AT_ONCE)
+            return await Asker(line, in_parallel).lacking(asked)
 
     return _run(ask()) if asked else asked
 
