@@ -109,6 +109,9 @@ def _run(app: typer.Typer, arguments: Sequence[str], as_json: bool) -> int:
     except Exception as error:  # noqa: BLE001 - the edge of the program
         _report_bug(error, as_json)
         return EXIT_BUG
+    if result == EXIT_INTERRUPTED:
+        # Typer has taken the Ctrl-C for itself.
+        tell("interrupted")
     return result if isinstance(result, int) else EXIT_DONE
 
 
