@@ -15,7 +15,7 @@ import shutil
 import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from burst.domain.jobs import SceneRef
 from burst.errors import BlobMissing, StorageError, storage_error
@@ -31,6 +31,7 @@ _CACHE_FOLDER = re.compile(r"(blendcache|cache_fluid)_?")
 _CACHE_SUFFIXES = (".bphys", ".uni", ".bobj", ".bobj.gz")
 _FLUID_FILE = re.compile(r"(fluid_[a-z]+|config|pp)_\d+\.")
 _USD_SUFFIXES = (".usd", ".usda", ".usdc", ".usdz")
+_COPIED_SUFFIXES = (*_CACHE_SUFFIXES, *_USD_SUFFIXES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +53,11 @@ def must_copy(relative: str) -> bool:
     Merely opening a .blend deletes and rewrites point caches, a fluid domain updates its
     cache, and USD looks for a layer's neighbours beside what a link points to.
     """
-    path = PurePosixPath(relative)
-    name = path.name.lower()
+    folders, _, name = relative.rpartition("/")
+    name = name.lower()
     return (
-        name.endswith((*_CACHE_SUFFIXES, *_USD_SUFFIXES))
-        or any(_CACHE_FOLDER.match(folder) for folder in path.parts[:-1])
+        name.endswith(_COPIED_SUFFIXES)
+        or any(_CACHE_FOLDER.match(folder) for folder in folders.split("/"))
         or _FLUID_FILE.match(name) is not None
     )
 
