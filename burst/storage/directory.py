@@ -12,6 +12,7 @@ import errno
 import fcntl
 import os
 import secrets
+import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
@@ -31,6 +32,10 @@ from burst.storage.items import LocalBlob, Stored, Tell, Transferred, Wanted, te
 
 _NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK)
 """What ``link(2)`` answers on file systems without hard links."""
+
+
+_NOT_OURS = (FileNotFoundError, PermissionError, IsADirectoryError)
+"""What others, or another user of the machine, have under ``incoming/``."""
 
 
 class _ChangedError(Exception):
@@ -64,18 +69,25 @@ class DirectoryStorage:
 
     def missing(self, names: Iterable[str]) -> set[str]:
         """Return those names that are not there."""
-        return {name for name in names if not self._path(name).exists()}
+        return {name for name in names if self.identity(name) is None}
 
     def put_file(self, source: Path, name: str, sha256: str | None = None) -> None:
         """Copy a file to ``name``, durably; shares its blocks where the file system can."""
-        if not self._put_proven(source, name, sha256):
-            raise StorageError(f"{source} changed while it was stored as {name}")
+        with _storage_errors(f"can't store {name}"), source.open("rb") as opened:
+            if not self._put_proven(opened, name, sha256):
+                raise StorageError(f"{source} changed while it was stored as {name}")
 
     def put_blobs(self, blobs: Sequence[LocalBlob], tell: Tell = tell_nobody) -> list[LocalBlob]:
         """Copy files to their blobs; what was written is hashed before it gets the name."""
 
         def put(blob: LocalBlob) -> bool:
-            return self._put_proven(blob.path, layout.blob(blob.sha256), blob.sha256, mode=0o444)
+            try:
+                opened = blob.path.open("rb")
+            except OSError:
+                # One that is gone is not what was hashed: who hashes it again finds out.
+                return False
+            with opened:
+                return self._put_proven(opened, layout.blob(blob.sha256), blob.sha256, mode=0o444)
 
         changed = []
         for blob, is_whole in in_parallel(put, blobs):
@@ -129,17 +141,18 @@ class DirectoryStorage:
     def list(self, prefix: str) -> Iterator[str]:
         """Yield every name that starts with ``prefix``."""
         folder = self._path(prefix if prefix.endswith("/") else prefix.rpartition("/")[0])
-        for parent, _, files in os.walk(folder):
-            for file in files:
-                name = (Path(parent) / file).relative_to(self.root).as_posix()
-                if name.startswith(prefix):
-                    yield name
+        with _storage_errors(f"can't list {prefix or self.url}"):
+            for parent, _, files in os.walk(folder, onerror=_raise_unless_gone):
+                for file in files:
+                    name = (Path(parent) / file).relative_to(self.root).as_posix()
+                    if name.startswith(prefix):
+                        yield name
 
     def scan(self, prefix: str) -> Iterator[Stored]:
         """Yield every file whose name starts with ``prefix``; what vanishes meanwhile is not."""
         for name in self.list(prefix):
-            with contextlib.suppress(FileNotFoundError):
-                yield _stored(name, self._path(name).stat())
+            if status := self._status(name):
+                yield Stored(name, status.st_size, status.st_mtime, _identity(status))
 
     def remove(self, stored: Stored) -> bool:
         """Delete that very file, while its folder is locked."""
@@ -167,13 +180,8 @@ class DirectoryStorage:
 
     def identity(self, name: str) -> str | None:
         """Return inode and time of change of ``name``, or None if it is not there."""
-        try:
-            status = self._path(name).stat()
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            raise storage_error(error, f"can't look at {name}") from error
-        return _identity(status)
+        status = self._status(name)
+        return None if status is None else _identity(status)
 
     def publish(self, source: str, target: str, sha256: str, replaces: str | None = None) -> None:
         """Link the upload to its final name, which fails if the name is taken."""
@@ -192,10 +200,10 @@ class DirectoryStorage:
             self._drop_empty(upload.parent)
 
     def sweep(self) -> None:
-        """Remove files under ``incoming/`` whose writers are dead."""
+        """Remove files under ``incoming/`` whose writers are dead, but for closed ones."""
         with _storage_errors("can't clear interrupted writes"):
             for path in self._incoming.iterdir():
-                with contextlib.suppress(FileNotFoundError), path.open("rb") as file:
+                with contextlib.suppress(*_NOT_OURS), path.open("rb") as file:
                     if try_lock(file):
                         path.unlink()
 
@@ -206,12 +214,13 @@ class DirectoryStorage:
     def read_path(self, name: str) -> Path | None:
         """Return the file's own path."""
         path = self._path(name)
-        if not path.is_file():
+        status = self._status(name)
+        if status is None or not stat.S_ISREG(status.st_mode):
             raise StorageError(f"there is no {name} in the storage")
         return path
 
     def _put_proven(
-        self, source: Path, name: str, sha256: str | None, mode: int | None = None
+        self, opened: BinaryIO, name: str, sha256: str | None, mode: int | None = None
     ) -> bool:
         """Copy a file; False, and no such name, if what was written has not that hash."""
 
@@ -221,7 +230,7 @@ class DirectoryStorage:
             if sha256 is not None and sha256_of(Path(sink.name)) != sha256:
                 raise _ChangedError
 
-        with _storage_errors(f"can't store {name}"), source.open("rb") as opened:
+        with _storage_errors(f"can't store {name}"):
             try:
                 self._write(name, fill, mode=mode)
             except _ChangedError:
@@ -231,7 +240,7 @@ class DirectoryStorage:
     def _fetch_proven(self, one: Wanted) -> None:
         part = one.target.with_name(f".{one.target.name}.{secrets.token_hex(4)}.part")
         try:
-            if not self._path(one.name).exists():
+            if self._status(one.name) is None:
                 raise BlobMissing(f"{one.name} is not in the storage")
             self.fetch(one.name, part)
             with _storage_errors(f"can't bring {one.name} to {one.target}"):
@@ -248,14 +257,24 @@ class DirectoryStorage:
             raise StorageError(f"{name!r} is not a name in the storage")
         return path
 
+    def _status(self, name: str) -> os.stat_result | None:
+        """Look at ``name``; None is that it is not there."""
+        try:
+            return self._path(name).stat()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            raise storage_error(error, f"can't look at {name}") from error
+
     def _write(
         self,
         name: str,
         fill: Callable[[BinaryIO], None],
         mode: int | None = None,
-        give: Callable[[Path, Path], object] = Path.rename,
+        give: Callable[[Path, Path], object] | None = None,
     ) -> None:
         """Write a file beside, and have ``give`` give it its name while it is locked."""
+        give = give or _give
         final = self._path(name)
         while True:
             # Here, not once: somebody may clear the storage away under a running farm.
@@ -311,6 +330,16 @@ class DirectoryStorage:
                 folder = folder.parent
 
 
+def _give(temporary: Path, final: Path) -> None:
+    with contextlib.ExitStack() as stack:
+        if final.exists():
+            # Not between the last look of one who removes the older file, and the removal. Where
+            # folders can't be locked nobody removes a very file, either.
+            with contextlib.suppress(OSError):
+                stack.enter_context(locked_folder(final.parent))
+        temporary.rename(final)
+
+
 def _give_if_free(temporary: Path, final: Path) -> None:
     # Locked rather than linked: there are file systems without links.
     with locked_folder(final.parent):
@@ -323,8 +352,10 @@ def _identity(status: os.stat_result) -> str:
     return f"{status.st_ino}-{status.st_mtime_ns}"
 
 
-def _stored(name: str, status: os.stat_result) -> Stored:
-    return Stored(name, status.st_size, status.st_mtime, _identity(status))
+def _raise_unless_gone(error: OSError) -> None:
+    """Let no folder that can't be read pass for an empty one: what it names would be removed."""
+    if not isinstance(error, (FileNotFoundError, NotADirectoryError)):
+        raise error
 
 
 @contextlib.contextmanager

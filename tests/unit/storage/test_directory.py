@@ -11,14 +11,16 @@ import hashlib
 import os
 import subprocess
 import sys
+import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from burst.errors import ConfigError, StorageConflict, StorageError, StorageFull
+from burst.errors import ConfigError, StorageAway, StorageConflict, StorageError, StorageFull
 from burst.storage.directory import DirectoryStorage
-from burst.storage.items import LocalBlob
+from burst.storage.items import LocalBlob, Wanted
 from burst.storage.storage import open_storage
 
 WRITER = """
@@ -210,6 +212,90 @@ def test_urls_of_other_kinds_are_refused(tmp_path: Path) -> None:
         open_storage("ftp://x")
     with pytest.raises(ConfigError, match="can't be a bucket"):
         open_storage("gs:/farm")
+
+
+def test_a_folder_that_can_not_be_listed_is_not_an_empty_one(
+    storage: DirectoryStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage.put_bytes(b"{}", "scenes/a/1.json")
+    storage.put_bytes(b"{}", "scenes/b/1.json")
+    real = os.scandir
+
+    def scandir(folder: Any) -> Any:
+        if str(folder).endswith("scenes/b"):
+            raise OSError(errno.EIO, os.strerror(errno.EIO), folder)
+        return real(folder)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    for call in (storage.list, storage.scan):
+        with pytest.raises(StorageAway, match="can't list scenes/: Input/output error"):
+            list(call("scenes/"))
+
+
+LOOKS: dict[str, Callable[[DirectoryStorage], object]] = {
+    "missing": lambda storage: storage.missing(["renders/j/a"]),
+    "scan": lambda storage: list(storage.scan("renders/")),
+    "read_path": lambda storage: storage.read_path("renders/j/a"),
+    "fetch_all": lambda storage: storage.fetch_all(
+        [Wanted("renders/j/a", storage.root / "x", 1, "0" * 64)]
+    ),
+}
+
+
+@pytest.mark.parametrize("look", LOOKS.values(), ids=LOOKS)
+def test_what_can_not_be_looked_at_is_an_error_of_the_storage(
+    storage: DirectoryStorage,
+    monkeypatch: pytest.MonkeyPatch,
+    look: Callable[[DirectoryStorage], object],
+) -> None:
+    storage.put_bytes(b"pixels", "renders/j/a")
+
+    def closed(path: Path, **_how: Any) -> os.stat_result:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+    monkeypatch.setattr(Path, "stat", closed)
+    with pytest.raises(StorageError, match="can't look at renders/j/a: Permission denied"):
+        look(storage)
+
+
+def test_what_is_written_in_the_midst_of_a_removal_stays(
+    storage: DirectoryStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage.put_bytes(b"old", "scenes/a/1.json")
+    (old,) = storage.scan("scenes/")
+    real, writers = Path.unlink, []
+
+    def unlink(path: Path, missing_ok: bool = False) -> None:
+        if path.name == "1.json":
+            # Between the look at what it is, and the deed.
+            writers.append(threading.Thread(target=storage.put_bytes, args=(b"new", old.name)))
+            writers[0].start()
+            writers[0].join(0.3)
+        real(path, missing_ok=missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", unlink)
+    assert storage.remove(old)
+    writers[0].join()
+    assert storage.get_bytes(old.name) == b"new"
+
+
+def test_a_sweep_leaves_what_is_not_its_own(
+    storage: DirectoryStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    incoming = storage.root / "incoming"
+    (incoming / "folder").mkdir()
+    (incoming / "closed").touch()
+    (incoming / "left").touch()
+    real = Path.open
+
+    def closed(path: Path, *how: Any) -> Any:
+        if path.name == "closed":
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return real(path, *how)
+
+    monkeypatch.setattr(Path, "open", closed)
+    storage.sweep()
+    assert sorted(path.name for path in incoming.iterdir()) == ["closed", "folder"]
 
 
 RACER = """

@@ -68,6 +68,12 @@ def test_a_blob_gets_its_name_only_with_its_content(storage: Storage, tmp_path: 
     assert storage.get_bytes(layout.blob(digest)) == b"content"
 
 
+def test_a_blob_whose_file_is_gone_is_returned(storage: Storage, tmp_path: Path) -> None:
+    blob = LocalBlob(tmp_path / "gone", _sha256(b"x"), 1, google_crc32c.value(b"x"))
+    assert storage.put_blobs([blob]) == [blob]
+    assert list(storage.list("blobs/")) == []
+
+
 def test_many_blobs_are_put_and_brought_again(storage: Storage, tmp_path: Path) -> None:
     blobs, news = [], []
     for number in range(20):
