@@ -63,7 +63,7 @@ class Publishing:
         self.deleting: set[str] = set()
         """Jobs whose files are just being deleted: nothing of them is written any more."""
         self._writing = asyncio.Lock()
-        """Held while files of a job are written or deleted that no attempt has made."""
+        """Held while files of a job are written that no attempt has made."""
         self._waiting_since: dict[tuple[str, int, str], float] = {}
 
     @property
@@ -258,15 +258,18 @@ class Publishing:
             chores.changed_renders.discard(job_id)
             try:
                 async with self._writing:
-                    if self._stays(job):
+                    if self._stays(job_id):
                         await self._farm.storing.ask(self._write_index, job)
-            except StorageError:
+                    else:
+                        # It is done if the deletion fails.
+                        chores.changed_renders.add(job_id)
+            except (StorageError, DatabaseUnavailable):
                 chores.changed_renders.add(job_id)
                 raise
 
-    def _stays(self, job: JobEntry) -> bool:
+    def _stays(self, job_id: str) -> bool:
         """Say whether a job is neither deleted nor just being so; others go on while we wait."""
-        return job.id not in self.deleting and self._farm.index.jobs.get(job.id) is job
+        return job_id not in self.deleting and job_id in self._farm.index.jobs
 
     def _is_index_due(self, job: JobEntry) -> bool:
         """Say whether the index may be written now; of a job that has ended it always may."""
@@ -294,9 +297,11 @@ class Publishing:
                 continue
             try:
                 async with self._writing:
-                    if self._stays(job):
+                    if self._stays(job_id):
                         await self._close_job(job)
-            except StorageError:
+                    else:
+                        chores.ended_jobs.add(job_id)
+            except (StorageError, DatabaseUnavailable):
                 chores.ended_jobs.add(job_id)
                 raise
 
@@ -324,7 +329,10 @@ class Publishing:
             StorageError: the storage failed; what is left of the job can be deleted again.
         """
         async with self._writing:
-            await self._farm.storing.answer(lambda: self._delete_files(job_id), DELETE_SECONDS)
+            # What is being written of it has come to its end, and nothing more is begun. Not
+            # held while files are deleted, which may take long: other jobs' chores go on.
+            pass
+        await self._farm.storing.answer(lambda: self._delete_files(job_id), DELETE_SECONDS)
 
     def _delete_files(self, job_id: str) -> None:
         storage = self._farm.storage

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import threading
 from typing import Any
 
 import pytest
 from manager_kit import Manager, Worker, asynchronous, ended, finished, published
 
 from burst.domain.transitions import JobStatus
-from burst.errors import StorageFull
+from burst.errors import DatabaseUnavailable, StorageFull
 from burst.manager.publishing import PUBLISH_SECONDS
 from burst.protocol.messages import LogLine
 from burst.storage import layout
@@ -236,3 +238,53 @@ async def test_what_a_killed_manager_left_undone_is_done_at_the_next_start(
     assert len(_index(manager, job.id)["published"]) == 1
     assert list(manager.storage.list(layout.attempts(job.id))) == []
     assert manager.storage.missing([layout.job_log(job.id)]) == set()
+
+
+@asynchronous
+async def test_an_index_for_which_the_database_could_not_be_read_is_written_later(
+    manager: Manager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = await manager.submit("1")
+    worker = await manager.worker()
+    await worker.finish(await worker.take())
+
+    def unreadable(select: object) -> None:
+        raise DatabaseUnavailable("the disk is full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(manager.farm.database, "read", unreadable)
+        with pytest.raises(DatabaseUnavailable):
+            await manager.publishing.round()
+    assert not manager.publishing.idle
+    await manager.publishing.round()
+    assert len(_index(manager, job.id)["published"]) == 1
+
+
+@asynchronous
+async def test_other_jobs_go_on_while_a_large_one_is_deleted(
+    manager: Manager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    large = await manager.submit("1", new=True)
+    worker = await manager.worker()
+    await worker.finish(await worker.take())
+    await manager.publishing.round()
+    job = await manager.submit("2", new=True)
+    await worker.finish(await worker.take())
+    real, goes_on = manager.storage.delete, threading.Event()
+
+    def delete(prefix: str) -> None:
+        assert goes_on.wait(60)
+        real(prefix)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(manager.storage, "delete", delete)
+        deletion = asyncio.create_task(manager.queue.delete(large.id))
+        try:
+            await asyncio.sleep(0.1)
+            async with asyncio.timeout(5):
+                await manager.publishing._write_indexes()
+        finally:
+            goes_on.set()
+            await deletion
+    assert len(_index(manager, job.id)["published"]) == 1
+    assert manager.storage.missing([layout.render_index(large.id)])
