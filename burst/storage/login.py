@@ -48,6 +48,11 @@ def find_login() -> Any:
             return credentials.with_scopes_if_required(found, SCOPES)  # type: ignore[no-untyped-call]
     except exceptions.GoogleAuthError as error:
         raise login_error(error, "can't ask the bucket") from error
+    except OSError as error:
+        raise _no_login(f" ({error.filename}: {error.strerror})") from error
+    except AttributeError as error:
+        # It looks for names in whatever JSON there is.
+        raise _no_login(" (that is no file of a login)") from error
 
 
 def nobody() -> Any:
@@ -71,18 +76,32 @@ def login_error(error: Exception, what: str, login: Any = None) -> StorageError:
     from google.auth import exceptions
 
     reason = first_line(str(error.args[0]) if error.args else "")
-    if isinstance(error, exceptions.TransportError):
+    if _may_pass(error):
         return StorageAway(
             f"{what}: nobody answers who could renew the login ({reason})",
             hint="look at the network; then the same command goes on",
         )
     if isinstance(error, exceptions.RefreshError):
         return refused(reason, what, login)
-    why = "" if "credentials were not found" in reason else f" ({reason})"
+    return _no_login("" if "credentials were not found" in reason else f" ({reason})", what)
+
+
+def _no_login(why: str, what: str = "can't ask the bucket") -> StorageDenied:
     return StorageDenied(
         f"{what}: there is no login to Google Cloud{why}",
         hint=f"{LOG_IN}, or have {_KEY} name the key of a service account",
     )
+
+
+def _may_pass(error: Exception) -> bool:
+    """Say whether nobody answered who could renew the login, rather than that he refused."""
+    from google.auth import exceptions
+
+    if isinstance(error, exceptions.TransportError) or getattr(error, "retryable", False):
+        return True
+    # So a machine of Google's says both that it does not answer, and that it has no account.
+    cause = error.__cause__
+    return isinstance(cause, exceptions.TransportError) and "Status: 4" not in str(cause)
 
 
 def refused(reason: str, what: str, login: Any = None) -> StorageDenied:
@@ -104,7 +123,8 @@ def first_line(text: str) -> str:
 
 def _left_by_gcloud() -> Path:
     named = os.environ.get("CLOUDSDK_CONFIG")
-    folder = Path(named) if named else Path.home() / ".config" / "gcloud"
+    # Where nobody knows of a home, there is nothing in it.
+    folder = Path(named or os.path.expanduser("~/.config/gcloud"))  # noqa: PTH111
     return folder / "application_default_credentials.json"
 
 

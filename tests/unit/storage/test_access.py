@@ -9,12 +9,14 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import pwd
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 import pytest
+from google.auth import exceptions
 
 from burst.errors import (
     ConfigError,
@@ -248,6 +250,48 @@ def test_those_who_renew_a_login_may_be_out_of_reach(signed: Access, tmp_path: P
     (tmp_path / "key.json").write_text(json.dumps(key))
     with pytest.raises(StorageAway, match="nobody answers who could renew the login"):
         signed.headers()
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (exceptions.RefreshError("backend error", retryable=True), StorageAway),
+        (exceptions.RefreshError("invalid_grant"), StorageDenied),
+        (exceptions.RefreshError(exceptions.TransportError("no route")), StorageAway),
+        (exceptions.RefreshError(exceptions.TransportError("x Status: 404 y")), StorageDenied),
+    ],
+)
+def test_a_login_that_can_not_be_renewed_just_now_has_not_run_out(
+    error: Exception, kind: type[StorageError]
+) -> None:
+    # As Google's library does it where the machine is asked.
+    error.__cause__ = error.args[0] if isinstance(error.args[0], Exception) else None
+    assert type(login.login_error(error, "can't read x")) is kind
+
+
+@pytest.mark.parametrize("named", ["folder", "list.json"])
+def test_what_is_no_file_of_a_login_is_no_bug(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: str
+) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "list.json").write_text("[]")
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / named))
+    with pytest.raises(StorageDenied, match="there is no login to Google Cloud") as caught:
+        Access("farm").headers()
+    assert "GOOGLE_APPLICATION_CREDENTIALS" in str(caught.value.hint)
+
+
+def test_who_has_no_home_has_no_login_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.delenv("CLOUDSDK_CONFIG", raising=False)
+
+    def nobody(_uid: int) -> None:
+        raise KeyError
+
+    monkeypatch.setattr(pwd, "getpwuid", nobody)
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", "/nonexistent/key.json")
+    with pytest.raises(StorageDenied, match="there is no login to Google Cloud"):
+        login.find_login()
 
 
 @pytest.mark.parametrize("content", [None, "no json", "{}"])
