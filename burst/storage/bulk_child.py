@@ -18,7 +18,7 @@ from typing import Any
 
 import uvloop
 
-from burst.errors import BurstError
+from burst.errors import BurstError, StorageAway
 from burst.storage import bulk_fetch, bulk_send
 from burst.storage.access import Access
 from burst.storage.bulk_jobs import Action, Item, Kind, action, unpacked
@@ -48,7 +48,7 @@ class _Child:
         self._writes = writes
         self._loop = asyncio.get_running_loop()
         self._queue: asyncio.Queue[tuple[int, Item] | None] = asyncio.Queue()
-        self._logins: asyncio.Queue[dict[str, str]] = asyncio.Queue()
+        self._logins: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self._news: list[tuple[int, int, int]] = []
         self._told: asyncio.TimerHandle | None = None
 
@@ -78,8 +78,8 @@ class _Child:
             if "items" in message:
                 for number, *values in message["items"]:
                     self._post(self._queue, (number, unpacked(kind, values)))
-            elif "headers" in message:
-                self._post(self._logins, message["headers"])
+            elif "headers" in message or "away" in message:
+                self._post(self._logins, message)
             else:
                 for _ in range(AT_ONCE):
                     self._post(self._queue, None)
@@ -91,7 +91,12 @@ class _Child:
 
     async def _login(self, anew: bool) -> dict[str, str]:
         self._write({"login": anew})
-        return await self._logins.get()
+        answer = await self._logins.get()
+        if "away" in answer:
+            message, hint = answer["away"]
+            raise StorageAway(message, hint=hint)
+        headers: dict[str, str] = answer["headers"]
+        return headers
 
     async def _work(self, do: Action) -> None:
         number = 0

@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import Any
 
 from burst import errors
-from burst.errors import StorageError
+from burst.errors import StorageAway, StorageError
 from burst.storage.access import Access
 from burst.storage.bulk_jobs import Item, Kind, name_of, packed
 from burst.storage.items import Tell, Transferred
@@ -192,13 +192,19 @@ class Crew:
             )
         for message in messages:
             if "login" in message:
-                headers = self._access.headers(anew=message["login"])
-                hand.write({"headers": headers})
+                hand.write(self._log_in(anew=message["login"]))
             elif "error" in message:
                 raise _error(*message["error"])
             else:
                 self._access.has_answered = True
                 yield from message["news"]
+
+    def _log_in(self, *, anew: bool) -> dict[str, Any]:
+        try:
+            return {"headers": self._access.headers(anew=anew)}
+        except StorageAway as error:
+            # It is for them to ask again, each for as long as it has patience.
+            return {"away": [error.message, error.hint]}
 
     def _close(self) -> None:
         for hand in self._hands:

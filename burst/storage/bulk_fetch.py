@@ -84,8 +84,12 @@ class Fetcher:
         name = layout.checked(arrival.wanted.name)
         path = self._line.object_path(name)
         arrival.begin("")
+        arrival.furthest = 0
 
         async def once() -> None:
+            if not arrival.generation:
+                # Something on the way took the header away: nobody knows of which object that was.
+                arrival.begin("")
             options = {"generation": arrival.generation} if arrival.count else {}
             headers = {"Range": f"bytes={arrival.count}-"} if arrival.count else {}
             url = self._line.url(path, alt="media", **options)
@@ -105,7 +109,7 @@ class Fetcher:
                     raise BlobMissing(f"{name} is not in the storage") from error
                 raise
 
-        await self._line.persist(once, what)
+        await self._line.persist(once, what, lambda: arrival.furthest)
 
 
 class _Arrival:
@@ -117,6 +121,8 @@ class _Arrival:
         """Of the object that it comes from."""
         self.count = 0
         """Bytes."""
+        self.furthest = 0
+        """Bytes that one of the tries got to."""
         self._sink = sink
         self._progress = progress
         self._hash = hashlib.sha256()
@@ -139,6 +145,7 @@ class _Arrival:
             # Not in a thread: to go there and back takes longer than this.
             self._keep(chunk)
             self.count += len(chunk)
+            self.furthest = max(self.furthest, self.count)
             if self.count > self.wanted.size:
                 return
             if is_large:

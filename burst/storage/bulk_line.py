@@ -18,6 +18,7 @@ from urllib.parse import quote
 import aiohttp
 from yarl import URL
 
+from burst.errors import StorageAway
 from burst.storage.access import RETRIABLE_STATUSES, Access, bucket_error
 
 _NO_BUCKET = "bucket does not exist"
@@ -26,9 +27,9 @@ STALLED_SECONDS = 120.0
 """A request that has not moved a byte for so long is given up, and asked again."""
 
 MOST_TRIES = 20
-"""Of one request, however far each of them gets."""
+"""Of one request, of which none gets further than those before."""
 
-_CONNECT_SECONDS = 20.0
+_CONNECT_SECONDS = 10.0
 _READ_BYTES = 256 * 1024
 """Of an answer, before the other side has to wait; twice that is in memory at most."""
 _HEADERS_SECONDS = 30.0
@@ -76,6 +77,36 @@ class RefusedError(Exception):
         """Whether there is a bucket, but not that object in it."""
         return self.status == 404 and _NO_BUCKET not in self.message
 
+    @property
+    def may_pass(self) -> bool:
+        """Whether the answer may be another one later."""
+        return self.status is None or self.status in RETRIABLE_STATUSES
+
+
+class _NoLoginError(Exception):
+    """Nobody answers who could renew the login; its cause says so."""
+
+
+class _Hope:
+    """For how long one request is tried again: until nothing came of it for a while."""
+
+    def __init__(self, access: Access) -> None:
+        self._access = access
+        self.tries = 0
+        self.renew()
+
+    def renew(self) -> None:
+        """Begin anew: something came of it."""
+        self._pauses = self._access.pauses()
+
+    async def pause(self) -> bool:
+        """Wait before the next try; False is that there is none."""
+        self.tries += 1
+        pause = next(self._pauses, None) if self.tries < MOST_TRIES else None
+        if pause is not None:
+            await asyncio.sleep(pause)
+        return pause is not None
+
 
 class Line:
     """The connections to one bucket; to be used by the tasks of one event loop."""
@@ -87,7 +118,12 @@ class Line:
         self._session: aiohttp.ClientSession
         self._headers: dict[str, str] = {}
         self._fresh_until = 0.0
+        self._is_refused = False
+        """Whether the last headers were."""
         self._logging_in = asyncio.Lock()
+        self._failed_at = 0.0
+        self._failure: StorageAway | None = None
+        """Why there were no headers at that moment."""
 
     async def __aenter__(self) -> Line:
         self._session = aiohttp.ClientSession(
@@ -149,35 +185,49 @@ class Line:
 
         return await self.persist(once, what)
 
-    async def persist(self, attempt: Callable[[], Awaitable[_Result]], what: str) -> _Result:
+    async def persist(
+        self,
+        attempt: Callable[[], Awaitable[_Result]],
+        what: str,
+        progress: Callable[[], int] = lambda: 0,
+    ) -> _Result:
         """Do something until it works.
+
+        Args:
+            attempt: does it once.
+            what: is being done, for the error.
+            progress: how far the attempts got, at most; as long as that grows there are more.
 
         Raises:
             StorageError: it is refused for good, or for too long.
         """
         loop = asyncio.get_running_loop()
-        pauses, is_new_login = self.access.pauses(), False
-        for _ in range(MOST_TRIES):
-            begun = loop.time()
+        hope, is_new_login, reached = _Hope(self.access), False, progress()
+        while True:
+            begun, is_cut = loop.time(), False
+            away: BaseException | None = None
             try:
                 return await attempt()
             except RefusedError as error:
                 refused = error
+            except _NoLoginError as error:
+                refused, away = RefusedError(None, str(error)), error.__cause__
             except (aiohttp.ClientError, ConnectionError, TimeoutError) as error:
                 refused = RefusedError(None, str(error) or type(error).__name__)
+                is_cut = not isinstance(error, TimeoutError)
             if refused.status == 401 and not is_new_login:
                 is_new_login = True
-                await self._log_in(refused.login)
+                self._refuse(refused.login)
                 continue
-            if refused.status is not None and refused.status not in RETRIABLE_STATUSES:
+            if progress() > reached:
+                hope, reached = _Hope(self.access), progress()
+            elif is_cut and loop.time() - begun > self.access.patience_seconds:
+                # It went well for a while. Where it timed out nothing moved meanwhile.
+                hope.renew()
+            if not refused.may_pass or not await hope.pause():
                 break
-            if loop.time() - begun > self.access.patience_seconds:
-                # It went well for a while.
-                pauses = self.access.pauses()
-            pause = next(pauses, None)
-            if pause is None:
-                break
-            await asyncio.sleep(pause)
+        if away:
+            raise away
         raise bucket_error(refused.status, refused.message, what, self.access) from refused
 
     @asynccontextmanager
@@ -224,19 +274,29 @@ class Line:
 
     async def _current_headers(self) -> dict[str, str]:
         loop = asyncio.get_running_loop()
-        if loop.time() >= self._fresh_until:
+        asked = loop.time()
+        if asked >= self._fresh_until:
             async with self._logging_in:
+                if self._failure and self._failed_at > asked:
+                    # That of another task, which was waited for, is ours, too.
+                    raise _NoLoginError from self._failure
                 if loop.time() >= self._fresh_until:
-                    self._headers = await self._login(False)
-                    self._fresh_until = loop.time() + _HEADERS_SECONDS
+                    await self._log_in()
         return self._headers
 
-    async def _log_in(self, refused: dict[str, str] | None) -> None:
-        """Get a new token, unless another task has got one since that was refused."""
-        async with self._logging_in:
-            if self._headers is refused:
-                self._headers = await self._login(True)
-                self._fresh_until = asyncio.get_running_loop().time() + _HEADERS_SECONDS
+    async def _log_in(self) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            self._headers = await self._login(self._is_refused)
+        except StorageAway as error:
+            self._failed_at, self._failure = loop.time(), error
+            raise _NoLoginError from error
+        self._is_refused, self._fresh_until = False, loop.time() + _HEADERS_SECONDS
+
+    def _refuse(self, login: dict[str, str] | None) -> None:
+        """Have a new token made, unless another task has got one since that was refused."""
+        if self._headers is login:
+            self._is_refused, self._fresh_until = True, 0.0
 
 
 async def _watched(body: AsyncIterable[bytes], moved: Callable[[], None]) -> AsyncIterator[bytes]:

@@ -16,6 +16,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -116,6 +117,30 @@ def test_a_token_that_is_refused_is_made_anew(
     blobs = many(tmp_path, 50)
     assert bulk.send(access, blobs) == []
     assert set(gcs.buckets["farm"]) == {blob_name(one.sha256) for one in blobs}
+
+
+@pytest.mark.parametrize("processes", [1, PROCESSES])
+@pytest.mark.usefixtures("no_process_stays")
+def test_who_gives_tokens_may_be_away_for_a_moment(
+    gcs: StrictGcs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, processes: int
+) -> None:
+    monkeypatch.setattr(bulk, "processes_for", lambda *_: processes)
+    gcs.token = "first"
+    gcs.write_key(tmp_path / "key.json")
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "key.json"))
+    grant, refused = gcs.grant, []
+
+    def away() -> Any:
+        if len(refused) < 2:
+            refused.append(1)
+            raise ConnectionResetError
+        return grant()
+
+    monkeypatch.setattr(gcs, "grant", away)
+    blobs = many(tmp_path, 20)
+    assert bulk.send(Access("farm", gcs.endpoint), blobs) == []
+    assert set(gcs.buckets["farm"]) == {blob_name(one.sha256) for one in blobs}
+    assert len(refused) == 2
 
 
 @pytest.mark.usefixtures("no_process_stays")

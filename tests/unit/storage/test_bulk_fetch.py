@@ -5,17 +5,20 @@ Left out: several processes; see `test_bulk_crew`.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
 import os
+import socket
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from burst.errors import BlobMissing, StorageAway, StorageError, StorageFull
-from burst.storage import bulk, bulk_ask, bulk_fetch
+from burst.storage import bulk, bulk_ask, bulk_fetch, bulk_line
 from burst.storage.access import Access, open_access
 from burst.storage.bucket import BucketStorage
 from burst.storage.items import Transferred, Wanted
@@ -139,6 +142,54 @@ def test_a_download_that_is_cut_goes_on_where_it_was(
     assert "range" not in first.headers
     start = int(second.headers["range"].removeprefix("bytes=").rstrip("-"))
     assert 0 < start <= LARGE // 2
+
+
+def test_a_download_that_is_cut_time_and_again_goes_on_as_long_as_it_gets_further(
+    access: Access, gcs: StrictGcs, shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Access, "patience_seconds_once_reached", 0.2)
+    cuts = 2 * bulk_line.MOST_TRIES
+    one = shelf.put("a", (cuts + 1) * 100_000)
+    gcs.fail("media", cut_after=100_000, times=cuts)
+    bulk.fetch(access, [one])
+    assert is_brought(one)
+
+
+def test_a_download_of_nobody_knows_which_object_begins_anew(
+    access: Access, gcs: StrictGcs, shelf: Shelf
+) -> None:
+    one = shelf.put("a", LARGE)
+    answer = gcs.answer
+
+    def without_its_generation(asked: Any, body: bytes) -> Any:
+        given = answer(asked, body)
+        headers = {key: value for key, value in given.headers.items() if "Generation" not in key}
+        return replace(given, headers=headers)
+
+    gcs.answer = without_its_generation  # type: ignore[method-assign]
+    gcs.fail("media", cut_after=LARGE // 2)
+    bulk.fetch(access, [one])
+    assert is_brought(one)
+    assert ["range" in asked.headers for asked in gcs.asked("media")] == [False, False]
+
+
+def test_a_bucket_that_falls_silent_is_not_waited_for_without_end(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(bulk_line, "STALLED_SECONDS", 0.3)
+    monkeypatch.setattr(Access, "patience_seconds_at_first", 0.2)
+    monkeypatch.setattr(Access, "first_pause_seconds", 0.01)
+    with socket.create_server(("127.0.0.1", 0), backlog=50) as silent:
+        access = Access("farm", f"http://127.0.0.1:{silent.getsockname()[1]}", anonymous=True)
+        with pytest.raises(StorageAway, match="can't be reached"):
+            bulk.fetch(access, [Wanted("renders/j/a", tmp_path / "a", 1, "0" * 64)])
+        silent.setblocking(False)
+        tries = 0
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                silent.accept()[0].close()
+                tries += 1
+    assert 2 <= tries <= 3
 
 
 def test_an_object_that_was_replaced_in_the_middle_is_brought_from_its_start(
