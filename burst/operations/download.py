@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -9,12 +11,13 @@ from typing import TYPE_CHECKING
 from burst.config.farm import FarmSettings
 from burst.domain.transitions import JOB_ENDED
 from burst.errors import NotFound, UsageError
-from burst.manager.state_dir import is_locked, lock_path
+from burst.manager.state_dir import database_path, is_locked, lock_path
 from burst.operations.connect import open_client
 from burst.operations.jobs import LAST, ask_farm, find_job, has_jobs
 from burst.operations.local_farm import Farm, storage_url, was_stopped
 from burst.operations.published import MadeResult, RenderIndex, find_index, read_index
 from burst.operations.summary import Extent, extent
+from burst.operations.watch import files_of
 from burst.protocol.messages import OutputFile
 from burst.storage.storage import open_storage
 
@@ -32,7 +35,7 @@ class Published:
     status: str | None
     """Of the job; None where that is not known."""
     output: str
-    """Where its frames go, as the job says."""
+    """Where its frames go, as the job says that was submitted on this machine; else empty."""
     extent: Extent
     frame_count: int
     frames_published: int
@@ -72,7 +75,7 @@ def find_published(
         url = storage_url(settings)
         index = find_index(url, named)
         if index is not None:
-            return _of_index(index, url)
+            return _of_index(index, url, _output_said_here(index.job, settings))
         _complain_unless_farm_may_know(named, settings, url, storage_only=storage_only)
 
     def ask(farm: Farm, client: ManagerClient) -> Published:
@@ -120,9 +123,6 @@ def _complain_unless_farm_may_know(
 def _of_farm(
     job: JobView, frames: Sequence[FrameView], storage: str, console_url: str
 ) -> Published:
-    def files_of(frames: Sequence[FrameView]) -> list[OutputFile]:
-        return [file for frame in frames for file in frame.files]
-
     def list_again() -> list[OutputFile]:
         with open_client(console_url) as client:
             return files_of(client.frames(job.id))
@@ -143,7 +143,7 @@ def _of_farm(
     )
 
 
-def _of_index(index: RenderIndex, url: str) -> Published:
+def _of_index(index: RenderIndex, url: str, output: str) -> Published:
     def list_again() -> list[OutputFile]:
         return read_index(open_storage(url), index.job).files
 
@@ -154,7 +154,7 @@ def _of_index(index: RenderIndex, url: str) -> Published:
         job_id=index.job,
         name=index.name,
         status=index.status,
-        output=index.output_here,
+        output=output,
         extent=done,
         frame_count=index.frame_count,
         frames_published=len(index.published),
@@ -164,3 +164,18 @@ def _of_index(index: RenderIndex, url: str) -> Published:
         list_again=list_again,
         farm_runs=False,
     )
+
+
+def _output_said_here(job_id: str, settings: FarmSettings) -> str:
+    """Return where the frames of a job go that was submitted on this machine, else nothing.
+
+    Not what the storage says: whoever may write there could have files put anywhere.
+    """
+    path = database_path(settings.state_dir).absolute()
+    try:
+        with contextlib.closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as database:
+            found = database.execute("SELECT output FROM jobs WHERE id = ?", (job_id,)).fetchone()
+    except sqlite3.Error:
+        # There is none, or it is another version's.
+        return ""
+    return str(found[0]) if found else ""

@@ -1,4 +1,4 @@
-"""Where a scene reads: files that are not where the .blend has them."""
+"""Where a scene reads: what names files, and files that are not where the .blend has them."""
 
 from __future__ import annotations
 
@@ -76,6 +76,15 @@ def import_sockets(node: Any) -> list[Any]:
     if not node.bl_idname.startswith("GeometryNodeImport"):
         return []
     return [socket for socket in node.inputs if socket.type == "STRING" and not socket.is_linked]
+
+
+def is_packed(block: Any) -> bool:
+    """Say whether the .blend holds what a data-block would read from a file."""
+    return bool(
+        getattr(block, "packed_file", None)
+        or getattr(block, "packed_files", None)
+        or getattr(block, "is_archive", False)
+    )
 
 
 def names_file(node: Any) -> bool:

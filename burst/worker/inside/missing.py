@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from burst.worker.inside.files import names_file
+from burst.worker.inside.files import is_packed, names_file
 from burst.worker.inside.used import node_trees, rendered_scenes, strips
 
 NAMED = 5
@@ -35,13 +35,13 @@ def missing_files(bpy: Any, scene: Any, used: set[Any]) -> list[str]:
         f"library {library.filepath}"
         for library in libraries
         # Also a library of a library has its path relative to the opened file.
-        if not _is_packed(library) and not _there(bpy, library.filepath, None)
+        if not is_packed(library) and not _there(bpy, library.filepath, None)
     ]
     for block in used:
         kind = block.bl_rna.identifier
-        if kind == "Image" and block.source in _FROM_FILE and not _is_packed(block):
+        if kind == "Image" and block.source in _FROM_FILE and not is_packed(block):
             found += _missing_image(bpy, block)
-        elif kind in _KINDS and not _is_packed(block):
+        elif kind in _KINDS and not is_packed(block):
             found += _missing_block(bpy, block, _KINDS[kind])
     for one in rendered_scenes(bpy, scene):
         found += _missing_strips(bpy, one)
@@ -119,7 +119,7 @@ def _sequence_users(used: set[Any]) -> Iterator[tuple[Any, Any]]:
         image = getattr(holder, "image", None)
         # The compositor's node is its own user.
         user = getattr(holder, "image_user", None) or holder
-        is_run = image and image.source == "SEQUENCE" and not _is_packed(image)
+        is_run = image and image.source == "SEQUENCE" and not is_packed(image)
         if is_run and hasattr(user, "frame_duration"):
             yield image, user
 
@@ -177,11 +177,3 @@ def _has_sibling(path: Path) -> bool:
 
 def _there(bpy: Any, path: str, library: Any) -> bool:
     return Path(bpy.path.abspath(path, library=library)).exists()
-
-
-def _is_packed(block: Any) -> bool:
-    return bool(
-        getattr(block, "packed_file", None)
-        or getattr(block, "packed_files", None)
-        or getattr(block, "is_archive", False)
-    )

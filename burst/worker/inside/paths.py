@@ -19,7 +19,7 @@ from typing import Any
 
 sys.path.append(str(Path(__file__).parents[3]))
 from burst.worker.inside.channel import Channel
-from burst.worker.inside.files import import_sockets, names_file
+from burst.worker.inside.files import import_sockets, is_packed, names_file
 
 sys.path.pop()
 
@@ -65,7 +65,7 @@ def _known(data: Any) -> Iterator[Name]:
     yield from ((library, library.filepath, ONE) for library in _libraries(data))
     for kind in _FILES:
         for block in getattr(data, kind):
-            if not _is_packed(block) and getattr(block, "source", "") not in _MADE:
+            if not is_packed(block) and getattr(block, "source", "") not in _MADE:
                 yield block, block.filepath, _many(block)
     for cache in data.cache_files:
         yield from ((cache, layer.filepath, _many(cache)) for layer in cache.layers)
@@ -93,7 +93,7 @@ def _of_modifiers(thing: Any) -> Iterator[Name]:
 
 def _libraries(data: Any) -> Iterator[Any]:
     """Yield the libraries that are read, not those whose data is packed into this file (5.0)."""
-    found = [library for library in data.libraries if not _is_packed(library)]
+    found = [library for library in data.libraries if not is_packed(library)]
     packed = [library for library in found if getattr(library, "archive_libraries", ())]
     if packed:
         linked = {block.library for block in data.user_map()}
@@ -145,7 +145,7 @@ def _listed(bpy: Any) -> Iterator[tuple[Any, str]]:
         # Up to 4.x: it names no users, and there is no kind that is not known.
         return
     for block, names in bpy.data.file_path_map().items():
-        if block.bl_rna.identifier not in _NAMED_WHOLE and not _is_packed(block):
+        if block.bl_rna.identifier not in _NAMED_WHOLE and not is_packed(block):
             yield from ((block, name) for name in sorted(names))
 
 
@@ -180,14 +180,6 @@ def _caches(modifier: Any) -> Iterator[str]:
         cache = getattr(holder, "point_cache", None)
         if cache is not None:
             yield cache.filepath
-
-
-def _is_packed(block: Any) -> bool:
-    return bool(
-        getattr(block, "packed_file", None)
-        or getattr(block, "packed_files", None)
-        or getattr(block, "is_archive", False)
-    )
 
 
 def _absolute(bpy: Any, block: Any, name: str) -> Path:
