@@ -1,7 +1,8 @@
 """What only a bucket has: answers that get lost, connections that break, refusals, generations.
 
 What it has in common with a directory is in `test_storage_contract.py`; many files at once are
-in `test_bulk.py`. How a real bucket words its refusals is taken from Google's documents.
+in `test_bulk_send.py` and `test_bulk_fetch.py`. How a real bucket words its refusals is taken
+from Google's documents.
 """
 
 from __future__ import annotations
