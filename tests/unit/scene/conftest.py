@@ -1,7 +1,8 @@
-"""Files of a scene, for the tests of this folder."""
+"""A storage, and files of a scene, for the tests of this folder."""
 
 import pytest
 
+from burst.storage.directory import DirectoryStorage
 from tests.fakes.blend_bytes import BlendBytes
 
 
@@ -17,3 +18,9 @@ def project(tmp_path):
         return tmp_path
 
     return write
+
+
+@pytest.fixture
+def storage(tmp_path):
+    """A directory as storage."""
+    return DirectoryStorage(tmp_path / "storage")

@@ -20,11 +20,6 @@ MANIFEST = Manifest(name="shot", main="a", files={"a": FileEntry("0" * 64, 1)})
 
 
 @pytest.fixture
-def storage(tmp_path: Path) -> DirectoryStorage:
-    return DirectoryStorage(tmp_path / "storage")
-
-
-@pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """Tell the time of this machine."""
     now = [1000.0]

@@ -13,12 +13,6 @@ from burst.scene.hashing import Hasher
 from burst.scene.manifest import FileEntry, Manifest
 from burst.scene.source import MountedBlobs
 from burst.storage import layout
-from burst.storage.directory import DirectoryStorage
-
-
-@pytest.fixture
-def storage(tmp_path):
-    return DirectoryStorage(tmp_path / "storage")
 
 
 @pytest.fixture

@@ -22,11 +22,6 @@ from burst.storage.items import tell_nobody
 
 
 @pytest.fixture
-def storage(tmp_path):
-    return DirectoryStorage(tmp_path / "storage")
-
-
-@pytest.fixture
 def scene(tmp_path):
     """Make a trace of files with these contents; the first is the .blend."""
 

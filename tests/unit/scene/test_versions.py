@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 import pytest
 
@@ -28,11 +27,6 @@ def entry(digit: str, size: int = 1) -> FileEntry:
 
 def manifest(name: str = "shot", **files: FileEntry) -> Manifest:
     return Manifest(name=name, main="main", files={"main": entry("0"), **files})
-
-
-@pytest.fixture
-def storage(tmp_path: Path) -> DirectoryStorage:
-    return DirectoryStorage(tmp_path)
 
 
 def put(storage: DirectoryStorage, made: Manifest, at: float) -> str:
