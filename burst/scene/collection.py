@@ -84,6 +84,8 @@ class Collection:
         self._named = _Named(storage)
         self._kept = self._young = 0
         self._removed: list[Stored] = []
+        self._freed = 0
+        """Bytes of these."""
 
     def plan(self) -> Collected:
         """Find out what `run` would remove; removes nothing. Blocks.
@@ -111,11 +113,11 @@ class Collection:
         garbage = self._find_garbage(now)
         total = len(garbage)
         while garbage:
-            with _mark(self._storage) as is_held:
+            with _mark(self._storage) as mark:
                 # Once more: what was pledged before there was a mark must be seen.
                 self._named.look()
                 garbage = [one for one in garbage if not self._named.has(one)]
-                left = self._remove_some(garbage, is_held, total)
+                left = self._remove_some(garbage, mark, total)
             if left and len(left) == len(garbage):
                 raise StorageError(
                     "the mark of this collection was taken away", hint="try again in a while"
@@ -150,43 +152,73 @@ class Collection:
                 garbage.append(stored)
         return garbage
 
-    def _remove_some(
-        self, garbage: list[Stored], is_held: Callable[[], bool], total: int
-    ) -> list[Stored]:
+    def _remove_some(self, garbage: list[Stored], mark: _Mark, total: int) -> list[Stored]:
         """Remove for as long as the mark is held, and return what is left."""
+
+        def remove(one: Stored) -> bool | None:
+            # Once more: the machine may have slept since the last look.
+            return self._storage.remove(one) if mark.is_fresh() else None
+
+        late: list[Stored] = []
+        done = 0
         with ThreadPoolExecutor(_THREADS, thread_name_prefix="collect") as pool:
-            while garbage and is_held():
-                some, garbage = garbage[:_AT_ONCE], garbage[_AT_ONCE:]
-                gone = pool.map(self._storage.remove, some)
-                self._removed += [one for one, is_gone in zip(some, gone, strict=True) if is_gone]
-                freed = sum(one.size for one in self._removed)
-                self._watch(CollectionProgress(total - len(garbage), total, freed))
-        return garbage
+            while done < len(garbage) and mark.is_held():
+                some = garbage[done : done + _AT_ONCE]
+                done += len(some)
+                for one, is_gone in zip(some, pool.map(remove, some), strict=True):
+                    if is_gone:
+                        self._removed.append(one)
+                        self._freed += one.size
+                    elif is_gone is None:
+                        late.append(one)
+                left = len(garbage) - done + len(late)
+                self._watch(CollectionProgress(total - left, total, self._freed))
+        return late + garbage[done:]
+
+
+class _Mark:
+    """The mark of this collection, as long as it means something to others."""
+
+    def __init__(self, storage: Storage, begun: tuple[float, float]) -> None:
+        self._storage = storage
+        self._begun = begun
+        self._mine = find_mark(storage)
+
+    def is_fresh(self) -> bool:
+        """Say whether it is so young that nobody takes it for a dead one's."""
+        begun, begun_by_clock = self._begun
+        # While a machine sleeps one of them stands still; somebody may set the other.
+        age = max(time.monotonic() - begun, abs(time.time() - begun_by_clock))
+        return age < ROUND_SECONDS
+
+    def is_held(self) -> bool:
+        """Say whether it may still remove."""
+        return (
+            self.is_fresh()
+            and self._mine is not None
+            and self._storage.identity(layout.COLLECTION_MARK) == self._mine.identity
+        )
+
+    def take_away(self) -> None:
+        """Let uploads go on."""
+        if self._mine is not None:
+            self._storage.remove(self._mine)
 
 
 @contextmanager
-def _mark(storage: Storage) -> Iterator[Callable[[], bool]]:
-    """Hold the mark while the block runs; what is given says whether it may still remove."""
-    begun = time.monotonic()
+def _mark(storage: Storage) -> Iterator[_Mark]:
+    """Hold the mark while the block runs."""
+    begun = time.monotonic(), time.time()
     if not storage.create(b"{}", layout.COLLECTION_MARK):
         _clear_dead_mark(storage)
-        begun = time.monotonic()
+        begun = time.monotonic(), time.time()
         if not storage.create(b"{}", layout.COLLECTION_MARK):
             raise _another_runs(storage)
-    mine = find_mark(storage)
-
-    def is_held() -> bool:
-        return (
-            time.monotonic() - begun < ROUND_SECONDS
-            and mine is not None
-            and storage.identity(layout.COLLECTION_MARK) == mine.identity
-        )
-
+    mark = _Mark(storage, begun)
     try:
-        yield is_held
+        yield mark
     finally:
-        if mine is not None:
-            storage.remove(mine)
+        mark.take_away()
 
 
 def _clear_dead_mark(storage: Storage) -> None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import time
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -20,14 +19,9 @@ from burst.scene.pending import MARK_SECONDS, PENDING_SECONDS
 from burst.storage import layout
 from burst.storage.directory import DirectoryStorage
 from burst.storage.files import sha256_of
-from burst.storage.items import LocalBlob
+from burst.storage.items import LocalBlob, Stored
 
 DAY = 24 * 3600.0
-
-
-@pytest.fixture
-def storage(tmp_path: Path) -> DirectoryStorage:
-    return DirectoryStorage(tmp_path / "storage")
 
 
 def put(storage: DirectoryStorage, content: bytes, age: float = 0) -> LocalBlob:
@@ -130,7 +124,8 @@ def test_long_removals_go_in_rounds_that_let_others_in_between(
     garbage = [put(storage, bytes([number])) for number in range(5)]
     saved = garbage[0]
     now = [0.0]
-    monkeypatch.setattr(collection, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    clocks = SimpleNamespace(monotonic=lambda: now[0], time=lambda: now[0])
+    monkeypatch.setattr(collection, "time", clocks)
 
     def watch(_progress: CollectionProgress) -> None:
         now[0] += collection.ROUND_SECONDS
@@ -146,6 +141,32 @@ def test_long_removals_go_in_rounds_that_let_others_in_between(
     assert rests[0] == 3
     assert done.blobs == 5 - are_there(storage, saved)[0]
     assert len(list(storage.list(layout.BLOBS))) == are_there(storage, saved)[0]
+
+
+@pytest.mark.parametrize("asleep", ["between", "within"])
+def test_a_collection_on_a_machine_that_slept_looks_again_before_it_removes(
+    storage: DirectoryStorage, monkeypatch: pytest.MonkeyPatch, asleep: str
+) -> None:
+    """Its mark meant nothing any more: an upload may have found what was garbage before."""
+    monkeypatch.setattr(collection, "_THREADS", 1)
+    monkeypatch.setattr(collection, "_AT_ONCE", 1 if asleep == "between" else 10)
+    garbage = [put(storage, bytes([number])) for number in range(5)]
+    now = [0.0]
+    clocks = SimpleNamespace(monotonic=lambda: 0.0, time=lambda: now[0])
+    monkeypatch.setattr(collection, "time", clocks)
+    real = storage.remove
+
+    def remove(stored: Stored) -> bool:
+        is_gone = real(stored)
+        if stored.name.startswith(layout.BLOBS) and not now[0]:
+            now[0] = 2 * MARK_SECONDS
+            here = [one for one in garbage if are_there(storage, one)[0]]
+            storage.put_bytes(manifest_of(*here).to_bytes(), layout.manifest("shot", "1"))
+        return is_gone
+
+    monkeypatch.setattr(storage, "remove", remove)
+    assert Collection(storage, 0, pause=lambda _seconds: None).run().blobs == 1
+    assert are_there(storage, *garbage).count(True) == 4
 
 
 def test_a_collection_whose_mark_is_taken_away_stops(
