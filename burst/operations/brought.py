@@ -63,7 +63,13 @@ class BroughtFiles:
             if brought.is_untouched(status):
                 return brought.sha256 == file.sha256
         is_link = stat.S_ISLNK(status.st_mode)
-        if not is_link and (not stat.S_ISREG(status.st_mode) or status.st_size != file.size):
+        if is_link:
+            try:
+                status = (self._folder / path).stat()
+            except OSError:
+                return False
+        # A pipe or a device, and so what a link to one leads to, might never end.
+        if not stat.S_ISREG(status.st_mode) or status.st_size != file.size:
             return False
         if self._hash(path) != file.sha256:
             return False

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from burst.domain.text import printable
 from burst.errors import BlobMissing, BurstError, StorageError, StorageFull, storage_error
 from burst.operations.arrivals import PREFIX, Arrivals, clear_leftovers, give_name, open_arrivals
 from burst.operations.brought import BroughtFiles
@@ -144,8 +145,9 @@ class FrameFolder:
             StorageAway: the storage does not answer; what was brought stays.
             StorageError: the storage can't be read, or the folder can't be written.
         """
-        if self.folder.exists() and not self.folder.is_dir():
-            raise StorageError(f"{self.folder} is a file, not a folder for frames")
+        there = next(path for path in (self.folder, *self.folder.parents) if path.exists())
+        if not there.is_dir():
+            raise StorageError(f"{there} is a file, not a folder for frames")
         lacking = {file.name: file for file in files if self._lacks(file)}
         if lacking:
             with open_arrivals(self.folder) as arrivals:
@@ -363,7 +365,7 @@ def output_of(job_output: str, job_name: str, typed: Path | None) -> Path:
         return typed.expanduser().absolute()
     if job_output:
         return Path(job_output)
-    safe = job_name.replace("/", "-")
+    safe = printable(job_name).replace("/", "-")
     return Path(f"{safe}-frames").absolute()
 
 

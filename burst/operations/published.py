@@ -6,11 +6,12 @@ job ends (`burst.manager.renders`). A job of which nothing is published yet has 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from burst.errors import NotFound, StorageError
 from burst.operations.jobs import LAST
@@ -26,6 +27,10 @@ _THREADS = 16
 
 _NAMED = 5
 """Jobs that a message names."""
+
+_JOB_ID = re.compile("[A-Za-z0-9_-]+")
+"""What burst makes of any name (`burst.domain.jobs.new_job_id`). Anything else is somebody
+else's, and nothing to be told as a word of a command."""
 
 _SKEW_SECONDS = 3600.0
 """What the clocks of a manager and of a storage may differ."""
@@ -49,25 +54,19 @@ class MadeResult(MadeFiles):
 
 
 class RenderIndex(_Read):
-    """What is published of a job, as the storage has it."""
+    """What is published of a job, as the storage has it: whoever may write there wrote it."""
 
     job: str
     name: str
-    status: str | None = None
+    status: str | None = Field(None, pattern="^[a-z]+$")
     """Of the job when this was written; None was not written down then."""
-    created_at: datetime = datetime.min.replace(tzinfo=UTC)
-    output: str = ""
+    created_at: AwareDatetime = datetime.min.replace(tzinfo=UTC)
     frame_count: int = 0
     tasks: int = 0
     tasks_completed: int = 0
     published: tuple[MadeFiles, ...]
     """One for each frame."""
     results: tuple[MadeResult, ...] = ()
-
-    @property
-    def output_here(self) -> str:
-        """Where the frames go, if that is a folder of this machine: the job may be another's."""
-        return self.output if self.output and Path(self.output).parent.is_dir() else ""
 
     @property
     def files(self) -> list[OutputFile]:
@@ -82,10 +81,14 @@ def read_index(storage: Storage, job_id: str) -> RenderIndex:
         StorageError: there is no such list, or it can't be read.
     """
     name = layout.render_index(job_id)
+    content = storage.get_bytes(name)
     try:
-        return RenderIndex.model_validate_json(storage.get_bytes(name))
+        index = RenderIndex.model_validate_json(content)
     except ValidationError as error:
         raise StorageError(f"{name} in the storage is no list of files") from error
+    if index.job != job_id:
+        raise StorageError(f"{name} in the storage is no list of files of this job")
+    return index
 
 
 def find_index(url: str, named: str) -> RenderIndex | None:
@@ -105,7 +108,7 @@ def find_index(url: str, named: str) -> RenderIndex | None:
     storage = open_storage(url)
     if named == LAST:
         return _newest(storage, url)
-    if not named or "/" in named or "\0" in named or named.startswith("."):
+    if not _JOB_ID.fullmatch(named):
         return None
     if storage.identity(layout.render_index(named)) is not None:
         return read_index(storage, named)
@@ -144,6 +147,6 @@ def _indexed(storage: Storage, url: str, beginning: str) -> Iterator[tuple[str, 
         name = layout.render_index(job)
         return [stored for stored in storage.scan(name) if stored.name == name]
 
-    named = [job for job in jobs if job.startswith(beginning)]
+    named = [job for job in jobs if job.startswith(beginning) and _JOB_ID.fullmatch(job)]
     for job, found in in_parallel(look, named, _THREADS):
         yield from ((job, stored.changed) for stored in found)

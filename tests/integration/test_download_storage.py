@@ -172,6 +172,40 @@ def test_a_list_that_leads_out_of_the_folder_brings_nothing(place: Place) -> Non
     assert not (place.folder / "shot-frames").exists()
 
 
+def test_a_list_does_not_say_which_folder_of_this_machine_is_written_to(place: Place) -> None:
+    elsewhere = place.folder / "elsewhere"
+    publish_job(open_storage(place.url), JOB, some(1), output=str(elsewhere))
+    assert place.download(JOB)["output"] == str(place.folder / "shot-frames")
+    assert not elsewhere.exists()
+
+
+@pytest.mark.parametrize(
+    "about",
+    [
+        {"created_at": "2026-01-02T03:04:05"},
+        {"job": "other-abc234"},
+        {"status": "done\x1b[2J"},
+    ],
+)
+def test_a_list_that_burst_did_not_write_is_an_error_and_no_bug(
+    place: Place, about: dict[str, str]
+) -> None:
+    storage = open_storage(place.url)
+    publish_job(storage, "other-abc234", some(1))
+    name = f"renders/{JOB}/index.json"
+    publish_job(storage, JOB, some(1))
+    storage.put_bytes(json.dumps({**json.loads(storage.get_bytes(name)), **about}).encode(), name)
+    for named in (JOB, "last"):
+        _, told = place.run("download", named, "--storage", place.url, status=1)
+        assert "is no list of files" in told
+
+
+def test_a_name_that_is_none_for_a_folder_becomes_one(place: Place) -> None:
+    publish_job(open_storage(place.url), JOB, some(1), name="a\0/\x1b")
+    place.download(JOB)
+    assert len(files_in(place.folder / "a\\x00-\\x1b-frames")) == 1
+
+
 def test_to_follow_takes_the_farm_unless_the_job_has_ended(place: Place) -> None:
     storage = open_storage(place.url)
     publish_job(storage, JOB, some(2), status="active")

@@ -481,3 +481,27 @@ def test_frames_go_where_was_typed_else_where_the_job_says() -> None:
 def test_an_error_while_bringing_says_how_to_get_the_frames_later() -> None:
     assert with_way_back(StorageError("no"), "go on").hint == "go on"
     assert with_way_back(StorageError("no", hint="login"), "go on").hint == "login"
+
+
+def test_a_folder_below_a_file_is_said_to_be_none(
+    storage: CountingStorage, out: Path, tmp_path: Path
+) -> None:
+    out.write_bytes(b"a file")
+    below = FrameFolder(out / "frames", storage, JOB, tmp_path / "state")
+    with pytest.raises(StorageError, match=rf"{out} is a file, not a folder"):
+        below.bring([publish(storage, "a.png", b"one")])
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device"])
+def test_a_link_to_what_never_ends_is_not_read(
+    storage: CountingStorage, folder: FrameFolder, out: Path, tmp_path: Path, kind: str
+) -> None:
+    never = Path("/dev/zero")
+    if kind == "pipe":
+        never = tmp_path / "pipe"
+        os.mkfifo(never)
+    out.mkdir()
+    (out / "a.png").symlink_to(never)
+    folder.bring([publish(storage, "a.png", b"one")])
+    assert (out / "a.png").is_symlink()
+    assert (out / "burst-new/a.png").read_bytes() == b"one"
