@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from burst.storage.access import Access
+from burst.storage.access import Access, open_access
 from tests.fakes.strict_gcs import StrictGcs, running_strict_gcs
 
 
@@ -20,3 +20,9 @@ def gcs(monkeypatch: pytest.MonkeyPatch) -> Iterator[StrictGcs]:
     with running_strict_gcs("farm") as gcs:
         monkeypatch.setenv("STORAGE_EMULATOR_HOST", gcs.endpoint)
         yield gcs
+
+
+@pytest.fixture
+def access(gcs: StrictGcs) -> Access:
+    """The way to that bucket."""
+    return open_access("gs://farm")

@@ -6,7 +6,6 @@ Left out: what a transfer makes of each answer; see `test_bulk_send` and `test_b
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import signal
 import subprocess
@@ -23,11 +22,11 @@ import pytest
 
 from burst.errors import BlobMissing, StorageDenied, StorageError
 from burst.storage import bulk
-from burst.storage.access import Access, open_access
+from burst.storage.access import Access
 from burst.storage.bulk_crew import Crew
-from burst.storage.checksum import crc32c
 from burst.storage.items import LocalBlob, Transferred, Wanted
 from burst.storage.layout import blob as blob_name
+from tests.fakes.blobs import local_blob
 from tests.fakes.strict_gcs import StrictGcs
 
 PROCESSES = 3
@@ -39,19 +38,9 @@ def many_processes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bulk, "processes_for", lambda *_: PROCESSES)
 
 
-@pytest.fixture
-def access(gcs: StrictGcs) -> Access:
-    return open_access("gs://farm")
-
-
-def made(path: Path, content: bytes) -> LocalBlob:
-    path.write_bytes(content)
-    return LocalBlob(path, hashlib.sha256(content).hexdigest(), len(content), crc32c(content))
-
-
 def many(folder: Path, count: int = 400) -> list[LocalBlob]:
     sizes = [700_000, 300_000, *(number % 90 for number in range(count - 2))]
-    return [made(folder / f"f\udcff{n}", os.urandom(size)) for n, size in enumerate(sizes)]
+    return [local_blob(folder / f"f\udcff{n}", os.urandom(size)) for n, size in enumerate(sizes)]
 
 
 def wait_until_none(pids: list[int]) -> None:

@@ -7,7 +7,6 @@ tests/integration).
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -20,9 +19,9 @@ from burst.storage import bulk, bulk_parts, bulk_send
 from burst.storage.access import Access, open_access
 from burst.storage.bucket import BucketStorage
 from burst.storage.bulk_objects import BulkObjects
-from burst.storage.checksum import crc32c
 from burst.storage.items import LocalBlob, Transferred
 from burst.storage.layout import blob as blob_name
+from tests.fakes.blobs import local_blob
 from tests.fakes.strict_gcs import StrictGcs
 
 SMALL, STREAM, PARTED = 900, 5000, 40_000
@@ -38,16 +37,6 @@ def small_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bulk_parts, "PART_BYTES", 4096)
 
 
-@pytest.fixture
-def access(gcs: StrictGcs) -> Access:
-    return open_access("gs://farm")
-
-
-def made(path: Path, content: bytes) -> LocalBlob:
-    path.write_bytes(content)
-    return LocalBlob(path, hashlib.sha256(content).hexdigest(), len(content), crc32c(content))
-
-
 def kept(gcs: StrictGcs) -> dict[str, bytes]:
     return {name: stored.content for name, stored in gcs.buckets["farm"].items()}
 
@@ -58,7 +47,7 @@ def expected(*blobs: LocalBlob) -> dict[str, bytes]:
 
 def test_files_of_all_sizes_arrive(access: Access, gcs: StrictGcs, tmp_path: Path) -> None:
     sizes = [0, 1, 999, 1000, 1001, 9999, 10_000, 10_001, 3 * 4096, 200_000]
-    blobs = [made(tmp_path / f"{size}", os.urandom(size)) for size in sizes]
+    blobs = [local_blob(tmp_path / f"{size}", os.urandom(size)) for size in sizes]
     news: list[Transferred] = []
     assert bulk.send(access, blobs, news.append) == []
     assert kept(gcs) == expected(*blobs)
@@ -72,7 +61,7 @@ def test_files_of_all_sizes_arrive(access: Access, gcs: StrictGcs, tmp_path: Pat
 def test_more_parts_than_can_be_composed_at_once_are_joined_in_two_rounds(
     access: Access, gcs: StrictGcs, tmp_path: Path
 ) -> None:
-    blob = made(tmp_path / "huge", os.urandom(4096 * 70 + 5))
+    blob = local_blob(tmp_path / "huge", os.urandom(4096 * 70 + 5))
     assert bulk.send(access, [blob]) == []
     assert kept(gcs) == expected(blob)
     assert len(gcs.asked("compose")) == 4
@@ -95,7 +84,7 @@ def test_a_file_that_changed_since_is_returned_and_nothing_is_stored(
     size: int,
     change: Callable[[bytes], bytes],
 ) -> None:
-    blob, other = made(tmp_path / "a", os.urandom(size)), made(tmp_path / "b", b"other")
+    blob, other = local_blob(tmp_path / "a", os.urandom(size)), local_blob(tmp_path / "b", b"other")
     blob.path.write_bytes(change(blob.path.read_bytes()))
     assert bulk.send(access, [blob, other]) == [blob]
     assert kept(gcs) == expected(other)
@@ -105,7 +94,7 @@ def test_a_file_that_changed_since_is_returned_and_nothing_is_stored(
 def test_a_file_that_is_gone_is_returned(
     access: Access, gcs: StrictGcs, tmp_path: Path, size: int
 ) -> None:
-    blob = made(tmp_path / "a", os.urandom(size))
+    blob = local_blob(tmp_path / "a", os.urandom(size))
     blob.path.unlink()
     assert bulk.send(access, [blob]) == [blob]
     assert kept(gcs) == {}
@@ -115,7 +104,7 @@ def test_a_file_that_is_gone_is_returned(
 def test_a_file_that_changes_while_it_is_sent_is_returned(
     access: Access, gcs: StrictGcs, tmp_path: Path, size: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    blob = made(tmp_path / "a", os.urandom(size))
+    blob = local_blob(tmp_path / "a", os.urandom(size))
     read, reads = os.pread, []
 
     def pread(file: int, count: int, offset: int) -> bytes:
@@ -133,7 +122,7 @@ def test_a_file_that_changes_while_it_is_sent_is_returned(
 def test_a_lost_answer_is_no_conflict_and_nothing_is_overwritten(
     access: Access, gcs: StrictGcs, tmp_path: Path, size: int
 ) -> None:
-    blob = made(tmp_path / "a", os.urandom(size))
+    blob = local_blob(tmp_path / "a", os.urandom(size))
     gcs.fail("compose" if size == PARTED else "insert", lost=True)
     assert bulk.send(access, [blob]) == []
     assert kept(gcs) == expected(blob)
@@ -143,7 +132,7 @@ def test_a_lost_answer_is_no_conflict_and_nothing_is_overwritten(
 def test_a_blob_that_is_there_is_not_overwritten(
     access: Access, gcs: StrictGcs, tmp_path: Path, size: int
 ) -> None:
-    blob = made(tmp_path / "a", os.urandom(size))
+    blob = local_blob(tmp_path / "a", os.urandom(size))
     bulk.send(access, [blob])
     before = gcs.buckets["farm"][blob_name(blob.sha256)].generation
     assert bulk.send(access, [blob]) == []
@@ -153,7 +142,7 @@ def test_a_blob_that_is_there_is_not_overwritten(
 
 @KINDS
 def test_a_damaged_blob_is_named(access: Access, gcs: StrictGcs, tmp_path: Path, size: int) -> None:
-    blob = made(tmp_path / "a", os.urandom(size))
+    blob = local_blob(tmp_path / "a", os.urandom(size))
     bulk.send(access, [blob])
     stored = gcs.buckets["farm"][blob_name(blob.sha256)]
     object.__setattr__(stored, "content", b"?" * size)
@@ -166,7 +155,7 @@ def test_a_damaged_blob_is_named(access: Access, gcs: StrictGcs, tmp_path: Path,
 def test_what_was_damaged_on_its_way_is_sent_again(
     access: Access, gcs: StrictGcs, tmp_path: Path, size: int
 ) -> None:
-    blob = made(tmp_path / "a", os.urandom(size))
+    blob = local_blob(tmp_path / "a", os.urandom(size))
     gcs.fail("insert", damage=True, times=2)
     assert bulk.send(access, [blob]) == []
     assert kept(gcs) == expected(blob)
@@ -183,7 +172,7 @@ def test_what_a_bucket_took_without_looking_is_looked_at(
 
     monkeypatch.setattr(gcs, "_write", careless)
     gcs.fail("insert", damage=True)
-    blob = made(tmp_path / "a", os.urandom(size))
+    blob = local_blob(tmp_path / "a", os.urandom(size))
     assert bulk.send(access, [blob]) == []
     assert kept(gcs) == expected(blob)
     assert gcs.asked("delete")
@@ -194,7 +183,7 @@ def test_what_a_bucket_took_without_looking_is_looked_at(
 def test_a_busy_bucket_is_asked_again(
     access: Access, gcs: StrictGcs, tmp_path: Path, size: int, status: int
 ) -> None:
-    blob = made(tmp_path / "a", os.urandom(size))
+    blob = local_blob(tmp_path / "a", os.urandom(size))
     gcs.fail("insert", status=status, times=2)
     gcs.fail("compose", status=status)
     gcs.fail("list", status=status)
@@ -205,7 +194,7 @@ def test_a_busy_bucket_is_asked_again(
 def test_a_connection_that_breaks_is_made_anew(
     access: Access, gcs: StrictGcs, tmp_path: Path
 ) -> None:
-    blobs = [made(tmp_path / f"{number}", os.urandom(PARTED)) for number in range(3)]
+    blobs = [local_blob(tmp_path / f"{number}", os.urandom(PARTED)) for number in range(3)]
     gcs.fail("insert", cut_after=300, times=4)
     assert bulk.send(access, blobs) == []
     assert kept(gcs) == expected(*blobs)
@@ -215,7 +204,7 @@ def test_a_bucket_that_stays_busy_is_an_error_and_what_was_sent_stays(
     access: Access, gcs: StrictGcs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Access, "patience_seconds_once_reached", 0.3)
-    blobs = [made(tmp_path / f"{number}", os.urandom(SMALL)) for number in range(5)]
+    blobs = [local_blob(tmp_path / f"{number}", os.urandom(SMALL)) for number in range(5)]
     gcs.fail("insert", status=503, name=blobs[2].sha256, times=10_000)
     with pytest.raises(StorageAway, match=r"can't send .* to blobs/") as failure:
         bulk.send(access, blobs)
@@ -231,7 +220,7 @@ def test_parts_that_arrived_are_not_sent_again(
     access: Access, gcs: StrictGcs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Access, "patience_seconds_once_reached", 0.3)
-    blob = made(tmp_path / "a", os.urandom(PARTED))
+    blob = local_blob(tmp_path / "a", os.urandom(PARTED))
     parts = bulk_parts.cut(PARTED)
     gcs.fail("insert", status=503, name=parts[3].name, times=10_000)
     with pytest.raises(StorageAway):
@@ -250,7 +239,7 @@ def test_parts_that_arrived_are_not_sent_again(
 def test_a_part_of_another_content_is_sent_again(
     access: Access, gcs: StrictGcs, tmp_path: Path
 ) -> None:
-    blob = made(tmp_path / "a", os.urandom(PARTED))
+    blob = local_blob(tmp_path / "a", os.urandom(PARTED))
     part = bulk_parts.cut(PARTED)[1]
     BucketStorage(access).put_bytes(b"x" * part.length, f"incoming/{blob.sha256}/{part.name}")
     assert bulk.send(access, [blob]) == []
@@ -260,7 +249,7 @@ def test_a_part_of_another_content_is_sent_again(
 def test_parts_that_somebody_else_composed_meanwhile_are_no_error(
     access: Access, gcs: StrictGcs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    blob = made(tmp_path / "a", os.urandom(PARTED))
+    blob = local_blob(tmp_path / "a", os.urandom(PARTED))
     compose, rounds = BulkObjects.compose, []
 
     async def late(objects: BulkObjects, name: str, sources: Any, **how: Any) -> Any:
@@ -276,7 +265,7 @@ def test_parts_that_somebody_else_composed_meanwhile_are_no_error(
 
 
 def test_parts_that_vanish_are_sent_again(access: Access, gcs: StrictGcs, tmp_path: Path) -> None:
-    blob = made(tmp_path / "a", os.urandom(PARTED))
+    blob = local_blob(tmp_path / "a", os.urandom(PARTED))
     gcs.fail("compose", status=404, message="No such object")
     assert bulk.send(access, [blob]) == []
     assert kept(gcs) == expected(blob)
@@ -285,13 +274,13 @@ def test_parts_that_vanish_are_sent_again(access: Access, gcs: StrictGcs, tmp_pa
 def test_what_is_refused_is_said(access: Access, gcs: StrictGcs, tmp_path: Path) -> None:
     gcs.denied.add("storage.objects.create")
     with pytest.raises(StorageDenied, match=r"storage\.objects\.create") as failure:
-        bulk.send(access, [made(tmp_path / "a", b"a")])
+        bulk.send(access, [local_blob(tmp_path / "a", b"a")])
     assert "add-iam-policy-binding" in str(failure.value.hint)
 
 
 def test_an_absent_bucket_is_said(gcs: StrictGcs, tmp_path: Path) -> None:
     with pytest.raises(StorageError, match="there is no bucket elsewhere"):
-        bulk.send(open_access("gs://elsewhere"), [made(tmp_path / "a", b"a")])
+        bulk.send(open_access("gs://elsewhere"), [local_blob(tmp_path / "a", b"a")])
 
 
 @KINDS
@@ -299,7 +288,7 @@ def test_a_token_that_is_refused_in_the_middle_is_made_anew(
     gcs: StrictGcs, tmp_path: Path, size: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     access = logged_in(gcs, tmp_path, monkeypatch)
-    blobs = [made(tmp_path / f"{number}", os.urandom(size)) for number in range(3)]
+    blobs = [local_blob(tmp_path / f"{number}", os.urandom(size)) for number in range(3)]
     assert bulk.send(access, blobs[:1]) == []
     access.headers()
     gcs.token = "second"
@@ -314,7 +303,7 @@ def test_a_login_that_is_no_longer_valid_is_said(
     access.headers()
     gcs.has_revoked_keys, gcs.token = True, "second"
     with pytest.raises(StorageDenied, match="the login"):
-        bulk.send(access, [made(tmp_path / "a", b"a")])
+        bulk.send(access, [local_blob(tmp_path / "a", b"a")])
 
 
 def logged_in(gcs: StrictGcs, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Access:
