@@ -222,7 +222,8 @@ class Sender:
             )
             sources = [group for group in joined if group]
             if len(sources) < len(starts):
-                return False
+                # Perhaps since somebody else has joined them, and cleared them away.
+                return await self._objects.existing(name, blob.size, blob.crc32c) is not None
         if await self._objects.compose(name, sources, is_new=True):
             return True
         return await self._objects.existing(name, blob.size, blob.crc32c) is not None

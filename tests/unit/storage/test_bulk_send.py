@@ -26,6 +26,8 @@ from tests.fakes.strict_gcs import StrictGcs
 
 SMALL, STREAM, PARTED = 900, 5000, 40_000
 """Bytes of a file of each kind, with the limits of `small_limits`."""
+HUGE = 4096 * 70 + 5
+"""Of one whose parts are joined in two rounds."""
 KINDS = pytest.mark.parametrize("size", [SMALL, STREAM, PARTED])
 
 
@@ -61,7 +63,7 @@ def test_files_of_all_sizes_arrive(access: Access, gcs: StrictGcs, tmp_path: Pat
 def test_more_parts_than_can_be_composed_at_once_are_joined_in_two_rounds(
     access: Access, gcs: StrictGcs, tmp_path: Path
 ) -> None:
-    blob = local_blob(tmp_path / "huge", os.urandom(4096 * 70 + 5))
+    blob = local_blob(tmp_path / "huge", os.urandom(HUGE))
     assert bulk.send(access, [blob]) == []
     assert kept(gcs) == expected(blob)
     assert len(gcs.asked("compose")) == 4
@@ -246,10 +248,11 @@ def test_a_part_of_another_content_is_sent_again(
     assert kept(gcs) == expected(blob)
 
 
-def test_parts_that_somebody_else_composed_meanwhile_are_no_error(
-    access: Access, gcs: StrictGcs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("size", [PARTED, HUGE])
+def test_parts_that_somebody_else_composed_meanwhile_are_not_sent_again(
+    access: Access, gcs: StrictGcs, tmp_path: Path, size: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    blob = local_blob(tmp_path / "a", os.urandom(PARTED))
+    blob = local_blob(tmp_path / "a", os.urandom(size))
     compose, rounds = BulkObjects.compose, []
 
     async def late(objects: BulkObjects, name: str, sources: Any, **how: Any) -> Any:
@@ -262,6 +265,7 @@ def test_parts_that_somebody_else_composed_meanwhile_are_no_error(
     monkeypatch.setattr(BulkObjects, "compose", late)
     assert bulk.send(access, [blob]) == []
     assert kept(gcs) == expected(blob)
+    assert len(gcs.asked("insert")) == len(bulk_parts.cut(size))
 
 
 def test_parts_that_vanish_are_sent_again(access: Access, gcs: StrictGcs, tmp_path: Path) -> None:
