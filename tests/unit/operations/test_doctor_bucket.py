@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,14 +9,7 @@ import pytest
 from burst.config.farm import FarmSettings
 from burst.operations import doctor
 from burst.storage.storage import open_storage
-from tests.fakes.strict_gcs import StrictGcs, running_strict_gcs
-
-
-@pytest.fixture
-def gcs(monkeypatch: pytest.MonkeyPatch) -> Iterator[StrictGcs]:
-    with running_strict_gcs("farm") as gcs:
-        monkeypatch.setenv("STORAGE_EMULATOR_HOST", gcs.endpoint)
-        yield gcs
+from tests.fakes.strict_gcs import StrictGcs
 
 
 def _found(folder: Path, url: str = "gs://farm") -> doctor.Finding:

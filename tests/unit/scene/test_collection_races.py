@@ -7,7 +7,7 @@ hundred by chance. What a killed process leaves behind: tests/chaos/test_upload_
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -21,7 +21,7 @@ from burst.scene.upload import Uploaded, upload_scene
 from burst.storage import layout
 from burst.storage.directory import DirectoryStorage
 from burst.storage.storage import Storage, open_storage
-from tests.fakes.strict_gcs import StrictGcs, running_strict_gcs
+from tests.fakes.strict_gcs import StrictGcs
 from tests.fakes.turns import Actor, Choose, Gated, by_chance, by_plan, play
 
 MOST_CALLS = 40
@@ -37,13 +37,6 @@ def _one_call_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(collection, "_AT_ONCE", 1)
     # Nothing here has to outlive a power cut.
     monkeypatch.setattr(os, "fsync", lambda _file: None)
-
-
-@pytest.fixture
-def gcs(monkeypatch: pytest.MonkeyPatch) -> Iterator[StrictGcs]:
-    with running_strict_gcs("farm") as gcs:
-        monkeypatch.setenv("STORAGE_EMULATOR_HOST", gcs.endpoint)
-        yield gcs
 
 
 class Farm:
