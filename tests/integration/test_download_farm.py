@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -55,6 +54,14 @@ def farm_runs(shell: Shell) -> bool:
     return is_locked(lock_path(shell.state_dir))
 
 
+def listed_in_the_storage(shell: Shell, job: str) -> int:
+    """Return how many frames the list beside them has."""
+    storage = shell.environment.get("BURST_STORAGE_URL", str(shell.state_dir / "storage"))
+    words = ("--storage", storage, "--output", "elsewhere", "--json")
+    done = shell.run("download", job, *words)
+    return int(json.loads(done.stdout)["frames_published"]) if done.returncode == 0 else 0
+
+
 def test_a_frame_that_is_rendered_again_replaces_ours_and_goes_beside_the_artists(
     shell: Shell,
 ) -> None:
@@ -94,9 +101,7 @@ def test_frames_of_a_farm_that_has_left_are_brought_without_starting_it(shell: S
 
 def test_a_farm_that_was_stopped_is_not_started_for_what_is_done(shell: Shell) -> None:
     job = shell.run("submit", "shot.blend", "--local", "--frames", "1-900").stdout.strip()
-    eventually(lambda: shell.json("jobs", "show", job)["frames_published"] >= 2)
-    # As soon as the list beside the frames says so.
-    time.sleep(3)
+    eventually(lambda: listed_in_the_storage(shell, job) >= 2)
     assert shell.run("down", "--local").returncode == 0
     done = shell.run("download", job, "--json")
     assert done.returncode == 0, done.stderr
