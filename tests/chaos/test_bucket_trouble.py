@@ -7,7 +7,6 @@ by hand where the test wants to know what one says. Leaves out a disk that is fu
 
 from __future__ import annotations
 
-import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,8 +14,8 @@ from typing import Any, Literal
 
 import pytest
 
-from tests.fakes.checker import ExpectedJob, check
-from tests.fakes.farm import HEIGHT, WIDTH, Farm, Program, poll, running_farm
+from tests.chaos.steps import check_farm, outcomes, stop, submit
+from tests.fakes.farm import Farm, Program, poll, running_farm
 from tests.fakes.gate import Gate, Rule
 
 pytestmark = pytest.mark.blender
@@ -43,7 +42,7 @@ def farm(tmp_path: Path, bucket: Gate) -> Iterator[Farm]:
 def test_each_answer_is_lost_once_and_every_frame_is_there_once(
     farm: Farm, bucket: Gate, scene: Path
 ) -> None:
-    job_id = submit(farm, scene)
+    job_id = submit(farm, scene, FRAMES)
     every = {"upload": "^POST /upload/", "name": "rewriteTo", "delete": "^DELETE"}
     rules = {what: bucket.add(Rule(pattern, lose=True, every=2)) for what, pattern in every.items()}
     worker = farm.start_worker("w1")
@@ -51,14 +50,14 @@ def test_each_answer_is_lost_once_and_every_frame_is_there_once(
     assert worker.wait() == 0, worker.words()
     assert {what for what, rule in rules.items() if rule.hits == 0} == set()
     assert outcomes(farm) == ["completed"] * len(FRAMES)
-    check_farm(farm, job_id)
+    check_farm(farm, job_id, FRAMES)
 
 
 @pytest.mark.parametrize("how", ["refused", "silent"])
 def test_a_bucket_that_is_away_for_seconds_interrupts_nothing(
     farm: Farm, bucket: Gate, scene: Path, how: Literal["refused", "silent"]
 ) -> None:
-    job_id = submit(farm, scene)
+    job_id = submit(farm, scene, FRAMES)
     worker = farm.start_worker("w1")
     poll(lambda: farm.published(job_id), worker.words)
     bucket.cut(how)
@@ -72,13 +71,13 @@ def test_a_bucket_that_is_away_for_seconds_interrupts_nothing(
     assert explained(farm, job_id, "w1") == ""
     assert outcomes(farm) == ["completed"] * len(FRAMES)
     assert "the storage works again" in job_log(farm, job_id)
-    check_farm(farm, job_id)
+    check_farm(farm, job_id, FRAMES)
 
 
 def test_a_bucket_that_is_away_for_too_long_interrupts_and_fails_nothing(
     farm: Farm, bucket: Gate, scene: Path
 ) -> None:
-    job_id = submit(farm, scene)
+    job_id = submit(farm, scene, FRAMES)
     worker = farm.start_worker("w1", BURST_STORAGE_AWAY_SECONDS="2")
     poll(lambda: farm.published(job_id), worker.words)
     bucket.cut("refused")
@@ -89,7 +88,7 @@ def test_a_bucket_that_is_away_for_too_long_interrupts_and_fails_nothing(
     assert outcomes(farm).count("completed") == len(FRAMES)
     assert "failed" not in outcomes(farm)
     assert "can't be reached" in job_log(farm, job_id)
-    check_farm(farm, job_id)
+    check_farm(farm, job_id, FRAMES)
 
 
 @pytest.mark.parametrize(
@@ -102,7 +101,7 @@ def test_a_bucket_that_is_away_for_too_long_interrupts_and_fails_nothing(
 def test_a_permission_that_is_taken_away_is_named_and_waited_for(
     farm: Farm, bucket: Gate, scene: Path, status: int, message: str, told: tuple[str, ...]
 ) -> None:
-    job_id = submit(farm, scene)
+    job_id = submit(farm, scene, FRAMES)
     worker = farm.start_worker("w1")
     poll(lambda: farm.published(job_id), worker.words)
     rule = bucket.add(Rule("^POST /upload/", status=status, message=message))
@@ -117,7 +116,7 @@ def test_a_permission_that_is_taken_away_is_named_and_waited_for(
     assert worker.wait() == 0, worker.words()
     assert outcomes(farm) == ["completed"] * len(FRAMES)
     poll(lambda: not ask(farm, "status")["storage_trouble"], farm.logs)
-    check_farm(farm, job_id)
+    check_farm(farm, job_id, FRAMES)
 
 
 def test_a_farm_starts_while_its_bucket_is_away_and_works_when_it_is_back(
@@ -125,7 +124,7 @@ def test_a_farm_starts_while_its_bucket_is_away_and_works_when_it_is_back(
 ) -> None:
     with running_farm(tmp_path, bucket, **STAY, **IMPATIENT) as farm:
         farm.start_manager(BURST_WORKERS="0")
-        job_id = submit(farm, scene)
+        job_id = submit(farm, scene, FRAMES)
         stop(farm)
         bucket.cut("refused")
         farm.start_manager(BURST_WORKERS="0")
@@ -137,7 +136,7 @@ def test_a_farm_starts_while_its_bucket_is_away_and_works_when_it_is_back(
         wait_completed(farm, job_id, worker)
         assert worker.wait() == 0, worker.words()
         assert "failed" not in outcomes(farm)
-        check_farm(farm, job_id)
+        check_farm(farm, job_id, FRAMES)
 
 
 @pytest.mark.parametrize("how", ["refused", "silent"])
@@ -147,7 +146,7 @@ def test_a_farm_leaves_in_time_though_its_bucket_is_away(
     with running_farm(tmp_path, bucket, **STAY) as farm:
         # As patient as it is for an artist.
         farm.start_manager(BURST_WORKERS="0")
-        job_id = submit(farm, scene)
+        job_id = submit(farm, scene, FRAMES)
         worker = farm.start_worker("w1")
         poll(lambda: farm.published(job_id), worker.words)
         bucket.cut(how)
@@ -164,13 +163,13 @@ def test_a_farm_leaves_in_time_though_its_bucket_is_away(
         wait_completed(farm, job_id, again)
         assert again.wait() == 0, again.words()
         assert "failed" not in outcomes(farm)
-        check_farm(farm, job_id)
+        check_farm(farm, job_id, FRAMES)
 
 
 def test_a_job_is_deleted_from_a_bucket_with_everything(
     farm: Farm, bucket: Gate, scene: Path
 ) -> None:
-    job_id = submit(farm, scene)
+    job_id = submit(farm, scene, FRAMES)
     worker = farm.start_worker("w1")
     wait_completed(farm, job_id, worker)
     deleted = farm.start("jobs", "delete", job_id, "--yes")
@@ -179,14 +178,6 @@ def test_a_job_is_deleted_from_a_bucket_with_everything(
     stop(farm)
     names = [path.relative_to(farm.left().storage) for path in farm.left().storage.rglob("*")]
     assert [name for name in names if job_id in str(name)] == []
-
-
-def submit(farm: Farm, scene: Path) -> str:
-    """Submit a job and return its id."""
-    words = ["submit", str(scene), "--local", "--frames", f"{FRAMES[0]}-{FRAMES[-1]}"]
-    program = farm.start(*words, "--output", str(farm.root / "out"))
-    assert program.wait() == 0, program.words()
-    return program.said.read_text("utf-8").strip()
 
 
 def wait_completed(farm: Farm, job_id: str, worker: Program) -> None:
@@ -217,23 +208,3 @@ def job_log(farm: Farm, job_id: str) -> str:
     """Return a job's log."""
     path = farm.state_dir / "logs" / "jobs" / f"{job_id}.jsonl"
     return path.read_text("utf-8") if path.exists() else ""
-
-
-def outcomes(farm: Farm) -> list[str]:
-    """Return how attempts ended, the oldest first."""
-    return [r["status"] for r in farm.rows("SELECT status FROM attempts ORDER BY started_at")]
-
-
-def stop(farm: Farm) -> None:
-    """Stop the manager."""
-    manager = farm.manager_pid()
-    assert manager
-    os.kill(manager, signal.SIGTERM)
-    farm.wait_gone()
-
-
-def check_farm(farm: Farm, job_id: str) -> None:
-    """Stop the manager and look at all that is left."""
-    stop(farm)
-    wrong = check(farm.left(), [ExpectedJob(job_id, FRAMES, WIDTH, HEIGHT)])
-    assert not wrong, "\n".join([*wrong, farm.logs()])

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.fakes.checker import ExpectedJob, check
-from tests.fakes.farm import HEIGHT, WIDTH, Farm, Program, poll, running_farm
+from tests.chaos.steps import check_farm, outcomes, submit
+from tests.fakes.farm import Farm, Program, poll, running_farm
 from tests.fakes.gate import Gate
 
 pytestmark = pytest.mark.blender
@@ -42,7 +42,7 @@ def farm(tmp_path: Path, gate: Gate | None) -> Iterator[Farm]:
     indirect=["gate"],
 )
 def test_a_worker_frozen_before_its_report_is_refused(farm: Farm, scene: Path, point: str) -> None:
-    job_id = submit(farm, scene)
+    job_id = submit(farm, scene, FRAMES)
     farm.arm(f"worker.{point}", "STOP")
     frozen = farm.start_worker("frozen")
     poll(lambda: farm.fired(f"worker.{point}"), frozen.words)
@@ -54,7 +54,7 @@ def test_a_worker_frozen_before_its_report_is_refused(farm: Farm, scene: Path, p
 def test_a_worker_frozen_with_its_blender_while_it_renders_is_refused(
     farm: Farm, scene: Path
 ) -> None:
-    job_id = submit(farm, scene)
+    job_id = submit(farm, scene, FRAMES)
     frozen = farm.start_worker("frozen")
     blender = poll(lambda: farm.active_attempts() and farm.blenders(frozen.pid), frozen.words)[0]
     for pid in (frozen.pid, blender):
@@ -69,7 +69,7 @@ def test_a_worker_frozen_while_it_publishes_finds_its_frame_published_and_requeu
     farm: Farm, scene: Path, point: str
 ) -> None:
     """The manager publishes in its place; an artist wants the frame again; then it wakes."""
-    job_id = submit(farm, scene)
+    job_id = submit(farm, scene, FRAMES)
     farm.arm(f"worker.{point}", "STOP")
     frozen = farm.start_worker("frozen")
     poll(lambda: farm.fired(f"worker.{point}"), frozen.words)
@@ -84,14 +84,6 @@ def test_a_worker_frozen_while_it_publishes_finds_its_frame_published_and_requeu
     frozen.kill(signal.SIGCONT)
     assert frozen.wait() == 0, frozen.words()
     assert published_files(farm, job_id) == after
-
-
-def submit(farm: Farm, scene: Path) -> str:
-    """Submit a job and return its id."""
-    words = ["submit", str(scene), "--local", "--frames", f"{FRAMES[0]}-{FRAMES[-1]}"]
-    program = farm.start(*words, "--output", str(farm.root / "out"))
-    assert program.wait() == 0, program.words()
-    return program.said.read_text("utf-8").strip()
 
 
 def let_another_render(farm: Farm, job_id: str) -> None:
@@ -113,7 +105,7 @@ def wake_and_compare(farm: Farm, job_id: str, frozen: Program) -> None:
     assert "given up" in frozen.words()
     assert published_files(farm, job_id) == before
     assert set(outcomes(farm, "frozen")) == {"lost"}
-    check_farm(farm, job_id)
+    check_farm(farm, job_id, FRAMES)
 
 
 def published_files(farm: Farm, job_id: str) -> dict[str, tuple[str, bytes]]:
@@ -121,19 +113,3 @@ def published_files(farm: Farm, job_id: str) -> dict[str, tuple[str, bytes]]:
     found = farm.published_files(job_id)
     assert len(found) == len(FRAMES)
     return found
-
-
-def outcomes(farm: Farm, worker: str) -> list[str]:
-    """Return how the attempts of a worker ended, the oldest first."""
-    query = "SELECT status FROM attempts WHERE worker = ? ORDER BY started_at"
-    return [row["status"] for row in farm.rows(query, worker)]
-
-
-def check_farm(farm: Farm, job_id: str) -> None:
-    """Stop the manager and look at all that is left."""
-    manager = farm.manager_pid()
-    assert manager
-    os.kill(manager, signal.SIGTERM)
-    farm.wait_gone()
-    wrong = check(farm.left(), [ExpectedJob(job_id, FRAMES, WIDTH, HEIGHT)])
-    assert not wrong, "\n".join([*wrong, farm.logs()])

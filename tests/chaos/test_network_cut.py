@@ -15,8 +15,8 @@ from typing import Literal
 import pytest
 
 from tests.chaos.network import network_to
-from tests.fakes.checker import ExpectedJob, check
-from tests.fakes.farm import HEIGHT, WIDTH, Farm, Program, poll, running_farm
+from tests.chaos.steps import check_farm, outcomes, submit
+from tests.fakes.farm import Farm, poll, running_farm
 from tests.fakes.gate import Gate
 
 pytestmark = pytest.mark.blender
@@ -45,7 +45,7 @@ def hasty(tmp_path: Path, gate: Gate | None) -> Iterator[Farm]:
 def test_what_is_rendered_during_a_cut_is_delivered_after_it(
     patient: Farm, scene: Path, how: Literal["refused", "silent"]
 ) -> None:
-    job_id = submit(patient, scene)
+    job_id = submit(patient, scene, FRAMES)
     with network_to(patient.address()["worker_url"]) as network:
         worker = patient.start_worker("cut-off", BURST_MANAGER_URL=network.url)
         poll(lambda: has_begun(patient, "cut-off"), worker.words)
@@ -56,13 +56,13 @@ def test_what_is_rendered_during_a_cut_is_delivered_after_it(
         poll(lambda: patient.job_status(job_id) == "completed", worker.words)
         assert worker.wait() == 0, worker.words()
     assert outcomes(patient, "cut-off") == ["completed"] * len(FRAMES)
-    check_farm(patient, job_id)
+    check_farm(patient, job_id, FRAMES)
 
 
 def test_what_a_lost_worker_rendered_during_a_cut_is_dropped_after_it(
     hasty: Farm, scene: Path
 ) -> None:
-    job_id = submit(hasty, scene)
+    job_id = submit(hasty, scene, FRAMES)
     with network_to(hasty.address()["worker_url"]) as network:
         cut_off = hasty.start_worker("cut-off", BURST_MANAGER_URL=network.url)
         poll(lambda: has_begun(hasty, "cut-off"), cut_off.words)
@@ -76,13 +76,13 @@ def test_what_a_lost_worker_rendered_during_a_cut_is_dropped_after_it(
     assert outcomes(hasty, "cut-off") == ["lost"]
     assert outcomes(hasty, "other") == ["completed"] * len(FRAMES)
     assert not reports_waiting(hasty, "cut-off")
-    check_farm(hasty, job_id)
+    check_farm(hasty, job_id, FRAMES)
 
 
 def test_a_manager_that_was_killed_and_comes_back_gets_what_was_rendered_meanwhile(
     patient: Farm, scene: Path
 ) -> None:
-    job_id = submit(patient, scene)
+    job_id = submit(patient, scene, FRAMES)
     worker = patient.start_worker("patient")
     poll(patient.active_attempts, worker.words)
     manager = patient.manager_pid()
@@ -93,13 +93,13 @@ def test_a_manager_that_was_killed_and_comes_back_gets_what_was_rendered_meanwhi
     poll(lambda: patient.job_status(job_id) == "completed", worker.words)
     assert worker.wait() == 0, worker.words()
     assert outcomes(patient, "patient") == ["completed"] * len(FRAMES)
-    check_farm(patient, job_id)
+    check_farm(patient, job_id, FRAMES)
 
 
 def test_a_worker_leaves_when_the_manager_is_away_too_long_and_its_next_life_delivers(
     patient: Farm, scene: Path
 ) -> None:
-    job_id = submit(patient, scene)
+    job_id = submit(patient, scene, FRAMES)
     with network_to(patient.address()["worker_url"]) as network:
         short = {"BURST_MANAGER_URL": network.url, "BURST_MANAGER_AWAY_SECONDS": "4"}
         worker = patient.start_worker("leaving", **short)
@@ -114,15 +114,7 @@ def test_a_worker_leaves_when_the_manager_is_away_too_long_and_its_next_life_del
         poll(lambda: patient.job_status(job_id) == "completed", next_life.words)
         assert next_life.wait() == 0, next_life.words()
     assert outcomes(patient, "leaving") == ["completed"] * len(FRAMES)
-    check_farm(patient, job_id)
-
-
-def submit(farm: Farm, scene: Path) -> str:
-    """Submit a job and return its id."""
-    words = ["submit", str(scene), "--local", "--frames", f"{FRAMES[0]}-{FRAMES[-1]}"]
-    program: Program = farm.start(*words, "--output", str(farm.root / "out"))
-    assert program.wait() == 0, program.words()
-    return program.said.read_text("utf-8").strip()
+    check_farm(patient, job_id, FRAMES)
 
 
 def has_begun(farm: Farm, worker: str) -> bool:
@@ -133,19 +125,3 @@ def has_begun(farm: Farm, worker: str) -> bool:
 def reports_waiting(farm: Farm, worker: str) -> list[Path]:
     """Return the reports in a worker's outbox."""
     return list((farm.root / "by-hand" / worker / "outbox").glob("*.json"))
-
-
-def outcomes(farm: Farm, worker: str) -> list[str]:
-    """Return how the attempts of a worker ended."""
-    query = "SELECT status FROM attempts WHERE worker = ? ORDER BY started_at"
-    return [row["status"] for row in farm.rows(query, worker)]
-
-
-def check_farm(farm: Farm, job_id: str) -> None:
-    """Stop the manager and look at all that is left."""
-    manager = farm.manager_pid()
-    assert manager
-    os.kill(manager, signal.SIGTERM)
-    farm.wait_gone()
-    wrong = check(farm.left(), [ExpectedJob(job_id, FRAMES, WIDTH, HEIGHT)])
-    assert not wrong, "\n".join([*wrong, farm.logs()])
