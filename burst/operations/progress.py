@@ -19,6 +19,10 @@ from burst.protocol.artist_messages import (
     WorkerView,
 )
 
+_TOLD_MOST = 200
+"""Troubles that are remembered, and looked for in each that is new: each of a million frames may
+have one."""
+
 
 @dataclass(frozen=True, slots=True)
 class Note:
@@ -43,8 +47,8 @@ class WatchState:
     """Those that render this job at this moment."""
     results: Mapping[str, FrameView] = field(default_factory=dict)
     """What command tasks made, by their names."""
-    told: frozenset[str] = frozenset()
-    """Troubles that were told: a frame's come as events, and again with the frame."""
+    told: tuple[str, ...] = ()
+    """Troubles that were told last: a frame's come as events, and again with the frame."""
     frames_behind: bool = True
     """There may be published frames that were not asked for yet."""
     attempted: tuple[TaskView, ...] | None = None
@@ -123,7 +127,8 @@ def _done(subject: str, frame: FrameView) -> Note:
 def _with_troubles(state: WatchState, texts: Iterable[str]) -> tuple[WatchState, tuple[Note, ...]]:
     """Return what went wrong, as far as it was not told; a job repeats why it was given up."""
     new = [text for text in dict.fromkeys(texts) if not any(old in text for old in state.told)]
-    state = replace(state, told=state.told.union(new))
+    if new:
+        state = replace(state, told=(*state.told, *new)[-_TOLD_MOST:])
     return state, tuple(Note(text, "trouble") for text in new)
 
 

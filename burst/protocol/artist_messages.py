@@ -195,8 +195,12 @@ class FrameView(Message):
     warnings: tuple[str, ...] = ()
 
 
+FRAMES_MAX = 2000
+"""Frames in one answer: there may be a million."""
+
+
 class Frames(Message):
-    """``GET /jobs/{id}/frames?after=N``: in the order they were published."""
+    """``GET /jobs/{id}/frames?after=N``: in the order they were published, 2000 at most."""
 
     frames: tuple[FrameView, ...]
 

@@ -138,7 +138,14 @@ class ManagerClient:
 
     def frames(self, job_id: str, after: int = 0) -> tuple[artist_messages.FrameView, ...]:
         """Return the frames published after the one with sequence number ``after``."""
-        return self._get(f"/jobs/{job_id}/frames", artist_messages.Frames, {"after": after}).frames
+        found: list[artist_messages.FrameView] = []
+        while True:
+            query = {"after": after}
+            page = self._get(f"/jobs/{job_id}/frames", artist_messages.Frames, query).frames
+            found += page
+            if len(page) < artist_messages.FRAMES_MAX:
+                return tuple(found)
+            after = page[-1].published_seq or after
 
     def tasks(self, job_id: str) -> tuple[artist_messages.TaskView, ...]:
         """Return the tasks of a job that were attempted, with their attempts."""

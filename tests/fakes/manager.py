@@ -17,6 +17,7 @@ from burst.domain.jobs import RenderSettings, SceneRef
 from burst.domain.transitions import FrameStatus, JobStatus
 from burst.domain.workers import Requirements
 from burst.protocol.artist_messages import (
+    FRAMES_MAX,
     Event,
     FarmStatus,
     Frames,
@@ -134,7 +135,7 @@ class FakeManager:
         if path == f"/jobs/{self.job.id}/frames":
             after = int(query["after"][0])
             newer = tuple(f for f in self.frames if (f.published_seq or 0) > after)
-            return Frames(frames=newer)
+            return Frames(frames=newer[:FRAMES_MAX])
         if path == f"/jobs/{self.job.id}/tasks":
             return Tasks(tasks=self.tasks)
         return None

@@ -22,6 +22,7 @@ from burst.manager.farm import Farm
 from burst.manager.queue import Queue
 from burst.manager.scheduler import Scheduler
 from burst.protocol.artist_messages import (
+    FRAMES_MAX,
     ChangePriority,
     Explanation,
     FarmStatus,
@@ -93,7 +94,7 @@ def result_routes(farm: Farm, queue: Queue, autoscaler: Autoscaler) -> APIRouter
     @router.get("/{job_id}/frames")
     async def list_frames(job_id: str, after: Annotated[int, Query(ge=0)] = 0) -> Frames:
         job = farm.index.job(job_id)
-        select = statements.frames_published_after(job.id, after)
+        select = statements.frames_published_after(job.id, after).limit(FRAMES_MAX)
         rows = await asyncio.to_thread(farm.database.read, select)
         return Frames(frames=tuple(views.frame_view(job.plan, row) for row in rows))
 

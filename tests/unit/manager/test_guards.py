@@ -15,6 +15,7 @@ from prometheus_client import CollectorRegistry
 from starlette.types import ASGIApp
 
 from burst import errors
+from burst.manager.api import artists
 from burst.manager.api.apps import Parts, create_console_app, create_worker_app
 from burst.manager.autoscaler.loop import Autoscaler
 from burst.manager.autoscaler.processes import ProcessProvider
@@ -215,6 +216,22 @@ def test_malformed_requests_say_where(console: Caller) -> None:
     assert console.get(f"{API}/jobs/x/frames?after=-1").status_code == 400
     assert console.get(f"{API}/nothing").json()["code"] == "not_found"
     assert console.call("PUT", f"{API}/jobs").status_code == 405
+
+
+def test_an_answer_has_no_more_frames_than_fit_it(
+    console: Caller, manager: Manager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def finish() -> str:
+        job = await manager.submit("1-3")
+        worker = await manager.worker()
+        for _ in range(3):
+            await worker.finish(await worker.take())
+        return job.id
+
+    monkeypatch.setattr(artists, "FRAMES_MAX", 2)
+    path = f"{API}/jobs/{asyncio.run(finish())}/frames"
+    found = [console.get(f"{path}?after={after}").json()["frames"] for after in (0, 2)]
+    assert [[frame["published_seq"] for frame in part] for part in found] == [[1, 2], [3]]
 
 
 @pytest.mark.parametrize("listen", ["0.0.0.0:80", "[::]:80", "10.0.0.1:80", "example.com:80"])

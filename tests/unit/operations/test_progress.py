@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from typing import Any
 
@@ -183,3 +184,15 @@ def test_the_result_of_a_command_task_is_told_by_its_name_and_files() -> None:
     assert set(state.results) == {"video", "wait"}
     later, _ = after_frames(state, (frame_view(1, 5),))
     assert later.results == state.results
+
+
+def test_as_many_troubles_as_frames_are_told_in_a_moment() -> None:
+    count = 20_000
+    frames = [
+        frame_view(number, number).model_copy(update={"warnings": ("wood.png is missing",)})
+        for number in range(1, count + 1)
+    ]
+    began = time.process_time()
+    _, notes = after_frames(settled(), frames)
+    assert time.process_time() - began < 5
+    assert sum(note.kind == "trouble" for note in notes) == count

@@ -18,6 +18,8 @@ from burst.manager.state_dir import Address, held_state_dir, write_address
 from burst.operations.frames import FrameFolder
 from burst.operations.progress import Note, WatchState
 from burst.operations.watch import Touch, watch_job
+from burst.protocol.artist_messages import FRAMES_MAX
+from burst.protocol.client import ManagerClient
 from burst.protocol.messages import OutputFile
 from burst.storage import layout
 from burst.storage.directory import DirectoryStorage
@@ -235,3 +237,11 @@ def test_a_frame_that_stays_damaged_is_an_error_when_all_others_are_there(
     with pytest.raises(BlobMissing, match=r"shot_0001\.png"):
         watch_job(job_view(), touch, folder, Recorder())
     assert names(folder) == ["shot_0002.png"]
+
+
+def test_frames_are_asked_for_in_as_many_answers_as_it_takes(manager: FakeManager) -> None:
+    count = 2 * FRAMES_MAX
+    manager.frames = [frame_view(number, number) for number in range(1, count + 1)]
+    with ManagerClient(manager.url) as client:
+        assert [frame.frame for frame in client.frames("shot-abc234")] == [*range(1, count + 1)]
+        assert [frame.frame for frame in client.frames("shot-abc234", count - 1)] == [count]
