@@ -14,7 +14,9 @@ import threading
 import time
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
+from burst.domain.text import printable
 from burst.errors import ConfigError, StorageAway, StorageConflict, StorageDenied, StorageError
 from burst.storage.login import (
     LOG_IN,
@@ -188,7 +190,29 @@ def open_access(url: str) -> Access:
     emulator = os.environ.get(EMULATOR, "").rstrip("/")
     if not emulator:
         return Access(bucket)
-    return Access(bucket, emulator if "://" in emulator else f"http://{emulator}", anonymous=True)
+    return Access(bucket, _emulator_at(emulator), anonymous=True)
+
+
+def _emulator_at(named: str) -> str:
+    """Return scheme and host of an emulator.
+
+    Raises:
+        ConfigError: that is no address.
+    """
+    endpoint = named if "://" in named else f"http://{named}"
+    try:
+        parts = urlsplit(endpoint)
+        is_usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+        endpoint.encode("ascii")
+    except ValueError:
+        is_usable = False
+    if not is_usable:
+        raise ConfigError(
+            f"{EMULATOR} is {printable(named)}, which is no address",
+            hint=f"set it to one such as http://localhost:4443, or unset {EMULATOR} to talk to "
+            "Google",
+        )
+    return endpoint
 
 
 def bucket_error(status: int | None, message: str, what: str, access: Access) -> StorageError:

@@ -28,6 +28,10 @@ def checked(name: str) -> str:
     """
     if name.startswith("/") or "\0" in name or ".." in name.split("/"):
         raise StorageError(f"{name!r} is not a name in the storage")
+    try:
+        name.encode()
+    except UnicodeEncodeError as error:
+        raise StorageError(f"{name!r} is not a name in the storage: it is not UTF-8") from error
     return name
 
 

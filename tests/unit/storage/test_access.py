@@ -81,6 +81,15 @@ def test_a_folder_of_a_bucket_is_refused() -> None:
     assert "gs://farm" in str(caught.value.hint)
 
 
+@pytest.mark.parametrize(
+    "named", ["http://[::1", "localhost:99999", "localhost:x", "http://:80", "ftp://x", "\udcff"]
+)
+def test_what_can_be_no_emulator_is_refused(monkeypatch: pytest.MonkeyPatch, named: str) -> None:
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", named)
+    with pytest.raises(ConfigError, match=r"STORAGE_EMULATOR_HOST is .* no address"):
+        open_access("gs://farm")
+
+
 def test_an_access_goes_to_another_process() -> None:
     access = Access("farm", "http://localhost:1", anonymous=True)
     access.has_answered = True

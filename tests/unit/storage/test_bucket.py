@@ -56,6 +56,18 @@ def _names(gcs: StrictGcs) -> set[str]:
     return set(gcs.buckets["farm"])
 
 
+def test_a_name_that_is_not_utf_8_is_none(storage: BucketStorage) -> None:
+    name = "renders/j/a\udcff.png"
+    for call in (
+        storage.get_bytes,
+        storage.identity,
+        storage.delete,
+        lambda n: storage.missing([n]),
+    ):
+        with pytest.raises(StorageError, match="is not a name in the storage: it is not UTF-8"):
+            call(name)
+
+
 @pytest.mark.parametrize("lost", ["copy", "delete", "look"])
 def test_a_lost_answer_to_publishing_is_no_conflict(
     storage: BucketStorage, gcs: StrictGcs, lost: str
