@@ -220,9 +220,10 @@ def test_a_busy_bucket_is_asked_again(
     storage: BucketStorage, gcs: StrictGcs, tmp_path: Path, deed: str, status: int
 ) -> None:
     storage.put_bytes(b"x", "logs/x")
-    for operation in ("insert", "look", "media", "list", "copy", "delete"):
-        gcs.fail(operation, status=status, times=2)
+    operations = ("insert", "look", "media", "list", "copy", "delete")
+    faults = [gcs.fail(operation, status=status, times=2) for operation in operations]
     ANY_DEED[deed](storage, tmp_path)
+    assert any(fault.times == 0 for fault in faults), "nothing was in its way"
 
 
 @pytest.mark.parametrize("deed", ANY_DEED)
