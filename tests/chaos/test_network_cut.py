@@ -14,10 +14,10 @@ from typing import Literal
 
 import pytest
 
-from tests.chaos.network import network_to
 from tests.chaos.steps import check_farm, outcomes, submit
 from tests.fakes.farm import Farm, poll, running_farm
 from tests.fakes.gate import Gate
+from tests.fakes.proxy import running_proxy
 
 pytestmark = pytest.mark.blender
 
@@ -46,13 +46,13 @@ def test_what_is_rendered_during_a_cut_is_delivered_after_it(
     patient: Farm, scene: Path, how: Literal["refused", "silent"]
 ) -> None:
     job_id = submit(patient, scene, FRAMES)
-    with network_to(patient.address()["worker_url"]) as network:
-        worker = patient.start_worker("cut-off", BURST_MANAGER_URL=network.url)
+    with running_proxy(patient.address()["worker_url"]) as network:
+        worker = patient.start_worker("cut-off", BURST_MANAGER_URL=network.endpoint)
         poll(lambda: has_begun(patient, "cut-off"), worker.words)
         network.cut(how)
         poll(lambda: reports_waiting(patient, "cut-off"), worker.words)
         assert patient.published(job_id) == 0
-        network.mend()
+        network.heal()
         poll(lambda: patient.job_status(job_id) == "completed", worker.words)
         assert worker.wait() == 0, worker.words()
     assert outcomes(patient, "cut-off") == ["completed"] * len(FRAMES)
@@ -63,14 +63,14 @@ def test_what_a_lost_worker_rendered_during_a_cut_is_dropped_after_it(
     hasty: Farm, scene: Path
 ) -> None:
     job_id = submit(hasty, scene, FRAMES)
-    with network_to(hasty.address()["worker_url"]) as network:
-        cut_off = hasty.start_worker("cut-off", BURST_MANAGER_URL=network.url)
+    with running_proxy(hasty.address()["worker_url"]) as network:
+        cut_off = hasty.start_worker("cut-off", BURST_MANAGER_URL=network.endpoint)
         poll(lambda: has_begun(hasty, "cut-off"), cut_off.words)
         network.cut("refused")
         poll(lambda: reports_waiting(hasty, "cut-off"), cut_off.words)
         other = hasty.start_worker("other")
         poll(lambda: hasty.job_status(job_id) == "completed", other.words)
-        network.mend()
+        network.heal()
         assert cut_off.wait() == 0, cut_off.words()
         assert other.wait() == 0, other.words()
     assert outcomes(hasty, "cut-off") == ["lost"]
@@ -100,8 +100,8 @@ def test_a_worker_leaves_when_the_manager_is_away_too_long_and_its_next_life_del
     patient: Farm, scene: Path
 ) -> None:
     job_id = submit(patient, scene, FRAMES)
-    with network_to(patient.address()["worker_url"]) as network:
-        short = {"BURST_MANAGER_URL": network.url, "BURST_MANAGER_AWAY_SECONDS": "4"}
+    with running_proxy(patient.address()["worker_url"]) as network:
+        short = {"BURST_MANAGER_URL": network.endpoint, "BURST_MANAGER_AWAY_SECONDS": "4"}
         worker = patient.start_worker("leaving", **short)
         poll(lambda: has_begun(patient, "leaving"), worker.words)
         network.cut("refused")
@@ -109,7 +109,7 @@ def test_a_worker_leaves_when_the_manager_is_away_too_long_and_its_next_life_del
         assert "away for more than 4 s" in worker.words()
         waiting = reports_waiting(patient, "leaving")
         assert waiting, worker.words()
-        network.mend()
+        network.heal()
         next_life = patient.start_worker("leaving", **short)
         poll(lambda: patient.job_status(job_id) == "completed", next_life.words)
         assert next_life.wait() == 0, next_life.words()

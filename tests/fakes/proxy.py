@@ -1,7 +1,7 @@
 """A TCP proxy on loopback between a client and a server, which can be cut and healed.
 
-A cut breaks every connection and refuses new ones, as a network that is gone does; a server
-that is stopped instead would lose what it holds in memory.
+A cut breaks every connection and refuses new ones, as a network that is gone does, or keeps
+them open and says nothing; a server that is stopped instead would lose what it holds in memory.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Literal
 from urllib.parse import urlsplit
 
 _CHUNK_BYTES = 65536
@@ -34,6 +35,7 @@ class Proxy:
         self._lock = threading.Lock()
         self._open: set[socket.socket] = set()
         self._stopped = False
+        self._carries = threading.Event()
         self.passed = 0
         """Bytes that went from the server to the client."""
         self.on_passed: Callable[[int], None] = lambda passed: None
@@ -50,8 +52,14 @@ class Proxy:
         """The URL to give to the client, by the name that gcsfuse needs."""
         return f"http://localhost:{self._port}"
 
-    def cut(self) -> None:
-        """Break every connection, and refuse new ones. Any thread may call this."""
+    def cut(self, how: Literal["refused", "silent"] = "refused") -> None:
+        """Break every connection, and refuse new ones; or only carry nothing any more.
+
+        Any thread may call this.
+        """
+        if how == "silent":
+            self._carries.clear()
+            return
         with self._lock:
             listener, self._listener = self._listener, None
             sockets = [*self._open, *([listener] if listener else [])]
@@ -60,7 +68,8 @@ class Proxy:
             _shut(one)
 
     def heal(self) -> None:
-        """Take connections again, on the same port."""
+        """Carry everything again, on the same port."""
+        self._carries.set()
         with self._lock:
             if self._listener is not None or self._stopped:
                 return
@@ -76,6 +85,7 @@ class Proxy:
         """Cut for good."""
         self._stopped = True
         self.cut()
+        self._carries.set()
 
     def _accept(self, listener: socket.socket) -> None:
         while True:
@@ -110,6 +120,7 @@ class Proxy:
                         self.passed += len(chunk)
                         passed = self.passed
                     self.on_passed(passed)
+                self._carries.wait()
                 sink.sendall(chunk)
         with self._lock:
             self._open -= {source, sink}
