@@ -95,6 +95,9 @@ class DirectoryStorage:
                 tell(Transferred(layout.blob(blob.sha256), blob.size, whole=True))
             else:
                 changed.append(blob)
+        # Together: there are more blobs than folders.
+        with _storage_errors("can't store blobs"):
+            self._make_names_durable({self.root / "blobs" / blob.sha256[:2] for blob in blobs})
         return changed
 
     def put_bytes(self, content: bytes, name: str) -> None:
@@ -290,7 +293,7 @@ class DirectoryStorage:
                     os.fsync(sink.fileno())
                     final.parent.mkdir(parents=True, exist_ok=True)
                     give(temporary, final)
-                    return
+                break
             except FileNotFoundError:
                 # A sweep took the file for abandoned before the lock was on it, or the
                 # folder was deleted for being empty.
@@ -298,6 +301,17 @@ class DirectoryStorage:
             except (OSError, _ChangedError, _TakenError):
                 temporary.unlink(missing_ok=True)
                 raise
+        if mode is None:  # blobs have it done together
+            self._make_names_durable({final.parent})
+
+    def _make_names_durable(self, folders: set[Path]) -> None:
+        """Have on disk what lies in folders, and the folders themselves: they may be new."""
+        around = {parent for folder in folders for parent in (folder, *folder.parents)}
+        for folder in around:
+            if folder.is_relative_to(self.root):
+                # One that is gone was deleted, with what was in it.
+                with contextlib.suppress(FileNotFoundError):
+                    make_durable(folder)
 
     def _link(self, upload: Path, final: Path) -> bool:
         """Try to give the upload its name; False if that needs a closer look."""

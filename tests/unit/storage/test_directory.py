@@ -279,6 +279,25 @@ def test_what_is_written_in_the_midst_of_a_removal_stays(
     assert storage.get_bytes(old.name) == b"new"
 
 
+def test_names_are_made_durable_as_contents_are(
+    storage: DirectoryStorage, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    real, durable = os.fsync, set()
+
+    def fsync(file: int) -> None:
+        durable.add(Path(f"/proc/self/fd/{file}").readlink())
+        real(file)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    storage.put_bytes(b"{}", "scenes/a/1.json")
+    assert durable >= {storage.root, storage.root / "scenes", storage.root / "scenes" / "a"}
+    durable.clear()
+    (tmp_path / "source").write_bytes(b"content")
+    digest = _sha256(b"content")
+    storage.put_blobs([LocalBlob(tmp_path / "source", digest, 7, 0)])
+    assert durable >= {storage.root / "blobs", storage.root / "blobs" / digest[:2]}
+
+
 def test_a_sweep_leaves_what_is_not_its_own(
     storage: DirectoryStorage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
