@@ -54,14 +54,19 @@ def list_versions(storage: Storage, name: str = "") -> list[Version]:
 
 
 def read_manifests(storage: Storage, versions: list[Version]) -> list[Manifest | None]:
-    """Read the manifests of versions, in parallel; None for one that is damaged or newer.
+    """Read the manifests of versions, in parallel; None for one that is damaged, newer or gone.
 
     Raises:
         StorageError: the storage can't be read.
     """
 
     def read(version: Version) -> Manifest | None:
-        content = storage.get_bytes(version.stored.name)
+        try:
+            content = storage.get_bytes(version.stored.name)
+        except StorageError:
+            if storage.identity(version.stored.name) is None:
+                return None
+            raise
         try:
             return Manifest.from_bytes(content)
         except StorageError:

@@ -78,6 +78,16 @@ def test_an_abbreviation_of_several_is_refused(storage: DirectoryStorage) -> Non
     assert find_version(storage, "shot@ab1").scene.version == "ab1"
 
 
+def test_a_version_that_is_removed_while_they_are_listed_keeps_none_from_being_read(
+    storage: DirectoryStorage,
+) -> None:
+    put(storage, manifest(a=entry("1")), 100)
+    put(storage, manifest(a=entry("2")), 200)
+    listed = list_versions(storage)
+    assert remove_version(storage, listed[0])
+    assert read_manifests(storage, listed) == [None, manifest(a=entry("1"))]
+
+
 def test_two_versions_are_compared_file_by_file() -> None:
     before = manifest(same=entry("1"), gone=entry("2"), other=entry("3"))
     after = manifest(same=entry("1"), new=entry("4"), other=entry("5", 9))
