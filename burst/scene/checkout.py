@@ -19,7 +19,7 @@ from pathlib import Path
 
 from burst.domain.jobs import SceneRef
 from burst.errors import BlobMissing, StorageError, storage_error
-from burst.scene.cache import Wish
+from burst.scene.blob_cache import Wish
 from burst.scene.manifest import FileEntry, Manifest
 from burst.scene.source import SceneSource
 from burst.storage import layout

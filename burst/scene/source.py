@@ -1,7 +1,7 @@
 """Where a worker has the content of scenes: a mount of the storage, or a cache that is filled.
 
 ``mount:/path`` is a folder with the storage's ``blobs/`` in it: the directory itself, or a
-bucket by Cloud Storage FUSE. ``fetch`` is `burst.scene.cache`. A checkout links into either.
+bucket by Cloud Storage FUSE. ``fetch`` is `burst.scene.blob_cache`. A checkout links into either.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from burst.errors import (
     StorageError,
     storage_error,
 )
-from burst.scene.cache import CachedBlobs, Wish
+from burst.scene.blob_cache import CachedBlobs, Wish
 from burst.scene.manifest import FileEntry
 from burst.storage import layout
 from burst.storage.items import Wanted

@@ -27,7 +27,7 @@ from burst.errors import (
 )
 from burst.protocol.messages import LogLine, RenderProgress
 from burst.protocol.worker_messages import AttemptEnded
-from burst.scene.cache import NotWanted
+from burst.scene.blob_cache import NotWanted
 from burst.scene.checkout import CheckedOut, checkout, remove_checkout
 from burst.scene.source import SceneSource
 from burst.storage.storage import Storage

@@ -31,7 +31,7 @@ WRITE_EVERYWHERE = """
 import json, os, sys
 from pathlib import Path
 from burst.domain.jobs import SceneRef
-from burst.scene.cache import CachedBlobs
+from burst.scene.blob_cache import CachedBlobs
 from burst.scene.checkout import checkout
 from burst.scene.source import MountedBlobs
 from burst.storage.directory import DirectoryStorage

@@ -1,6 +1,6 @@
 """Scenes by ``BURST_SCENES=fetch``: two workers of one machine share a cache, over a bucket.
 
-What the cache itself promises is in `test_scene_cache`; a bucket that is away in general, in
+What the cache itself promises is in `test_blob_cache`; a bucket that is away in general, in
 ``tests/chaos``.
 """
 

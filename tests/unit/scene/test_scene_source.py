@@ -12,7 +12,7 @@ import pytest
 
 from burst.errors import BlobMissing, ConfigError, StorageAway, StorageDenied, StorageError
 from burst.scene import source as module
-from burst.scene.cache import CachedBlobs
+from burst.scene.blob_cache import CachedBlobs
 from burst.scene.manifest import FileEntry
 from burst.scene.source import MountedBlobs, is_remote, open_source
 from burst.storage import layout

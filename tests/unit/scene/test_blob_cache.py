@@ -19,8 +19,8 @@ from typing import Any
 import pytest
 
 from burst.errors import BlobMissing, StorageAway, StorageError, StorageFull
-from burst.scene import cache as module
-from burst.scene.cache import CachedBlobs, NotWanted
+from burst.scene import blob_cache as module
+from burst.scene.blob_cache import CachedBlobs, NotWanted
 from burst.scene.manifest import FileEntry
 from burst.storage import layout
 from burst.storage.directory import DirectoryStorage
@@ -28,7 +28,7 @@ from burst.storage.directory import DirectoryStorage
 KEEP = """
 import sys, time
 from pathlib import Path
-from burst.scene.cache import CachedBlobs
+from burst.scene.blob_cache import CachedBlobs
 from burst.scene.manifest import FileEntry
 from burst.storage.directory import DirectoryStorage
 cache, storage, sha256, size = sys.argv[1:]
