@@ -12,22 +12,20 @@ import hashlib
 import os
 import secrets
 
-import aiohttp
+from yarl import URL
 
 from burst.errors import BlobMissing, storage_error
 from burst.storage import layout
-from burst.storage.bulk_line import Line, RefusedError
+from burst.storage.bulk_channels import GENERATION_HEADER, THREAD_BYTES, Head, uses_proxy
+from burst.storage.bulk_line import STREAMS, Line, RefusedError
 from burst.storage.bulk_tasks import Progress
 from burst.storage.items import Tell, Wanted
 
 CHUNK_BYTES = 256 * 1024
-LARGE_BYTES = 1024 * 1024
-"""From here on a file is told of while it comes,"""
-STREAMS = 8
-"""and so many come at once: each has a chunk or two in memory."""
+TOLD_BYTES = 1024 * 1024
+"""Of a large file that has come further by so much that is told."""
 
 _PARTIAL, _NOTHING_LEFT = 206, 416
-_ANSWERS = frozenset({_NOTHING_LEFT})
 _TRIES = 2
 """Of a file whose content came out wrong: it may have been damaged on its way."""
 
@@ -51,7 +49,7 @@ class Fetcher:
             StorageError: the bucket does not give it, or the disk does not take it.
         """
         progress = Progress(wanted.name, wanted.size, tell)
-        if wanted.size < LARGE_BYTES:
+        if wanted.size < THREAD_BYTES:
             await self._fetch(wanted, progress)
         else:
             async with self._streams:
@@ -94,13 +92,10 @@ class Fetcher:
             headers = {"Range": f"bytes={arrival.count}-"} if arrival.count else {}
             url = self._line.url(path, alt="media", **options)
             try:
-                async with self._line.open("GET", url, None, headers, _ANSWERS) as response:
-                    if response.status == _NOTHING_LEFT:
-                        return
-                    if response.status != _PARTIAL:
-                        arrival.begin(response.headers.get("X-Goog-Generation", ""))
-                    await arrival.take(response.content)
+                await (self._receive if arrival.is_large else self._read)(url, headers, arrival)
             except RefusedError as error:
+                if error.status == _NOTHING_LEFT:
+                    return
                 if error.is_absent_object and arrival.count:
                     # Replaced by another one meanwhile, perhaps.
                     arrival.begin("")
@@ -110,6 +105,31 @@ class Fetcher:
                 raise
 
         await self._line.persist(once, what, lambda: arrival.furthest)
+
+    async def _read(self, url: URL, headers: dict[str, str], arrival: _Arrival) -> None:
+        """Take what comes, here."""
+        async with self._line.open("GET", url, None, headers) as response:
+            generation = response.headers.get(GENERATION_HEADER, "")
+            arrival.start(Head(response.status, generation))
+            while chunk := await response.content.read(CHUNK_BYTES):
+                # Not in a thread: to go there and back takes longer than this.
+                if not arrival.take(memoryview(chunk)):
+                    break
+
+    async def _receive(self, url: URL, headers: dict[str, str], arrival: _Arrival) -> None:
+        """Have a thread take what comes."""
+        call = asyncio.get_running_loop().call_soon_threadsafe
+        told = arrival.count
+
+        def take(chunk: memoryview) -> bool:
+            nonlocal told
+            wants_more = arrival.take(chunk)
+            if arrival.count - told >= TOLD_BYTES:
+                told = arrival.count
+                call(arrival.tell, told)
+            return wants_more
+
+        await self._line.receive(url, headers, arrival.start, take)
 
 
 class _Arrival:
@@ -123,6 +143,7 @@ class _Arrival:
         """Bytes."""
         self.furthest = 0
         """Bytes that one of the tries got to."""
+        self.is_large = wanted.size >= THREAD_BYTES and not uses_proxy()
         self._sink = sink
         self._progress = progress
         self._hash = hashlib.sha256()
@@ -138,22 +159,22 @@ class _Arrival:
         self._hash = hashlib.sha256()
         os.ftruncate(self._sink, 0)
 
-    async def take(self, content: aiohttp.StreamReader) -> None:
-        """Take what comes, to its end or until the connection is cut."""
-        is_large = self.wanted.size >= LARGE_BYTES
-        while chunk := await content.read(CHUNK_BYTES):
-            # Not in a thread: to go there and back takes longer than this.
-            self._keep(chunk)
-            self.count += len(chunk)
-            self.furthest = max(self.furthest, self.count)
-            if self.count > self.wanted.size:
-                return
-            if is_large:
-                self._progress.reach(0, self.count)
+    def start(self, head: Head) -> None:
+        """Go on, or begin anew, as an answer says."""
+        if head.status != _PARTIAL:
+            self.begin(head.generation)
 
-    def _keep(self, chunk: bytes) -> None:
-        at, rest = self.count, memoryview(chunk)
-        while rest:
-            written = os.pwrite(self._sink, rest, at)
-            at, rest = at + written, rest[written:]
+    def take(self, chunk: memoryview) -> bool:
+        """Take what came; False is that there is more than there should be."""
+        # The hash first: the content is near the processor still.
         self._hash.update(chunk)
+        rest = chunk
+        while rest:
+            written = os.pwrite(self._sink, rest, self.count)
+            self.count, rest = self.count + written, rest[written:]
+        self.furthest = max(self.furthest, self.count)
+        return self.count <= self.wanted.size
+
+    def tell(self, count: int) -> None:
+        """Tell that so many bytes have come."""
+        self._progress.reach(0, count)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any, NamedTuple, TypeVar
@@ -20,6 +19,7 @@ from yarl import URL
 
 from burst.errors import StorageAway
 from burst.storage.access import RETRIABLE_STATUSES, Access, bucket_error
+from burst.storage.bulk_channels import Begin, Channels, Head, Refusal, Take, uses_proxy
 
 _NO_BUCKET = "bucket does not exist"
 
@@ -29,13 +29,15 @@ STALLED_SECONDS = 120.0
 MOST_TRIES = 20
 """Of one request, of which none gets further than those before."""
 
+STREAMS = 4
+"""Large contents that come at once, each by a thread; more would get in each other's way."""
+
 _CONNECT_SECONDS = 10.0
 _READ_BYTES = 256 * 1024
 """Of an answer, before the other side has to wait; twice that is in memory at most."""
 _HEADERS_SECONDS = 30.0
 """How long headers are used before they are asked for again; a token that is about to run out is
 made anew minutes before it does."""
-_PROXIES = ("https_proxy", "HTTPS_PROXY", "http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY")
 
 _Result = TypeVar("_Result")
 
@@ -116,6 +118,8 @@ class Line:
         self.access = access
         self._login = login or self._own_login
         self._session: aiohttp.ClientSession
+        self._channels: Channels | None = None
+        self._streams = asyncio.Semaphore(STREAMS)
         self._headers: dict[str, str] = {}
         self._fresh_until = 0.0
         self._is_refused = False
@@ -135,11 +139,13 @@ class Line:
             auto_decompress=False,
             skip_auto_headers=("Accept-Encoding",),
             read_bufsize=_READ_BYTES,
-            trust_env=any(os.environ.get(name) for name in _PROXIES),
+            trust_env=uses_proxy(),
         )
         return self
 
     async def __aexit__(self, *_error: object) -> None:
+        if self._channels is not None:
+            self._channels.close()
         await self._session.close()
 
     def url(self, path: str, **query: str | int) -> URL:
@@ -261,6 +267,24 @@ class Line:
                     text = (await response.read()).decode("utf-8", errors="replace")
                     raise RefusedError(response.status, _message(text), login)
                 yield response
+
+    async def receive(self, url: URL, headers: dict[str, str], begin: Begin, take: Take) -> Head:
+        """Ask once for a large content, which threads take; see `Channels.get`.
+
+        Raises:
+            RefusedError: there is no content.
+        """
+        if self._channels is None:
+            self._channels = Channels(
+                self.access.endpoint, STREAMS, _CONNECT_SECONDS, STALLED_SECONDS
+            )
+        async with self._streams:
+            login = await self._current_headers()
+            answer = await self._channels.get(url.raw_path_qs, {**login, **headers}, begin, take)
+        self.access.has_answered = True
+        if isinstance(answer, Refusal):
+            raise RefusedError(answer.status, _message(answer.text), login)
+        return answer
 
     def _address(self, root: str, path: str, query: dict[str, str | int]) -> URL:
         options = "&".join(f"{key}={quote(str(value), safe='')}" for key, value in query.items())

@@ -8,8 +8,10 @@ from __future__ import annotations
 import contextlib
 import errno
 import hashlib
+import http.server
 import os
 import socket
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +20,7 @@ from typing import Any
 import pytest
 
 from burst.errors import BlobMissing, StorageAway, StorageError, StorageFull
-from burst.storage import bulk, bulk_ask, bulk_fetch, bulk_line
+from burst.storage import bulk, bulk_ask, bulk_channels, bulk_fetch, bulk_line
 from burst.storage.access import Access, open_access
 from burst.storage.bucket import BucketStorage
 from burst.storage.items import Transferred, Wanted
@@ -32,12 +34,8 @@ KINDS = pytest.mark.parametrize("size", [SMALL, LARGE])
 @pytest.fixture(autouse=True)
 def small_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bulk_fetch, "CHUNK_BYTES", 1000)
-    monkeypatch.setattr(bulk_fetch, "LARGE_BYTES", 2000)
-
-
-@pytest.fixture
-def access(gcs: StrictGcs) -> Access:
-    return open_access("gs://farm")
+    monkeypatch.setattr(bulk_fetch, "THREAD_BYTES", 2000)
+    monkeypatch.setattr(bulk_channels, "CHUNK_BYTES", 1000)
 
 
 class Shelf:
@@ -155,6 +153,47 @@ def test_a_download_that_is_cut_time_and_again_goes_on_as_long_as_it_gets_furthe
     assert is_brought(one)
 
 
+class _Slow(http.server.BaseHTTPRequestHandler):
+    """Begins to send ``slow`` and goes silent; says of anything else, then, that it is absent."""
+
+    begun = threading.Event()
+    let_go = threading.Event()
+
+    def do_GET(self) -> None:
+        if "slow" in self.path:
+            self.send_response(200)
+            self.send_header("Content-Length", str(LARGE))
+            self.end_headers()
+            self.wfile.write(b"x" * 1000)
+            self.wfile.flush()
+            self.begun.set()
+            self.let_go.wait(30)
+        else:
+            assert self.begun.wait(30)
+            self.send_error(404, "No such object")
+
+    def log_message(self, *_words: object) -> None:
+        """Say nothing."""
+
+
+def test_a_download_on_its_way_is_ended_when_another_fails(tmp_path: Path) -> None:
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Slow)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    access = Access("farm", f"http://127.0.0.1:{server.server_port}", anonymous=True)
+    wanted = [Wanted(n, tmp_path / "down" / n, LARGE, "0" * 64) for n in ("slow", "absent")]
+    try:
+        with pytest.raises(BlobMissing, match="absent is not in the storage"):
+            bulk.fetch(access, wanted)
+        # The other side had not been let go of: its reader was ended, not waited for.
+        assert not _Slow.let_go.is_set()
+        assert list((tmp_path / "down").iterdir()) == []
+        assert [t.name for t in threading.enumerate() if t.name.startswith("channel")] == []
+    finally:
+        _Slow.let_go.set()
+        server.shutdown()
+        server.server_close()
+
+
 def test_a_download_of_nobody_knows_which_object_begins_anew(
     access: Access, gcs: StrictGcs, shelf: Shelf
 ) -> None:
@@ -260,7 +299,7 @@ def test_no_more_is_taken_of_a_long_list_than_is_at_work(
         nonlocal taken
         for number in range(300):
             taken += 1
-            assert taken - done <= 10 + bulk_fetch.STREAMS + 64
+            assert taken - done <= 10 + bulk_line.STREAMS + 64
             yield one._replace(target=one.target.with_name(str(number)))
 
     def tell(_news: Transferred) -> None:
