@@ -11,6 +11,7 @@ from typing import Any
 
 from burst.config.farm import FarmSettings, default_cache_dir
 from burst.domain.jobs import SceneRef, slug
+from burst.domain.transitions import JOB_ENDED
 from burst.errors import ManagerUnreachable, NotAllowed, NotFound, UsageError, storage_error
 from burst.manager.state_dir import database_path, find_manager
 from burst.operations.check import must_be_file
@@ -28,7 +29,6 @@ from burst.storage.storage import Storage, open_storage
 
 _AGE = re.compile(r"(\d+(?:\.\d+)?)\s*([smhdw]?)")
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
-_ENDED = ("completed", "failed", "canceled")
 
 
 def storage_meant(settings: FarmSettings) -> str:
@@ -100,7 +100,9 @@ def unused_versions(
     versions = [find_version(storage, one) for one in dict.fromkeys(typed)]
     jobs, unasked = _jobs_of_the_farm(settings)
     for version in versions:
-        using = [job.id for job in jobs if job.scene == version.scene and job.status not in _ENDED]
+        using = [
+            job.id for job in jobs if job.scene == version.scene and job.status not in JOB_ENDED
+        ]
         if using:
             raise NotAllowed(
                 f"{shown(version.scene)} is needed by {', '.join(using)}",
