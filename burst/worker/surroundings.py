@@ -32,6 +32,7 @@ _PASSED_ON_PREFIXES = (
     "__EGL_",
     "__GLX_",
 )
+_SYSTEM_FOLDERS = ("/usr/bin", "/bin")
 _OF_X = ("DISPLAY", "XAUTHORITY")
 """Who has an X server can see and type what its user does."""
 _KEPT_AT_HOME = (".cache", ".nv")
@@ -127,10 +128,13 @@ def environment(outer: Mapping[str, str], scratch: Path) -> dict[str, str]:
         for name, value in outer.items()
         if name in _PASSED_ON or name.startswith(_PASSED_ON_PREFIXES)
     }
-    env["PATH"] = os.pathsep.join(
+    others = (
         folder
-        for folder in outer.get("PATH", os.defpath).split(os.pathsep)
-        if not Path(folder).parent.joinpath("pyvenv.cfg").exists()
+        for folder in outer.get("PATH", "").split(os.pathsep)
+        if folder and not Path(folder).parent.joinpath("pyvenv.cfg").exists()
     )
+    # A distribution's Blender takes for its own the first Python that it finds there, and one of
+    # pyenv or conda lies where a caged Blender reads nothing.
+    env["PATH"] = os.pathsep.join(dict.fromkeys((*_SYSTEM_FOLDERS, *others)))
     env.update({name: str(scratch / folder) for name, folder in _OWN_FOLDERS.items()})
     return env

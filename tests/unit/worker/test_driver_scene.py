@@ -98,7 +98,7 @@ def test_no_secret_and_no_python_reaches_blender(tmp_path: Path) -> None:
         "CUDA_VISIBLE_DEVICES": "1",
     }
     env = environment(outer, tmp_path / "scratch")
-    assert env["PATH"] == "/usr/bin"
+    assert env["PATH"] == "/usr/bin:/bin"
     assert (env["LC_ALL"], env["CUDA_VISIBLE_DEVICES"]) == ("C.UTF-8", "1")
     passed_on = {"PATH", "LC_ALL", "CUDA_VISIBLE_DEVICES"}
     own = {name: value for name, value in env.items() if name not in passed_on}

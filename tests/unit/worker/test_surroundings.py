@@ -84,5 +84,11 @@ def test_no_way_to_a_bucket_and_no_login_reach_blender(tmp_path: Path) -> None:
         "BURST_WORKER_TOKEN": "secret",
     }
     passed = environment({**ours, "PATH": "/usr/bin"}, tmp_path)
-    assert passed["PATH"] == "/usr/bin"
+    assert passed["PATH"] == "/usr/bin:/bin"
     assert [name for name, value in passed.items() if value in ours.values()] == []
+
+
+def test_the_python_of_pyenv_or_conda_is_found_after_the_systems(tmp_path: Path) -> None:
+    # A Blender of a distribution would look there for its modules, and the cage not let it.
+    passed = environment({"PATH": "/home/artist/conda/bin:/usr/local/bin:/usr/bin"}, tmp_path)
+    assert passed["PATH"] == "/usr/bin:/bin:/home/artist/conda/bin:/usr/local/bin"
