@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import shlex
 import sys
 import traceback
@@ -19,6 +20,9 @@ from burst.errors import EXIT_BUG, EXIT_DONE, EXIT_FAILURE, BurstError, MissingF
 EXIT_INTERRUPTED = 130
 """What a shell reports of a program that Ctrl-C ended."""
 
+_MOVING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+"""What a terminal does not show but does."""
+
 _USAGE_ERROR: type[Exception] = typer.BadParameter.__mro__[1]
 """Base of what Typer raises for a wrong command line; Typer gives it no public name."""
 
@@ -29,8 +33,8 @@ def say(text: str = "") -> None:
 
 
 def tell(text: str = "") -> None:
-    """Write a line for people to stderr."""
-    sys.stderr.write(text + "\n")
+    """Write lines for people to stderr; names in them may be strangers', and move no terminal."""
+    sys.stderr.write(_MOVING.sub(lambda found: ascii(found[0])[1:-1], text) + "\n")
     sys.stderr.flush()
 
 

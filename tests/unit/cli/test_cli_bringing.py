@@ -6,9 +6,10 @@ import hashlib
 import io
 from pathlib import Path
 
+import pytest
 from rich.console import Console
 
-from burst.cli import live
+from burst.cli import console, live
 from burst.cli.bringing import folder_notes, transfer
 from burst.operations.frames import Bringing, FrameFolder
 from burst.operations.progress import WatchState
@@ -64,3 +65,10 @@ def test_notes_name_what_was_left_alone_and_where_the_others_are(tmp_path: Path)
     )
     assert beside.startswith(f"1 file of the job went to {out / 'burst-new'}, since")
     assert beside.endswith(": 0.png")
+
+
+def test_names_of_strangers_do_not_move_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    console.tell("brought\tGröße 1.png,\n  \x1b]0;mine\x07.png, \x9b2J.png")
+    assert capsys.readouterr().err == (
+        "brought\tGröße 1.png,\n  \\x1b]0;mine\\x07.png, \\x9b2J.png\n"
+    )
