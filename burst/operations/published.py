@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
-from burst.errors import NotFound, StorageError
+from burst.errors import NotFound, StorageError, storage_error
 from burst.operations.jobs import LAST
 from burst.protocol.messages import OutputFile
 from burst.storage import layout
@@ -141,6 +141,8 @@ def _indexed(storage: Storage, url: str, beginning: str) -> Iterator[tuple[str, 
         folders = open_files(url).ls("renders", detail=False)
     except FileNotFoundError:
         return
+    except OSError as error:
+        raise storage_error(error, f"can't list the jobs in {url}") from error
     jobs = (Path(folder).name for folder in folders)
 
     def look(job: str) -> list[Stored]:

@@ -5,6 +5,7 @@ With a farm: test_download_farm.py. How a folder treats what it finds: the unit 
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import random
@@ -13,19 +14,19 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
+from fsspec.implementations.local import LocalFileSystem
 
-from burst.errors import StorageAway
+from burst.errors import StorageAway, StorageError
 from burst.operations.frames import FrameFolder, Outcome
 from burst.operations.published import find_index
 from burst.storage.access import Access
 from burst.storage.storage import Storage, open_storage
-from tests.fakes.emulator import Emulator, running_emulator
+from tests.fakes.emulator import Emulator
 from tests.fakes.proxy import running_proxy
 from tests.fakes.published import files_in, publish_job
 
@@ -71,12 +72,6 @@ class Place:
     def download(self, *words: str) -> dict[str, Any]:
         said, _ = self.run("download", *words, "--storage", self.url, "--json")
         return dict(json.loads(said))
-
-
-@pytest.fixture(scope="module")
-def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
-    with running_emulator(tmp_path_factory.mktemp("emulator") / "objects") as running:
-        yield running
 
 
 def emptied(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> Storage:
@@ -198,6 +193,17 @@ def test_a_list_that_burst_did_not_write_is_an_error_and_no_bug(
     for named in (JOB, "last"):
         _, told = place.run("download", named, "--storage", place.url, status=1)
         assert "is no list of files" in told
+
+
+def test_a_storage_whose_jobs_may_not_be_listed_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", "renders")
+
+    monkeypatch.setattr(LocalFileSystem, "ls", refuse)
+    with pytest.raises(StorageError, match=r"can't list the jobs in .*: Permission denied"):
+        find_index(str(tmp_path), "last")
 
 
 def test_a_name_that_is_none_for_a_folder_becomes_one(place: Place) -> None:
