@@ -152,6 +152,15 @@ def test_a_lost_answer_to_creating_is_no_defeat(storage: BucketStorage, gcs: Str
     assert {asked.query["ifGenerationMatch"] for asked in gcs.asked("insert")} == {"0"}
 
 
+def test_a_lost_answer_to_a_removal_is_a_removal(storage: BucketStorage, gcs: StrictGcs) -> None:
+    storage.put_bytes(b"{}", "scenes/a/1.json")
+    (stored,) = storage.scan("scenes/")
+    gcs.fail("delete", lost=True)
+    assert storage.remove(stored)
+    assert list(storage.list("scenes/")) == []
+    assert not storage.remove(stored)
+
+
 def test_only_the_named_generation_is_removed(storage: BucketStorage, gcs: StrictGcs) -> None:
     storage.put_bytes(b"old", "blobs/aa/x")
     (old,) = storage.scan("blobs/")
