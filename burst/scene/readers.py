@@ -38,6 +38,10 @@ Read = Callable[[int], None]
 """Takes the bytes that were read, also negative ones; raises to end the reading."""
 
 
+class _NoMoreError(Exception):
+    """Everything is read, or being read."""
+
+
 @dataclass(frozen=True, slots=True)
 class News(Generic[_Result]):
     """What was read of a file since the last news of it."""
@@ -142,7 +146,7 @@ class _Reader(Generic[_Result]):
                 waited = waited + 1 if is_slow else 0
                 if grow is not None and waited == _LOOKS:
                     grow()
-        except IndexError:
+        except _NoMoreError:
             pass
         except _LeaveError:
             return
@@ -152,8 +156,11 @@ class _Reader(Generic[_Result]):
         self._tell()
 
     def _read_next(self, paths: deque[Path]) -> None:
-        """Read one more file; raises `IndexError` when there is none."""
-        self._path, self._untold = paths.popleft(), 0
+        """Read one more file; raises `_NoMoreError` when there is none."""
+        try:
+            self._path, self._untold = paths.popleft(), 0
+        except IndexError:
+            raise _NoMoreError from None
         result = self._action(self._path, self._read)
         self._news.append(News(self._path, self._untold, result))
         if time.monotonic() - self._told_at >= _TELL_SECONDS:

@@ -242,3 +242,21 @@ def test_a_file_that_changes_whenever_it_is_read_is_refused(write, no_pause):
     path = write("a", b"x" * 1000)
     with pytest.raises(SceneError, match="changed while it was read"):
         hash_file(path, Busy(path, times=99))
+
+
+def test_no_error_of_a_reader_is_taken_for_the_end(write):
+    def wrong(_path, _read):
+        raise IndexError("a bug")
+
+    caught = []
+
+    def read():
+        try:
+            list(readers.read_in_threads(wrong, [(1, write("a", b"x"))], 1))
+        except IndexError as error:
+            caught.append(error)
+
+    thread = threading.Thread(target=read, daemon=True)
+    thread.start()
+    thread.join(5)
+    assert caught
