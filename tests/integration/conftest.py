@@ -1,4 +1,4 @@
-"""Real Blenders for the tests of what goes wrong with them; other tests bring their own."""
+"""Real Blenders, and an emulator of a bucket; some tests bring their own."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 
 from burst.worker.blender import Blender
 from tests.fakes.blenders import RealBlender, real_blender
+from tests.fakes.emulator import Emulator, running_emulator
 from tests.fakes.troubles import Open
 
 ENDLESS = ("--samples", "2000000")
@@ -19,6 +20,21 @@ ENDLESS = ("--samples", "2000000")
 @pytest.fixture(scope="module", params=["binary", "bpy"])
 def real(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> RealBlender:
     return real_blender(request.param, tmp_path_factory.getbasetemp() / "facts")
+
+
+@pytest.fixture
+def warm(real: RealBlender, tmp_path: Path) -> Iterator[Blender]:
+    """A Blender that is open, and whose words nobody listens to."""
+    blender = Blender(
+        real.program,
+        real.facts,
+        scratch=tmp_path / "scratch",
+        threads=2,
+        memory_limit_bytes=0,
+        on_line=lambda text: None,
+    )
+    yield blender
+    blender.close()
 
 
 @pytest.fixture(scope="module")
@@ -58,3 +74,9 @@ def open_blender(real: RealBlender, tmp_path: Path, printed: list[str]) -> Itera
     yield open_one
     for blender in opened:
         blender.close()
+
+
+@pytest.fixture(scope="module")
+def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
+    with running_emulator(tmp_path_factory.mktemp("emulator") / "objects") as emulator:
+        yield emulator

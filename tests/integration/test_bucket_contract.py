@@ -6,12 +6,10 @@ here; docs/reference/storage.md has the list.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from burst.storage.storage import Storage, open_storage
-from tests.fakes.emulator import Emulator, running_emulator
+from tests.fakes.emulator import Emulator
 from tests.unit.storage.test_storage_contract import *  # noqa: F403 - the same tests
 
 COPIES_IGNORE = "fake-gcs-server copies over whatever is there, whatever ifGenerationMatch says"
@@ -21,12 +19,6 @@ IGNORED = {
     "test_a_file_that_changed_since_is_not_replaced": COPIES_IGNORE,
     "test_of_racing_publishers_one_wins[False]": COPIES_IGNORE,
 }
-
-
-@pytest.fixture(scope="module")
-def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
-    with running_emulator(tmp_path_factory.mktemp("emulator") / "objects") as emulator:
-        yield emulator
 
 
 @pytest.fixture

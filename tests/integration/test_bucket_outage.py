@@ -17,16 +17,10 @@ from burst.errors import StorageAway
 from burst.storage import objects
 from burst.storage.access import Access
 from burst.storage.storage import Storage, open_storage
-from tests.fakes.emulator import Emulator, running_emulator
+from tests.fakes.emulator import Emulator
 from tests.fakes.proxy import Proxy
 
 LARGE = os.urandom(24 * 1024 * 1024)
-
-
-@pytest.fixture(scope="module")
-def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
-    with running_emulator(tmp_path_factory.mktemp("emulator") / "objects") as emulator:
-        yield emulator
 
 
 @pytest.fixture
