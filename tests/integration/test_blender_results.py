@@ -6,37 +6,18 @@ that goes wrong (`test_blender_trouble.py`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from burst.domain.jobs import RenderSettings
+from burst.scene.naming import key_of
 from burst.worker.blender import Blender, LoadedScene, RenderedFrame
 from burst.worker.proof import deep, prove
-from tests.fakes.blenders import RealBlender, real_blender
+from tests.fakes.blenders import RealBlender
 
 pytestmark = pytest.mark.blender
-
-
-@pytest.fixture(scope="module", params=["binary", "bpy"])
-def real(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> RealBlender:
-    return real_blender(request.param, tmp_path_factory.getbasetemp() / "facts")
-
-
-@pytest.fixture
-def warm(real: RealBlender, tmp_path: Path) -> Iterator[Blender]:
-    blender = Blender(
-        real.program,
-        real.facts,
-        scratch=tmp_path / "scratch",
-        threads=2,
-        memory_limit_bytes=0,
-        on_line=lambda text: None,
-    )
-    yield blender
-    blender.close()
 
 
 def render(blender: Blender, frame: int, folder: Path) -> RenderedFrame:
@@ -167,7 +148,7 @@ def test_a_missing_texture_is_named_and_found_again_by_its_new_place(
     pink = render(warm, 1, tmp_path / "pink").files[0]
     local = tmp_path / "wood.png"
     Image.new("RGB", (4, 4), (20, 200, 20)).save(local)
-    assert warm.load(blend, lacking, {absent: local}).warnings == ()
+    assert warm.load(blend, lacking, {key_of(absent): local}).warnings == ()
     green = render(warm, 1, tmp_path / "green").files[0]
     assert pixels(pink) != pixels(green)
 
@@ -185,7 +166,7 @@ def test_a_missing_library_is_named_and_found_again_by_its_new_place(
     assert len(loaded.warnings) == 1
     assert loaded.warnings[0].startswith("library ")
     assert "cube.blend is missing" in loaded.warnings[0]
-    assert warm.load(blend, RenderSettings(), {str(library): local}).warnings == ()
+    assert warm.load(blend, RenderSettings(), {key_of(str(library)): local}).warnings == ()
     render(warm, 1, tmp_path / "out")
 
 

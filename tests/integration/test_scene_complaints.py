@@ -14,8 +14,9 @@ import pytest
 from PIL import Image
 
 from burst.domain.jobs import RenderSettings
+from burst.scene.naming import key_of
 from burst.worker.blender import Blender, BlenderFailed, RenderedFrame
-from tests.fakes.blenders import RealBlender, real_blender
+from tests.fakes.blenders import RealBlender
 
 pytestmark = pytest.mark.blender
 
@@ -25,11 +26,6 @@ TELLING_FOLDER = "secret project"
 TELLING = (TELLING_FOLDER, "Hostname")
 """The name of a folder, and Blender's word before the host's name, which may be short."""
 FORMATS = ("PNG", "JPEG", "TIFF", "WEBP", "OPEN_EXR", "OPEN_EXR_MULTILAYER", "DPX", "TARGA")
-
-
-@pytest.fixture(scope="module", params=["binary", "bpy"])
-def real(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> RealBlender:
-    return real_blender(request.param, tmp_path_factory.getbasetemp() / "facts")
 
 
 @pytest.fixture
@@ -91,7 +87,8 @@ def test_files_of_nodes_and_modifiers_are_found_in_their_new_places(
     moved["/nowhere/mesh.pc2"].write_bytes(head + body)
     warm.load(blend, RenderSettings(missing="warn"), {})
     without = render(warm, 1, tmp_path / "without").files[0]
-    assert warm.load(blend, RenderSettings(), moved).warnings == ()
+    remap = {key_of(name): path for name, path in moved.items()}
+    assert warm.load(blend, RenderSettings(), remap).warnings == ()
     with_files = render(warm, 1, tmp_path / "with").files[0]
     assert Image.open(without).tobytes() != Image.open(with_files).tobytes()
 
