@@ -8,7 +8,7 @@ import pytest
 
 from burst.scene.needs import SceneNeeds, read_needs
 from burst.scene.trace import trace
-from tests.fakes.blenders import RealBlender, real_blender
+from tests.fakes.blenders import RealBlender
 
 pytestmark = pytest.mark.blender
 
@@ -35,11 +35,6 @@ elif what == "node":
     tree.nodes.new("CompositorNodeDenoise")
 bpy.ops.wm.save_mainfile()
 """
-
-
-@pytest.fixture(scope="module", params=["binary", "bpy"])
-def real(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> RealBlender:
-    return real_blender(request.param, tmp_path_factory.getbasetemp() / "facts")
 
 
 def needs(real: RealBlender, folder: Path, what: str) -> SceneNeeds:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +18,7 @@ from PIL import Image
 from burst.domain.jobs import RenderSettings
 from burst.worker.blender import Blender, BlenderFailed, LoadedScene, RenderedFrame
 from burst.worker.proof import Color, deep, prove
-from tests.fakes.blenders import MAKE_SCENE, RealBlender, real_blender
+from tests.fakes.blenders import MAKE_SCENE, RealBlender
 
 pytestmark = pytest.mark.blender
 
@@ -43,25 +42,6 @@ CASES = [
 ]
 MOVED = {"../elsewhere/pass/": "pass/", "take_##/": ""}
 """Folder in the plain run, relative to ``render`` → place below the output folder."""
-
-
-@pytest.fixture(scope="module", params=["binary", "bpy"])
-def real(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> RealBlender:
-    return real_blender(request.param, tmp_path_factory.getbasetemp() / "facts")
-
-
-@pytest.fixture
-def warm(real: RealBlender, tmp_path: Path) -> Iterator[Blender]:
-    blender = Blender(
-        real.program,
-        real.facts,
-        scratch=tmp_path / "scratch",
-        threads=2,
-        memory_limit_bytes=0,
-        on_line=lambda text: None,
-    )
-    yield blender
-    blender.close()
 
 
 def make(real: RealBlender, blend: Path, case: str) -> Path:

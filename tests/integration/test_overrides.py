@@ -7,7 +7,6 @@ there is refused.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from PIL import Image
 
 from burst.domain.jobs import RenderSettings
 from burst.worker.blender import Blender, BlenderFailed
-from tests.fakes.blenders import RealBlender, real_blender
+from tests.fakes.blenders import RealBlender
 
 pytestmark = pytest.mark.blender
 
@@ -92,29 +91,10 @@ REFUSED = [
 ]
 
 
-@pytest.fixture(scope="module", params=["binary", "bpy"])
-def real(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> RealBlender:
-    return real_blender(request.param, tmp_path_factory.getbasetemp() / "facts")
-
-
 @pytest.fixture(scope="module")
 def blend(real: RealBlender, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("overrides")
     return real.make_scene(folder / "shot.blend", "--extras")
-
-
-@pytest.fixture
-def warm(real: RealBlender, tmp_path: Path) -> Iterator[Blender]:
-    blender = Blender(
-        real.program,
-        real.facts,
-        scratch=tmp_path / "scratch",
-        threads=2,
-        memory_limit_bytes=0,
-        on_line=lambda text: None,
-    )
-    yield blender
-    blender.close()
 
 
 def picture(warm: Blender, frame: int, folder: Path) -> bytes:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,7 +17,7 @@ from burst.domain.jobs import RenderSettings
 from burst.scene.needs import read_needs
 from burst.scene.trace import trace
 from burst.worker.blender import Blender, BlenderFailed
-from tests.fakes.blenders import RealBlender, real_blender
+from tests.fakes.blenders import RealBlender
 
 pytestmark = pytest.mark.blender
 
@@ -64,25 +63,6 @@ ZONES = {
 BAKED = "cloth-baked+softbody-baked+particles-baked+rigid-baked+paint-baked"
 UNBAKED = "cloth+softbody+particles+rigid"
 FRAMES = range(1, 9)
-
-
-@pytest.fixture(scope="module", params=["binary", "bpy"])
-def real(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> RealBlender:
-    return real_blender(request.param, tmp_path_factory.getbasetemp() / "facts")
-
-
-@pytest.fixture
-def warm(real: RealBlender, tmp_path: Path) -> Iterator[Blender]:
-    blender = Blender(
-        real.program,
-        real.facts,
-        scratch=tmp_path / "scratch",
-        threads=2,
-        memory_limit_bytes=0,
-        on_line=lambda text: None,
-    )
-    yield blender
-    blender.close()
 
 
 def make(real: RealBlender, folder: Path, *cases: str) -> dict[str, Path]:
