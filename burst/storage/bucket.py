@@ -283,7 +283,7 @@ def _damaged(what: str) -> StorageError:
 @contextlib.contextmanager
 def _fetched_beside(target: Path, what: str) -> Iterator[Path]:
     """Give a hidden file to fill, which gets the name if the block ends well, or goes."""
-    part = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
+    part = target.with_name(f".{secrets.token_hex(8)}.part")
     with _local_errors(what):
         target.parent.mkdir(parents=True, exist_ok=True)
         try:

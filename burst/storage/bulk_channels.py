@@ -80,7 +80,7 @@ class Channels:
     ) -> Head | Refusal:
         """Ask once, and have ``take`` take the content.
 
-        Cancelled, it ends only when no thread is at it any more.
+        Canceled, it ends only when no thread is at it any more.
 
         Args:
             target: path and query.

@@ -59,7 +59,7 @@ class Fetcher:
 
     async def _fetch(self, wanted: Wanted, progress: Progress) -> None:
         target = wanted.target
-        part = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
+        part = target.with_name(f".{secrets.token_hex(8)}.part")
         what = f"can't bring {wanted.name} to {target}"
         try:
             target.parent.mkdir(parents=True, exist_ok=True)

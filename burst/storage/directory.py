@@ -121,7 +121,7 @@ class DirectoryStorage:
 
     def fetch(self, name: str, target: Path) -> None:
         """Copy ``name`` to a local path, by way of a hidden file beside it."""
-        part = target.with_name(f".{target.name}.part")
+        part = target.with_name(f".{secrets.token_hex(8)}.part")
         with _storage_errors(f"can't bring {name} to {target}"):
             target.parent.mkdir(parents=True, exist_ok=True)
             with self._path(name).open("rb") as source, part.open("wb") as sink:
@@ -241,7 +241,7 @@ class DirectoryStorage:
         return True
 
     def _fetch_proven(self, one: Wanted) -> None:
-        part = one.target.with_name(f".{one.target.name}.{secrets.token_hex(4)}.part")
+        part = one.target.with_name(f".{secrets.token_hex(8)}.part")
         try:
             if self._status(one.name) is None:
                 raise BlobMissing(f"{one.name} is not in the storage")

@@ -207,6 +207,18 @@ def test_a_fetched_file_appears_whole(storage: Storage, tmp_path: Path) -> None:
     assert (tmp_path / "deep" / "down" / "a").read_bytes() == b"content"
 
 
+def test_a_file_with_as_long_a_name_as_there_can_be_is_fetched(
+    storage: Storage, tmp_path: Path
+) -> None:
+    storage.put_bytes(b"content", "renders/job/a")
+    target = tmp_path / ("n" * 255)
+    storage.fetch("renders/job/a", target)
+    assert target.read_bytes() == b"content"
+    target.unlink()
+    storage.fetch_all([Wanted("renders/job/a", target, 7, _sha256(b"content"))])
+    assert target.read_bytes() == b"content"
+
+
 def test_what_can_be_read_in_place_is_what_was_put(storage: Storage) -> None:
     storage.put_bytes(b"pixels", "renders/j/1.png")
     path = storage.read_path("renders/j/1.png")
