@@ -231,7 +231,7 @@ def check_complete(trace: SceneTrace, allow_missing: bool) -> tuple[str, ...]:
     raise MissingFiles(
         f"{count} missing:\n" + "\n".join(shown),
         files=names,
-        hint="put them where the .blend expects them, or render without: --allow-missing",
+        hint="put them where the .blend expects them, or go on without: --allow-missing",
     )
 
 
