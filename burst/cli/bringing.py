@@ -39,15 +39,17 @@ def folder_notes(folder: FrameFolder) -> list[str]:
     """Say which files of an artist were left alone, and where the job's are instead."""
     notes = []
     if folder.changed:
-        many = words.count(len(folder.changed), "file")
-        notes.append(f"{many} that you have changed stayed as they are: {_listed(folder.changed)}")
+        count = len(folder.changed)
+        alone = "is left alone" if count == 1 else "are left alone"
+        many = words.count(count, "file")
+        notes.append(f"{many} that you have changed {alone}: {_listed(folder.changed)}")
     if folder.beside:
         many = words.count(len(folder.beside), "file")
         there = sorted({path.partition("/")[0] for path in folder.beside.values()})
         places = " and ".join(str(folder.folder / name) for name in there)
         notes.append(
-            f"{many} of the job went to {places}, since their names are taken in "
-            f"{folder.folder} by files that burst did not bring: {_listed(list(folder.beside))}"
+            f"{many} of the job went to {places}, since {folder.folder} has files of yours "
+            f"under such names: {_listed(list(folder.beside))}"
         )
     return notes
 

@@ -47,6 +47,8 @@ def upload(
 
     Only what the storage never had is sent. Stopped at any point, the same command goes on.
     """
+    from burst.scene.upload import check_complete
+
     is_look = dry_run or explain
     with nullcontext() if is_look else going_on():
         settings = farm_settings(state_dir, blender=blender, storage=storage)
@@ -55,6 +57,9 @@ def upload(
         if is_look:
             planned = _plan(traced, asked) if dry_run else None
             _print_look(traced, planned, explain=explain, json=json)
+            if dry_run:
+                # The upload would refuse it, too.
+                check_complete(traced, allow_missing)
         else:
             _print_upload(_send(traced, asked), json=json)
 

@@ -34,7 +34,7 @@ from burst.manager.publishing import Publishing
 from burst.manager.queue import Queue
 from burst.manager.scheduler import Scheduler
 from burst.manager.settings import ManagerSettings, is_loopback, split_listen
-from burst.manager.state_dir import Address
+from burst.manager.state_dir import Address, bound_storage, check_storage
 from burst.storage.storage import open_storage
 
 log = logging.getLogger(__name__)
@@ -82,7 +82,12 @@ class RunningManager:
         self._settings = settings
         self._sockets = sockets
         self._token = _worker_token(settings)
-        storage = open_storage(settings.storage_url or str(settings.state_dir / "storage"))
+        storage = open_storage(
+            settings.storage_url
+            or bound_storage(settings.state_dir)
+            or str(settings.state_dir / "storage")
+        )
+        check_storage(settings.state_dir, storage.url)
         self._farm = Farm(settings, database, storage, clock)
         self._publishing = Publishing(self._farm)
         self._scheduler = Scheduler(self._farm)

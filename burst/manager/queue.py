@@ -19,6 +19,7 @@ from burst.manager.farm import Farm
 from burst.manager.index import JobEntry, PendingFrame
 from burst.manager.publishing import Publishing
 from burst.manager.rebuild import pending_frame
+from burst.manager.state_dir import bind_storage, bound_storage
 from burst.protocol.artist_messages import JobView, MakeVideo, SubmitJob, Submitted, TaskView
 from burst.storage import layout
 
@@ -52,6 +53,9 @@ class Queue:
                     f"scene {scene.name} {scene.version} is not in the storage",
                     hint="upload it first: burst upload",
                 )
+        if bound_storage(farm.settings.state_dir) != farm.storage.url:
+            # Before the job is: one that can't find its files is worse than none.
+            bind_storage(farm.settings.state_dir, farm.storage.url)
         changes = Changes()
         job, resumed = jobs.submit(farm.index, message, farm.clock.now(), changes)
         await farm.save(changes)

@@ -7,6 +7,7 @@
     version          format of everything in here
     stopped          the farm was stopped on purpose; gone when one is started again
     burst.db         the database
+    storage.url      the storage that the jobs' scenes and frames are in
     storage/         scenes, frames, logs (unless the storage is elsewhere)
     logs/            what the manager and the workers print, and jobs' logs while they run
     workers/<name>/  a local worker: lock, pid, outbox, scenes, scratch
@@ -27,6 +28,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from burst.errors import FarmRunning, StateError, StateVersionError
+
+_OWN_STORAGE = "storage"
 
 STATE_VERSION = 1
 """Grows when an older burst could not use the directory any more."""
@@ -133,6 +136,51 @@ def check_version(state_dir: Path) -> None:
             f"{state_dir} has state of format {found}, this burst writes {STATE_VERSION}",
             hint="use the burst that made it, or another folder with --state-dir",
         )
+
+
+def bound_storage(state_dir: Path) -> str | None:
+    """Return the URL of the storage that the jobs here have their files in; None without jobs."""
+    try:
+        bound = _storage_path(state_dir).read_text(encoding="utf-8").strip()
+    except (OSError, ValueError):
+        return None
+    return str(state_dir / _OWN_STORAGE) if bound == _OWN_STORAGE else bound or None
+
+
+def bind_storage(state_dir: Path, url: str) -> None:
+    """Write down which storage the jobs here have their files in; appears whole.
+
+    Raises:
+        StateError: it can't be written.
+    """
+    temporary = state_dir / "storage.url.new"
+    try:
+        # Its own goes where the directory goes.
+        own = url == str(state_dir / _OWN_STORAGE)
+        temporary.write_text((_OWN_STORAGE if own else url) + "\n", encoding="utf-8")
+        temporary.replace(_storage_path(state_dir))
+    except OSError as error:
+        raise StateError(f"can't write {_storage_path(state_dir)}: {error.strerror}") from error
+
+
+def check_storage(state_dir: Path, url: str) -> None:
+    """Check that the jobs here have their files in the storage at ``url``, if there are jobs.
+
+    Raises:
+        StateError: they have them in another one, where this farm would not find them.
+    """
+    bound = bound_storage(state_dir)
+    if bound is not None and bound != url:
+        raise StateError(
+            f"the jobs of the farm in {state_dir} have their scenes and frames in {bound}, not in "
+            f"{url}",
+            hint="let a farm over another storage have a folder of its own: --state-dir DIR or "
+            "BURST_STATE_DIR",
+        )
+
+
+def _storage_path(state_dir: Path) -> Path:
+    return state_dir / "storage.url"
 
 
 @contextlib.contextmanager

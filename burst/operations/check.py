@@ -12,7 +12,7 @@ from burst.config.farm import FarmSettings, default_cache_dir
 from burst.config.machine import memory_limit_bytes
 from burst.domain.workers import BlenderFacts, Capabilities, Requirements
 from burst.errors import SceneError, StorageError, ToolError, ToolMissing, UsageError
-from burst.manager.state_dir import check_version
+from burst.manager.state_dir import check_storage, check_version
 from burst.operations.asking import trace_with_blender
 from burst.operations.matching import check_baked, match_worker, version_notes
 from burst.operations.request import JobPlan, RenderRequest, plan_job, without_sound
@@ -21,6 +21,7 @@ from burst.scene.facts import read_facts
 from burst.scene.needs import read_needs
 from burst.scene.trace import SceneTrace
 from burst.scene.upload import check_complete, check_names
+from burst.storage.urls import canonical
 from burst.worker.discovery import Installed, find_blenders, probe_blenders
 from burst.worker.ffmpeg import ffmpeg_version
 
@@ -108,6 +109,8 @@ def check_render(request: RenderRequest, settings: FarmSettings) -> CheckedRende
             hint="install ffmpeg, or render without a video: --video none",
         )
     check_version(settings.state_dir)
+    if settings.storage_url is not None:
+        check_storage(settings.state_dir, canonical(settings.storage_url))
     prove_writable(output)
     return CheckedRender(
         request=request,

@@ -24,6 +24,7 @@ from burst.config.load import config_file
 from burst.errors import BurstError, ManagerUnreachable, StateError
 from burst.manager.state_dir import (
     Address,
+    bound_storage,
     find_manager,
     is_locked,
     lock_path,
@@ -60,8 +61,13 @@ class Farm:
 
 
 def storage_url(settings: FarmSettings) -> str:
-    """Return the storage that a farm started with these settings uses."""
-    return settings.storage_url or str(settings.state_dir / "storage")
+    """Return the storage that a farm started with these settings uses.
+
+    What is set, or where the jobs that it has already have their files, or its own folder.
+    """
+    if settings.storage_url is not None:
+        return settings.storage_url
+    return bound_storage(settings.state_dir) or str(settings.state_dir / "storage")
 
 
 def ensure_farm(

@@ -242,7 +242,9 @@ def bucket_error(status: int | None, message: str, what: str, access: Access) ->
     if status is None:
         return StorageAway(
             f"{what}: {access.endpoint} can't be reached ({_why(message) or reason})",
-            hint="look at the network; then the same command goes on",
+            hint=f"look whether {EMULATOR} is right, and the emulator runs"
+            if access.anonymous
+            else "look at the network; then the same command goes on",
         )
     if status in RETRIABLE_STATUSES:
         return StorageAway(

@@ -13,6 +13,15 @@ def is_bucket(url: str) -> bool:
     return url.startswith("gs:")
 
 
+def canonical(url: str) -> str:
+    """Return one spelling for all of the same storage, as `Storage.url` has it.
+
+    Raises:
+        ConfigError: the URL is of a kind that burst does not know.
+    """
+    return url.rstrip("/") if is_bucket(url) else str(directory_of(url))
+
+
 def directory_of(url: str) -> Path:
     """Return the absolute path of a directory: a path, or ``file://`` and a path.
 

@@ -132,6 +132,21 @@ def test_a_farm_stays_until_it_is_stopped_and_keeps_its_queue(farm: Shell) -> No
     assert [view["id"] for view in farm.json("jobs", "list")] == [job]
 
 
+def test_jobs_are_not_taken_to_a_storage_that_has_not_their_files(farm: Shell) -> None:
+    job = submit(farm)
+    assert farm.run("down", "--local").returncode == 0
+    elsewhere = str(farm.folder / "elsewhere")
+    refused = farm.run("up", "--local", "--storage", elsewhere)
+    assert refused.returncode == 1
+    assert f"in {farm.state_dir / 'storage'}, not in {elsewhere}" in refused.stderr
+    assert "--state-dir" in refused.stderr
+    # Another folder may be over another storage, and goes on with it unasked.
+    other = str(farm.folder / "other")
+    assert farm.run("up", "--local", "--storage", elsewhere, "--state-dir", other).returncode == 0
+    assert farm.run("down", "--local", "--state-dir", other).returncode == 0
+    assert [view["id"] for view in farm.json("jobs", "list")] == [job]
+
+
 def test_up_says_where_the_farm_is_on_stdout_and_nothing_else(shell: Shell) -> None:
     done = shell.run("up", "--local")
     address = find_manager(shell.state_dir)

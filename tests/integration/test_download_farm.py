@@ -80,7 +80,7 @@ def test_a_frame_that_is_rendered_again_replaces_ours_and_goes_beside_the_artist
     assert now.pop("shot_0001.png") != rendered["shot_0001.png"]
     assert now.pop("burst-new/shot_0002.png").startswith(b"\x89PNG")
     assert now == {"shot_0002.png": b"painted over", "shot_0003.png": b"painted over too"}
-    assert "stayed as they are: shot_0003.png" in done.stderr
+    assert "is left alone: shot_0003.png" in done.stderr
     assert f"went to {out / 'burst-new'}" in done.stderr
     # And again, now from what is published.
     said = shell.json("download", job)

@@ -81,3 +81,20 @@ def test_a_directory_that_can_not_be_made_is_an_error_of_ours(tmp_path: Path) ->
         raise AssertionError("held")
     with pytest.raises(StateError):
         state_dir.is_locked(tmp_path / "file" / "farm" / "manager.lock")
+
+
+def test_jobs_stay_with_the_storage_that_has_their_files(tmp_path: Path) -> None:
+    state_dir.check_storage(tmp_path, "gs://farm")
+    assert state_dir.bound_storage(tmp_path) is None
+    state_dir.bind_storage(tmp_path, "gs://farm")
+    state_dir.check_storage(tmp_path, "gs://farm")
+    assert state_dir.bound_storage(tmp_path) == "gs://farm"
+    with pytest.raises(StateError, match="scenes and frames in gs://farm, not in /elsewhere"):
+        state_dir.check_storage(tmp_path, "/elsewhere")
+
+
+def test_the_own_storage_moves_with_the_directory(tmp_path: Path) -> None:
+    (tmp_path / "old").mkdir()
+    state_dir.bind_storage(tmp_path / "old", str(tmp_path / "old" / "storage"))
+    (tmp_path / "old").rename(tmp_path / "new")
+    assert state_dir.bound_storage(tmp_path / "new") == str(tmp_path / "new" / "storage")

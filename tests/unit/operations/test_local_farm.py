@@ -12,7 +12,7 @@ import pytest
 
 from burst.config.farm import FarmSettings
 from burst.errors import FarmRunning, StateError
-from burst.manager.state_dir import Address, held_state_dir, write_address
+from burst.manager.state_dir import Address, bind_storage, held_state_dir, write_address
 from burst.operations import local_farm
 from burst.operations.local_farm import explain_death, manager_environment, stop_farm
 
@@ -54,6 +54,13 @@ def test_a_manager_gets_the_settings_of_the_command(tmp_path: Path) -> None:
     assert given["BURST_WORKERS"] == "3"
     assert given["BURST_BLENDER"] == "/opt/blender:/opt/bpy"
     assert given["HOME"] == "/home/me"
+
+
+def test_a_farm_goes_on_with_the_storage_that_its_jobs_are_in(tmp_path: Path) -> None:
+    bind_storage(tmp_path, "gs://farm")
+    assert local_farm.storage_url(FarmSettings(state_dir=tmp_path)) == "gs://farm"
+    settings = FarmSettings(state_dir=tmp_path, storage_url="gs://other")
+    assert local_farm.storage_url(settings) == "gs://other"
 
 
 def test_what_is_not_set_is_left_to_the_manager(tmp_path: Path) -> None:
