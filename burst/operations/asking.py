@@ -19,7 +19,7 @@ from burst.scene.asked import Asked
 from burst.scene.facts import read_facts
 from burst.scene.hashing import Hasher, Signature
 from burst.scene.sequences import Many
-from burst.scene.trace import SceneTrace, trace
+from burst.scene.trace import SceneTrace, names_more, trace
 from burst.worker.asking import NoAnswerError, ask_for_files
 from burst.worker.discovery import Installed
 
@@ -58,7 +58,7 @@ def trace_with_blender(
         except (BlenderNotFound, NoAnswerError, OSError) as error:
             return traced, (f"Blender {one.facts.label} was not asked what it needs: {error}",)
         _remember(memory, asked)
-    return (trace(blend, asked) if asked else traced), ()
+    return (trace(blend, asked) if names_more(traced, asked) else traced), ()
 
 
 class _EnoughError(Exception):

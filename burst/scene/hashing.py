@@ -126,6 +126,7 @@ class Hasher:
         paths: Iterable[Path],
         on_read: OnRead | None = None,
         on_looked: OnLooked | None = None,
+        on_lacking: OnLooked | None = None,
     ) -> dict[Path, Hashed]:
         """Return the hashes of each file. Blocks.
 
@@ -133,7 +134,8 @@ class Hasher:
             paths: files; links are followed.
             on_read: told of files as they are read, large ones several times, in the caller's
                 thread; of those that are remembered once.
-            on_looked: told once, before anything is read.
+            on_looked: told once, before anything is read, of all files and bytes.
+            on_lacking: told then of those that are not remembered, if there are any.
 
         Raises:
             SceneError: a file can't be read, or does not stop changing.
@@ -148,6 +150,8 @@ class Hasher:
         lacking = []
         if len(hashes) < len(signatures):
             lacking = [(its.size, path) for path, its in signatures.items() if path not in hashes]
+            if on_lacking is not None:
+                on_lacking(len(lacking), sum(size for size, _ in lacking))
         fresh: dict[Path, tuple[Signature, Hashed]] = {}
         unwritten_bytes = 0
         try:

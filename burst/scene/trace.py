@@ -79,6 +79,8 @@ class SceneTrace:
     """What could not be looked into, and caches that are not there, in sentences."""
     warnings: tuple[str, ...] = ()
     """What an artist wants to know before anything is sent, in sentences."""
+    known: frozenset[tuple[str, str]] = field(default=frozenset(), repr=False, compare=False)
+    """Files that name others, and the paths that they name; see `names_more`."""
 
     @property
     def mapping(self) -> dict[str, str]:
@@ -111,7 +113,7 @@ def trace(blend: Path, also: Iterable[Asked] = ()) -> SceneTrace:
         look = _Look(main, disk)
         for use in walk.uses(main):
             look.at(use)
-        for use in _not_yet(look, also):
+        for use in _not_yet(look.known, also):
             look.at(use)
         look.into_files()
         paths = map(Path, look.found.values())
@@ -127,7 +129,13 @@ def trace(blend: Path, also: Iterable[Asked] = ()) -> SceneTrace:
         outside=placed.outside,
         notes=(*_of_old_files(walk), *walk.notes, *look.notes, *notes),
         warnings=warnings,
+        known=look.known,
     )
+
+
+def names_more(traced: SceneTrace, also: Iterable[Asked]) -> bool:
+    """Say whether `trace` would look for more if it were given these names."""
+    return bool(_not_yet(traced.known, also))
 
 
 class _Look:
@@ -146,6 +154,11 @@ class _Look:
         self.caches: list[Cache] = []
         self.seen: dict[tuple[str, str, Named], Iterable[Found]] = {}
         """Owner, path and name of each use → the files."""
+
+    @property
+    def known(self) -> frozenset[tuple[str, str]]:
+        """Owners, and paths that they name."""
+        return frozenset((owner, path) for owner, path, _ in self.seen)
 
     def at(self, use: Use) -> None:
         """Look for what is named."""
@@ -220,9 +233,9 @@ def _climbs(name: bytes) -> int:
     return sum(part == ".." for part in parts)
 
 
-def _not_yet(look: _Look, also: Iterable[Asked]) -> list[Use]:
+def _not_yet(known: frozenset[tuple[str, str]], also: Iterable[Asked]) -> list[Use]:
     """Return what Blender names and the parser does not."""
-    uses, known = [], {(owner, path) for owner, path, _ in look.seen}
+    uses = []
     for one in also:
         owner = os.path.normpath(one.owner.absolute())
         path = asked_path(one.name, owner.rpartition("/")[0])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import time
 from collections.abc import Callable, Iterable
@@ -12,7 +13,7 @@ from typing import Literal
 from burst.domain.jobs import SceneRef, slug
 from burst.domain.text import printable
 from burst.errors import MissingFiles, SceneError
-from burst.scene.hashing import Hashed, Hasher, changed
+from burst.scene.hashing import Hashed, Hasher, OnLooked, changed
 from burst.scene.manifest import FileEntry, Manifest
 from burst.scene.pending import Pause, Pledge, Tell
 from burst.scene.trace import MissingFile, SceneTrace
@@ -146,8 +147,14 @@ class _Upload:
         return Planned(self._manifest(), lacking)
 
     def send(self, hasher: Hasher, storage: Storage, pledge: Pledge) -> Uploaded:
-        self._hash(hasher, self._places.values())
-        manifest = self._bring_blobs(hasher, storage, pledge)
+        with contextlib.ExitStack() as readiness:
+            # What burst has never read the storage will rarely have.
+            self._hash(
+                hasher,
+                self._places.values(),
+                lambda *much: readiness.enter_context(storage.expecting(*much)),
+            )
+            manifest = self._bring_blobs(hasher, storage, pledge)
         name = layout.manifest(manifest.name, manifest.version)
         storage.put_bytes(manifest.to_bytes(), name)
         pledge.release()
@@ -175,10 +182,12 @@ class _Upload:
             # Whatever is remembered of them is wrong.
             self._hash(hasher.anew(), [blob.path for blob in restless])
 
-    def _hash(self, hasher: Hasher, paths: Iterable[Path]) -> None:
+    def _hash(
+        self, hasher: Hasher, paths: Iterable[Path], on_lacking: OnLooked | None = None
+    ) -> None:
         meter = _Meter(self._watch, "hashing")
         self._hashes |= hasher.hash_all(
-            paths, lambda _path, count, whole: meter.add(count, whole), meter.begin
+            paths, lambda _path, count, whole: meter.add(count, whole), meter.begin, on_lacking
         )
 
     def _manifest(self) -> Manifest:

@@ -12,10 +12,11 @@ import contextlib
 import hashlib
 import io
 import secrets
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from burst.errors import StorageConflict, StorageError, storage_error
 from burst.storage import layout
@@ -23,7 +24,17 @@ from burst.storage.access import Access, open_access
 from burst.storage.checksum import crc32c
 from burst.storage.files import in_parallel
 from burst.storage.items import LocalBlob, Stored, Tell, Wanted, tell_nobody
-from burst.storage.objects import ABSENT, AbsentError, ChangedError, DamagedError, Objects
+from burst.storage.objects import (
+    ABSENT,
+    AbsentError,
+    ChangedError,
+    DamagedError,
+    Objects,
+    import_library,
+)
+
+if TYPE_CHECKING:
+    from burst.storage.bulk_crew import Crew
 
 SHA256 = "burst-sha256"
 """Metadata: the hash of the object's content."""
@@ -48,6 +59,8 @@ class BucketStorage:
         """Use a bucket; nothing is asked of it yet."""
         self._access = access
         self._objects = Objects(access)
+        self._crew: Crew | None = None
+        """Processes that wait for files to send; see `expecting`."""
 
     @property
     def url(self) -> str:
@@ -69,7 +82,20 @@ class BucketStorage:
         """Send files to the blobs of their hashes; see `bulk`."""
         from burst.storage import bulk
 
-        return bulk.send(self._access, blobs, tell)
+        return bulk.send(self._access, blobs, tell, self._crew)
+
+    @contextlib.contextmanager
+    def expecting(self, files: int, size: int) -> Iterator[None]:
+        """Start the processes that will send, and import what the first request needs."""
+        from burst.storage import bulk
+
+        threading.Thread(target=import_library, name="import", daemon=True).start()
+        with bulk.crew_for(self._access, files, size) as crew:
+            self._crew = crew
+            try:
+                yield
+            finally:
+                self._crew = None
 
     def put_bytes(self, content: bytes, name: str) -> None:
         """Write ``content`` to ``name``."""

@@ -7,9 +7,11 @@ alone can't keep a fast line busy. Everything here blocks. `docs/decisions` says
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import itertools
 from collections.abc import Coroutine, Iterable, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, TypeVar, cast
 
 from burst.config.machine import available_cores
@@ -36,8 +38,29 @@ _LOOKED_AT = 2000
 _Result = TypeVar("_Result")
 
 
-def send(access: Access, blobs: Sequence[LocalBlob], tell: Tell = tell_nobody) -> list[LocalBlob]:
+def crew_for(access: Access, files: int, size: int) -> AbstractContextManager[Crew | None]:
+    """Start the processes that so many files of so many bytes in all are worth, if any.
+
+    Raises:
+        StorageError: they can't be started.
+    """
+    count = processes_worth(files, size, available_cores())
+    return Crew(access, "send", count) if count > 1 else contextlib.nullcontext()
+
+
+def send(
+    access: Access,
+    blobs: Sequence[LocalBlob],
+    tell: Tell = tell_nobody,
+    crew: Crew | None = None,
+) -> list[LocalBlob]:
     """Send files to the blobs of their hashes; see `Storage.put_blobs`.
+
+    Args:
+        access: to the bucket.
+        blobs: what to send.
+        tell: takes the news.
+        crew: processes of `crew_for` that wait for work.
 
     Returns:
         Those that are not what was hashed.
@@ -47,6 +70,8 @@ def send(access: Access, blobs: Sequence[LocalBlob], tell: Tell = tell_nobody) -
     """
     # Large ones first: nothing is left for one process to end with alone.
     ordered = sorted(blobs, key=lambda blob: -blob.size)
+    if crew is not None:
+        return cast("list[LocalBlob]", crew.carry(ordered, tell))
     return cast("list[LocalBlob]", _carry(access, "send", ordered, tell))
 
 
@@ -79,10 +104,9 @@ def lacking(access: Access, names: Iterable[str]) -> set[str]:
     return _run(ask()) if asked else asked
 
 
-def processes_for(items: Sequence[Item], cores: int) -> int:
-    """Return how many processes are worth their start for so much."""
-    size = sum(item.size for item in items)
-    seconds = len(items) * FILE_SECONDS + size / BYTES_A_SECOND
+def processes_worth(files: int, size: int, cores: int) -> int:
+    """Return how many processes are worth their start for so many files and bytes."""
+    seconds = files * FILE_SECONDS + size / BYTES_A_SECOND
     return max(1, min(MOST_PROCESSES, cores, int(seconds / START_SECONDS)))
 
 
@@ -92,7 +116,7 @@ def _carry(access: Access, kind: Kind, items: Iterable[Item], tell: Tell) -> lis
     if not first:
         return []
     everything = itertools.chain(first, left)
-    count = processes_for(first, available_cores())
+    count = processes_worth(len(first), sum(item.size for item in first), available_cores())
     if count > 1:
         with Crew(access, kind, count) as crew:
             return crew.carry(everything, tell)

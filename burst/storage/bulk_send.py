@@ -100,7 +100,7 @@ class Sender:
         return True
 
     async def _send_small(self, piece: _Piece) -> None:
-        content = piece.blob.path.read_bytes()
+        content = _read(piece.blob)
         if len(content) != piece.blob.size or crc32c(content) != piece.crc32c:
             raise FileChangedError
         body = b"".join((_head(piece), content, _TAIL))
@@ -282,6 +282,18 @@ def _part_crc32c(blob: LocalBlob, part: Part) -> int:
             crc = crc32c(chunk, crc)
             done += len(chunk)
     return crc
+
+
+def _read(blob: LocalBlob) -> bytes:
+    """Return a small file's content, and a byte more where it has grown.
+
+    By pathlib it takes twice as long.
+    """
+    descriptor = os.open(blob.path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return os.read(descriptor, blob.size + 1)
+    finally:
+        os.close(descriptor)
 
 
 def _head(piece: _Piece) -> bytes:

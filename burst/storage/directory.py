@@ -14,6 +14,7 @@ import os
 import secrets
 import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import BinaryIO
 
@@ -99,6 +100,10 @@ class DirectoryStorage:
         with _storage_errors("can't store blobs"):
             self._make_names_durable({self.root / "blobs" / blob.sha256[:2] for blob in blobs})
         return changed
+
+    def expecting(self, _files: int, _size: int) -> AbstractContextManager[None]:
+        """Do nothing: a directory is always ready."""
+        return contextlib.nullcontext()
 
     def put_bytes(self, content: bytes, name: str) -> None:
         """Write ``content`` to ``name``, durably."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
 
@@ -52,6 +53,14 @@ class Storage(Protocol):
         Returns:
             Those whose content is not what was hashed: they changed since, and there is no
             such blob.
+        """
+        ...
+
+    def expecting(self, files: int, size: int) -> AbstractContextManager[None]:
+        """Get ready for so many files of so many bytes in all, which `put_blobs` may be given.
+
+        While the block runs that goes on in the background; at its end it is over. Nothing is
+        sent, and to expect what never comes is no error.
         """
         ...
 

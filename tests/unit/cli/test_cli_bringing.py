@@ -60,8 +60,7 @@ def test_notes_name_what_was_left_alone_and_where_the_others_are(tmp_path: Path)
     (again := folder()).bring([file("8.png", b"new"), file("0.png", b"new"), *files[1:8]])
     changed, beside = folder_notes(again)
     assert changed == (
-        "6 files that you have changed are left alone: "
-        "1.png, 2.png, 3.png, 4.png, 5.png and 1 more"
+        "6 files that you have changed are left alone: 1.png, 2.png, 3.png, 4.png, 5.png and 1 more"
     )
     assert beside.startswith(f"1 file of the job went to {out / 'burst-new'}, since")
     assert beside.endswith(": 0.png")

@@ -96,7 +96,9 @@ def test_explain_says_who_uses_what(project: Path, run: Run) -> None:
 def test_missing_files_are_refused_or_allowed(project: Path, run: Run) -> None:
     (project / "tin.png").unlink()
     assert run("upload", "project/shot.blend", status=1)["files"] == ["//tin.png"]
-    assert run("upload", "project/shot.blend", "--dry-run")["missing"] == ["//tin.png"]
+    dry = ("upload", "project/shot.blend", "--dry-run")
+    assert run(*dry, status=1)["files"] == ["//tin.png"]
+    assert run(*dry, "--allow-missing")["missing"] == ["//tin.png"]
     assert run("upload", "project/shot.blend", "--allow-missing")["files"] == 3
 
 

@@ -35,7 +35,7 @@ _SECONDS = 20
 
 @pytest.fixture(autouse=True)
 def many_processes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bulk, "processes_for", lambda *_: PROCESSES)
+    monkeypatch.setattr(bulk, "processes_worth", lambda *_: PROCESSES)
 
 
 def many(folder: Path, count: int = 400) -> list[LocalBlob]:
@@ -113,7 +113,7 @@ def test_a_token_that_is_refused_is_made_anew(
 def test_who_gives_tokens_may_be_away_for_a_moment(
     gcs: StrictGcs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, processes: int
 ) -> None:
-    monkeypatch.setattr(bulk, "processes_for", lambda *_: processes)
+    monkeypatch.setattr(bulk, "processes_worth", lambda *_: processes)
     gcs.token = "first"
     gcs.write_key(tmp_path / "key.json")
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "key.json"))
@@ -168,7 +168,7 @@ PROGRAM = """
     from burst.storage import bulk
     from burst.storage.access import open_access
     from burst.storage.items import LocalBlob
-    bulk.processes_for = lambda *_: 3
+    bulk.processes_worth = lambda *_: 3
     blobs = [LocalBlob(Path("/dev/null"), f"{number:064x}", 0, 0) for number in range(500)]
     bulk.send(open_access("gs://farm"), blobs)
 """

@@ -76,7 +76,7 @@ def test_processes_are_started_for_much_only() -> None:
     def files(count: int, size: int) -> list[Wanted]:
         return [Wanted("a", Path("b"), size, "c")] * count
 
-    assert bulk.processes_for(files(500, 1000), 8) == 1
-    assert bulk.processes_for(files(10_000, 30_000), 8) == bulk.MOST_PROCESSES
-    assert bulk.processes_for(files(10_000, 30_000), 2) == 2
-    assert bulk.processes_for(files(10, 100_000_000), 8) > 1
+    assert bulk.processes_worth(500, 500_000, 8) == 1
+    assert bulk.processes_worth(10_000, 300_000_000, 8) == bulk.MOST_PROCESSES
+    assert bulk.processes_worth(10_000, 300_000_000, 2) == 2
+    assert bulk.processes_worth(10, 1_000_000_000, 8) > 1

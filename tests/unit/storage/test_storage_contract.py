@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import google_crc32c
+import psutil
 import pytest
 
 from burst.errors import BlobMissing, StorageConflict, StorageError
@@ -21,6 +22,7 @@ from burst.storage import layout
 from burst.storage.directory import DirectoryStorage
 from burst.storage.items import LocalBlob, Stored, Wanted
 from burst.storage.storage import Storage, open_storage
+from tests.fakes.blobs import local_blob
 from tests.fakes.strict_gcs import running_strict_gcs
 
 
@@ -96,6 +98,20 @@ def test_many_blobs_are_put_and_brought_again(storage: Storage, tmp_path: Path) 
     for one, blob in zip(wanted, blobs, strict=True):
         assert one.target.read_bytes() == blob.path.read_bytes()
     assert len(list((tmp_path / "down").iterdir())) == len(blobs)
+
+
+@pytest.mark.parametrize("comes", [True, False])
+def test_what_is_expected_may_come_or_not(storage: Storage, tmp_path: Path, comes: bool) -> None:
+    blob = local_blob(tmp_path / "a", b"content")
+    with storage.expecting(10_000, 1 << 30):
+        if comes:
+            assert storage.put_blobs([blob]) == []
+            assert storage.put_blobs([blob]) == []
+    assert bool(storage.missing([layout.blob(blob.sha256)])) is not comes
+    deadline = time.monotonic() + 20
+    while psutil.Process().children():
+        assert time.monotonic() < deadline, "somebody still waits for files"
+        time.sleep(0.02)
 
 
 def test_what_is_not_what_it_should_be_is_not_brought(storage: Storage, tmp_path: Path) -> None:
