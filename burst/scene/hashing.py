@@ -243,17 +243,21 @@ def _hash_once(path: Path, read: Read) -> tuple[Signature, Hashed] | None:
     """Hash a file; None if it changed meanwhile."""
     sha256, crc, count = hashlib.sha256(), 0, 0
     try:
-        with path.open("rb", buffering=0) as file:
-            before = Signature.from_status(os.fstat(file.fileno()))
+        # Bare: of ten thousand small files a file object each costs a third of the time.
+        file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            before = Signature.from_status(os.fstat(file))
             # One byte more than there should be shows that it grows.
-            while chunk := file.read(min(_READ_BYTES, before.size - count + 1)):
+            while chunk := os.read(file, min(_READ_BYTES, before.size - count + 1)):
                 sha256.update(chunk)
                 crc = crc32c(chunk, crc)
                 count += len(chunk)
                 read(len(chunk))
                 if count > before.size:
                     break
-            after = Signature.from_status(os.fstat(file.fileno()))
+            after = Signature.from_status(os.fstat(file))
+        finally:
+            os.close(file)
     except OSError as error:
         raise unreadable(path, error) from error
     if before != after or count != after.size:

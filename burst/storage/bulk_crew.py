@@ -23,9 +23,9 @@ from burst.storage.access import Access
 from burst.storage.bulk_jobs import Item, Kind, name_of, packed
 from burst.storage.items import Tell, Transferred
 
-WINDOW = 192
+WINDOW = 320
 """Files that one process is given before it is done with others: so it never waits for more."""
-REFILL = 128
+REFILL = 224
 """When it has no more than that it gets further ones."""
 
 _ITEM_BYTES = 100_000

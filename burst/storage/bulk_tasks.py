@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from burst.storage.items import Tell, Transferred
 
-AT_ONCE = 64
+AT_ONCE = 128
 """Requests of one process on their way: most of the time each waits for its answer."""
 
 _Item = TypeVar("_Item")
