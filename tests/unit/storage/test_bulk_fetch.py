@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 
 from burst.errors import BlobMissing, StorageAway, StorageError, StorageFull
-from burst.storage import bulk, bulk_ask, bulk_channels, bulk_fetch, bulk_line
+from burst.storage import bulk, bulk_ask, bulk_channels, bulk_fetch, bulk_line, bulk_tasks
 from burst.storage.access import Access, open_access
 from burst.storage.bucket import BucketStorage
 from burst.storage.items import Transferred, Wanted
@@ -299,7 +299,7 @@ def test_no_more_is_taken_of_a_long_list_than_is_at_work(
         nonlocal taken
         for number in range(300):
             taken += 1
-            assert taken - done <= 10 + bulk_line.STREAMS + 64
+            assert taken - done <= 10 + bulk_line.STREAMS + bulk_tasks.AT_ONCE
             yield one._replace(target=one.target.with_name(str(number)))
 
     def tell(_news: Transferred) -> None:
