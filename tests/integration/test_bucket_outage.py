@@ -107,7 +107,7 @@ def test_a_connection_that_stays_cut_is_given_up_and_leaves_nothing(
     proxy.cut()
     with pytest.raises(StorageAway, match="Connection refused") as caught:
         storage.fetch("logs/x", tmp_path / "down" / "x")
-    assert "network" in str(caught.value.hint)
+    assert "STORAGE_EMULATOR_HOST" in str(caught.value.hint)
     assert list((tmp_path / "down").iterdir()) == []
     with pytest.raises(StorageAway):
         storage.put_bytes(b"y", "logs/y")
