@@ -1,8 +1,8 @@
 """Large downloads: what comes is written and hashed by threads, past the event loop.
 
-A thread that reads into a buffer of its own takes a third of the processor time that an event
-loop's stream does, and Python's lock is free while it receives, hashes and writes: so one process
-keeps a line busy, with nothing to start. Small files are quicker by the event loop.
+A thread that reads into a buffer of its own takes less than half the processor time that an event
+loop's stream does, and Python's lock is free while it receives, hashes and writes. A few of them in
+each process: more wait for the lock. Small files are quicker by the event loop.
 """
 
 from __future__ import annotations

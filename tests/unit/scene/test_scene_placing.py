@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from burst.scene.placing import Claim, place
 
-MAIN = "/work/art/proj/shots/s1.blend"
+MAIN = "/srv/art/proj/shots/s1.blend"
 
 
 def relative(owner, *files, up=0):
@@ -26,26 +26,26 @@ def places(placed):
 
 def test_a_lone_blend_is_its_own_root():
     placed = place(MAIN, [])
-    assert (placed.root, places(placed)) == (Path("/work/art/proj/shots"), {"s1.blend": MAIN})
+    assert (placed.root, places(placed)) == (Path("/srv/art/proj/shots"), {"s1.blend": MAIN})
 
 
 def test_the_root_is_the_deepest_folder_of_all_that_is_named_relatively():
     placed = place(
         MAIN,
-        [relative(MAIN, "/work/art/proj/tex/a.png"), relative(MAIN, "/work/art/proj/shots/b.png")],
+        [relative(MAIN, "/srv/art/proj/tex/a.png"), relative(MAIN, "/srv/art/proj/shots/b.png")],
     )
-    assert placed.root == Path("/work/art/proj")
+    assert placed.root == Path("/srv/art/proj")
     assert sorted(placed.files) == ["shots/b.png", "shots/s1.blend", "tex/a.png"]
     assert placed.outside == {}
 
 
 def test_an_absolute_name_below_the_root_keeps_its_place():
     claims = [
-        relative(MAIN, "/work/art/proj/tex/a.png"),
-        absolute(MAIN, "/work/art/proj/tex/b.png"),
+        relative(MAIN, "/srv/art/proj/tex/a.png"),
+        absolute(MAIN, "/srv/art/proj/tex/b.png"),
     ]
     placed = place(MAIN, claims)
-    assert placed.outside == {"/work/art/proj/tex/b.png": "tex/b.png"}
+    assert placed.outside == {"/srv/art/proj/tex/b.png": "tex/b.png"}
     assert "tex/b.png" in placed.files
 
 
@@ -55,7 +55,7 @@ def test_an_absolute_name_elsewhere_goes_outside_without_its_folders_name():
     first, digest, name = where.split("/")
     assert (first, len(digest), name) == ("outside", 8, "a.png")
     assert places(placed)[where] == "/home/ada/secret/a.png"
-    assert placed.root == Path("/work/art/proj/shots")
+    assert placed.root == Path("/srv/art/proj/shots")
 
 
 def test_files_of_one_folder_stay_together_and_equal_names_of_two_do_not_clash():
@@ -91,14 +91,14 @@ def test_a_library_elsewhere_keeps_what_it_names_around_it():
 
 
 def test_a_library_below_the_root_may_push_the_root_up():
-    library = "/work/art/proj/lib/a.blend"
+    library = "/srv/art/proj/lib/a.blend"
     claims = [
-        relative(MAIN, "/work/art/proj/tex.png", up=1),
+        relative(MAIN, "/srv/art/proj/tex.png", up=1),
         absolute(MAIN, library),
-        relative(library, "/work/art/b.png", up=2),
+        relative(library, "/srv/art/b.png", up=2),
     ]
     placed = place(MAIN, claims)
-    assert placed.root == Path("/work/art")
+    assert placed.root == Path("/srv/art")
     assert sorted(placed.files) == [
         "b.png", "proj/lib/a.blend", "proj/shots/s1.blend", "proj/tex.png"
     ]  # fmt: skip
@@ -140,41 +140,41 @@ def test_a_nameless_folder_is_not_taken_for_one_that_is_called_so():
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("folder", ["/work/art/proj/shots", "/work/art/proj", "/work"])
+@pytest.mark.parametrize("folder", ["/srv/art/proj/shots", "/srv/art/proj", "/srv"])
 def test_a_folder_around_the_blend_can_be_a_cache_of_its_own_name(folder):
     claim = absolute(MAIN, f"{folder}/x_1.vdb", name=folder)
-    placed = place(MAIN, [claim, relative(MAIN, "/work/art/proj/shots/t.png")])
+    placed = place(MAIN, [claim, relative(MAIN, "/srv/art/proj/shots/t.png")])
     assert f"{placed.outside[folder]}/x_1.vdb" in placed.files
 
 
 def test_missing_files_do_not_widen_the_root():
     claims = [Claim(MAIN, "/gone/a.png", None, ()), Claim(MAIN, "/b", "/b", ())]
     placed = place(MAIN, claims)
-    assert (placed.root, placed.outside) == (Path("/work/art/proj/shots"), {})
+    assert (placed.root, placed.outside) == (Path("/srv/art/proj/shots"), {})
 
 
 def test_names_that_differ_by_case_are_two_files():
     claims = [
-        relative(MAIN, "/work/art/proj/shots/Tex.png"),
-        relative(MAIN, "/work/art/proj/shots/tex.png"),
+        relative(MAIN, "/srv/art/proj/shots/Tex.png"),
+        relative(MAIN, "/srv/art/proj/shots/tex.png"),
     ]
     assert {"Tex.png", "tex.png"} < set(place(MAIN, claims).files)
 
 
 def test_a_name_that_climbs_and_comes_back_keeps_room_to_climb():
-    claims = [relative(MAIN, "/work/art/proj/shots/a.png", up=2)]
+    claims = [relative(MAIN, "/srv/art/proj/shots/a.png", up=2)]
     placed = place(MAIN, claims)
-    assert placed.root == Path("/work/art")
+    assert placed.root == Path("/srv/art")
     assert sorted(placed.files) == ["proj/shots/a.png", "proj/shots/s1.blend"]
 
 
 def test_a_name_may_climb_on_at_the_top_of_the_disk():
-    claims = [relative(MAIN, "/srv/a.png", up=6), relative(MAIN, "/srv/b.png", up=4)]
+    claims = [relative(MAIN, "/mnt/a.png", up=6), relative(MAIN, "/mnt/b.png", up=4)]
     placed = place(MAIN, claims)
     main = next(where for where, path in placed.files.items() if path == MAIN)
     assert main == "_/_/_/_/_/_/s1.blend"
-    assert placed.files["srv/a.png"] == "/srv/a.png"
-    assert placed.files["_/_/srv/b.png"] == "/srv/b.png"
+    assert placed.files["mnt/a.png"] == "/mnt/a.png"
+    assert placed.files["_/_/mnt/b.png"] == "/mnt/b.png"
 
 
 FOLDERS = st.lists(st.sampled_from(["a", "_", "home", "work"]), max_size=4)
