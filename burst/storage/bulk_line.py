@@ -20,6 +20,7 @@ from yarl import URL
 from burst.errors import StorageAway
 from burst.storage.access import RETRIABLE_STATUSES, Access, bucket_error
 from burst.storage.bulk_channels import Begin, Channels, Head, Refusal, Take, uses_proxy
+from burst.storage.bulk_wire import Wire
 
 _NO_BUCKET = "bucket does not exist"
 
@@ -119,6 +120,7 @@ class Line:
         self._login = login or self._own_login
         self._session: aiohttp.ClientSession
         self._channels: Channels | None = None
+        self._wire = None if uses_proxy() else Wire(access.endpoint, _CONNECT_SECONDS)
         self._streams = asyncio.Semaphore(STREAMS)
         self._headers: dict[str, str] = {}
         self._fresh_until = 0.0
@@ -146,6 +148,8 @@ class Line:
     async def __aexit__(self, *_error: object) -> None:
         if self._channels is not None:
             self._channels.close()
+        if self._wire is not None:
+            self._wire.close()
         await self._session.close()
 
     def url(self, path: str, **query: str | int) -> URL:
@@ -185,9 +189,7 @@ class Line:
         """
 
         async def once() -> Answer:
-            content = body() if body else None
-            async with self.open(method, url, content, headers, accept) as response:
-                return Answer(response.status, await response.read())
+            return await self.exchange(method, url, body() if body else None, headers, accept)
 
         return await self.persist(once, what)
 
@@ -267,6 +269,30 @@ class Line:
                     text = (await response.read()).decode("utf-8", errors="replace")
                     raise RefusedError(response.status, _message(text), login)
                 yield response
+
+    async def exchange(
+        self,
+        method: str,
+        url: URL,
+        body: Body | None = None,
+        headers: dict[str, str] | None = None,
+        accept: frozenset[int] = frozenset(),
+    ) -> Answer:
+        """Ask once, and return the whole answer.
+
+        Raises:
+            RefusedError: it is neither success nor among those that ``accept`` names.
+        """
+        if self._wire is None or not (body is None or isinstance(body, bytes)):
+            async with self.open(method, url, body, headers, accept) as response:
+                return Answer(response.status, await response.read())
+        login = await self._current_headers()
+        sent = {**login, **(headers or {})}
+        status, content = await self._wire.ask(method, url.raw_path_qs, sent, body, STALLED_SECONDS)
+        self.access.has_answered = True
+        if status >= 300 and status not in accept:
+            raise RefusedError(status, _message(content.decode("utf-8", errors="replace")), login)
+        return Answer(status, content)
 
     async def receive(self, url: URL, headers: dict[str, str], begin: Begin, take: Take) -> Head:
         """Ask once for a large content, which threads take; see `Channels.get`.

@@ -132,8 +132,7 @@ class Sender:
 
         async def once() -> Made | None:
             try:
-                async with self._line.open("POST", url, make_body(), headers, accept) as response:
-                    answer = Answer(response.status, await response.read())
+                answer = await self._line.exchange("POST", url, make_body(), headers, accept)
             except aiohttp.ClientError as error:
                 if isinstance(error.__cause__, _BrokenOffError):
                     raise error.__cause__ from None
