@@ -7,7 +7,8 @@ with the functions of `registry` and `attempts`, and saves once.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
 
 from burst.domain.transitions import AttemptStatus, FrameStatus
 from burst.errors import NotAllowed
@@ -65,15 +66,15 @@ class Scheduler:
         return BeatAnswer(**self._answer(worker, message, verdicts))
 
     async def claim(
-        self, name: str, message: Claim, has_gone: Callable[[], Awaitable[bool]]
+        self, name: str, message: Claim, hung_up: Callable[[], Coroutine[Any, Any, None]]
     ) -> ClaimAnswer:
         """Take reports and hand out a task, waiting for one if need be.
 
         Args:
             name: the worker.
             message: its claim.
-            has_gone: says whether the caller has hung up, so that no task is handed to
-                nobody.
+            hung_up: returns when the caller has hung up, so that no task is handed to nobody,
+                and a worker that was killed does not look as if it waited.
         """
         farm, changes = self._farm, Changes()
         worker, verdicts = self._hear(name, message, changes)
@@ -81,21 +82,26 @@ class Scheduler:
         assignment = self._next_task(worker, number, changes)
         await farm.save(changes)
         deadline = farm.clock.monotonic() + message.wait_seconds
-        # Verdicts are waited for: a claim with reports is answered at once.
-        while assignment is None and not verdicts and not self._orders(worker, message):
-            left = deadline - farm.clock.monotonic()
-            if left <= 0:
-                break
-            await self._wait(worker, left)
-            if await has_gone() or not farm.index.is_here(name, message.session):
-                # Whatever this one was woken for is for another.
-                farm.waiting.wake(1)
-                break
-            # Not always the one from before: the index may have been built anew.
-            worker = farm.index.workers[name]
-            changes = Changes()
-            assignment = self._next_task(worker, number, changes)
-            await farm.save(changes)
+        caller = asyncio.create_task(hung_up())
+        caller.add_done_callback(lambda _: farm.waiting.wake_worker(name))
+        try:
+            # Verdicts are waited for: a claim with reports is answered at once.
+            while assignment is None and not verdicts and not self._orders(worker, message):
+                left = deadline - farm.clock.monotonic()
+                if left <= 0:
+                    break
+                await self._wait(worker, left)
+                if caller.done() or not farm.index.is_here(name, message.session):
+                    # Whatever this one was woken for is for another.
+                    farm.waiting.wake(1)
+                    break
+                # Not always the one from before: the index may have been built anew.
+                worker = farm.index.workers[name]
+                changes = Changes()
+                assignment = self._next_task(worker, number, changes)
+                await farm.save(changes)
+        finally:
+            caller.cancel()
         return ClaimAnswer(**self._answer(worker, message, verdicts), assignment=assignment)
 
     async def report(self, message: Reports) -> BeatAnswer:

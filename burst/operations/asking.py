@@ -11,13 +11,14 @@ import hashlib
 import json
 import os
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from burst.errors import BlenderNotFound, BurstError
 from burst.scene.asked import Asked
+from burst.scene.digest import Signature
 from burst.scene.facts import read_facts
-from burst.scene.hashing import Hasher, Signature
+from burst.scene.hashing import Hasher
 from burst.scene.sequences import Many
 from burst.scene.trace import SceneTrace, names_more, trace
 from burst.worker.asking import NoAnswerError, ask_for_files
@@ -33,7 +34,10 @@ _KEPT = 200
 
 
 def trace_with_blender(
-    blend: Path, installed: Sequence[Installed], cache: Path
+    blend: Path,
+    installed: Sequence[Installed],
+    cache: Path,
+    meanwhile: Callable[[], None] = lambda: None,
 ) -> tuple[SceneTrace, tuple[str, ...]]:
     """Find all that a scene needs, and a note on why no Blender could be asked, if it could not.
 
@@ -41,6 +45,7 @@ def trace_with_blender(
         blend: the scene's main .blend, absolute.
         installed: the Blenders at hand.
         cache: folder in which answers are remembered.
+        meanwhile: is done while Blender is waited for, in a thread that is not.
 
     Raises:
         SceneError: the .blend can't be read.
@@ -53,6 +58,7 @@ def trace_with_blender(
     asked = _recall(memory)
     if asked is None:
         try:
+            threading.Thread(target=meanwhile, name="meanwhile", daemon=True).start()
             with _hashing_meanwhile(traced, cache):
                 asked = ask_for_files(one.program, blend, one.facts.kind, ASK_SECONDS)
         except (BlenderNotFound, NoAnswerError, OSError) as error:

@@ -8,26 +8,20 @@ leaves whole. It is a memory only: when it can't be read or written, files are h
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import logging
 import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
-from burst.errors import SceneError
-from burst.scene.readers import Read, read_in_threads
-from burst.storage.checksum import crc32c
-from burst.storage.items import LocalBlob
+from burst.scene.digest import Hashed, Signature, unreadable
+from burst.scene.hash_crew import read_files
 
 _log = logging.getLogger(__name__)
 _Result = TypeVar("_Result")
 
-HASH_THREADS = min(8, os.cpu_count() or 1)
-
-_READ_BYTES = 1 << 20
 _FILE_NAME = "hashes.sqlite"
 _LOCK_SECONDS = 10
 _REMEMBER_BYTES = 1 << 30
@@ -35,9 +29,6 @@ _REMEMBER_BYTES = 1 << 30
 _SETTLED_NS = 2_000_000_000
 """A file changed less than this ago may change again without a new time: some file systems
 keep times to two seconds. It is not remembered."""
-_TRIES = 3
-"""A file that changes while it is read is read again this often; it is being saved."""
-_PAUSE_SECONDS = 0.5
 _ASKED_AT_ONCE = 2000
 """Paths in one question to SQLite, which takes 32,766 at most."""
 
@@ -58,45 +49,6 @@ _INODES = 1 << 64
 _KEEP = "INSERT OR REPLACE INTO digests VALUES (?, ?, ?, ?, ?, ?)"
 _DROP_OLD = "DROP TABLE IF EXISTS hashes"
 """Up to 0.4 there was this one, without a CRC."""
-
-
-class Signature(NamedTuple):
-    """What tells that a file is still the same."""
-
-    size: int
-    mtime_ns: int
-    inode: int
-
-    @classmethod
-    def of(cls, path: Path) -> Signature:
-        """Look at ``path``.
-
-        Raises:
-            SceneError: it can't be looked at.
-        """
-        try:
-            return cls.from_status(os.stat(path))  # noqa: PTH116 - for thousands of files
-        except OSError as error:
-            raise unreadable(path, error) from error
-
-    @classmethod
-    def from_status(cls, status: os.stat_result) -> Signature:
-        """Take it from a file's status."""
-        return cls(status.st_size, status.st_mtime_ns, status.st_ino)
-
-
-class Hashed(NamedTuple):
-    """What is known of a file's content."""
-
-    sha256: str
-    """64 hex digits."""
-    crc32c: int
-    size: int
-    """Bytes that were hashed."""
-
-    def of(self, path: Path) -> LocalBlob:
-        """Return what sends this content, which ``path`` has."""
-        return LocalBlob(path, self.sha256, self.size, self.crc32c)
 
 
 OnLooked = Callable[[int, int], None]
@@ -155,7 +107,7 @@ class Hasher:
         fresh: dict[Path, tuple[Signature, Hashed]] = {}
         unwritten_bytes = 0
         try:
-            for news in read_in_threads(hash_file, lacking, HASH_THREADS):
+            for news in read_files(lacking):
                 tell(news.path, news.bytes, news.result is not None)
                 unwritten_bytes += news.bytes
                 if news.result is None:
@@ -213,69 +165,6 @@ class Hasher:
                 with contextlib.suppress(OSError):
                     self._database.with_name(_FILE_NAME + suffix).unlink(missing_ok=True)
         return None
-
-
-def hash_file(path: Path, read: Read) -> tuple[Signature, Hashed]:
-    """Return the hashes of a file, and what they were taken of.
-
-    One that changes meanwhile is read again, a few times.
-
-    Args:
-        path: of the file.
-        read: told of bytes as they are read, and taken back where they are read again; raises
-            what ends the reading.
-
-    Raises:
-        SceneError: the file can't be read, or does not stop changing.
-    """
-    for _ in range(_TRIES - 1):
-        taken = _hash_once(path, read)
-        if taken is not None:
-            return taken
-        time.sleep(_PAUSE_SECONDS)
-    taken = _hash_once(path, read)
-    if taken is None:
-        raise changed(path)
-    return taken
-
-
-def _hash_once(path: Path, read: Read) -> tuple[Signature, Hashed] | None:
-    """Hash a file; None if it changed meanwhile."""
-    sha256, crc, count = hashlib.sha256(), 0, 0
-    try:
-        # Bare: of ten thousand small files a file object each costs a third of the time.
-        file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            before = Signature.from_status(os.fstat(file))
-            # One byte more than there should be shows that it grows.
-            while chunk := os.read(file, min(_READ_BYTES, before.size - count + 1)):
-                sha256.update(chunk)
-                crc = crc32c(chunk, crc)
-                count += len(chunk)
-                read(len(chunk))
-                if count > before.size:
-                    break
-            after = Signature.from_status(os.fstat(file))
-        finally:
-            os.close(file)
-    except OSError as error:
-        raise unreadable(path, error) from error
-    if before != after or count != after.size:
-        read(-count)
-        return None
-    return after, Hashed(sha256.hexdigest(), crc, count)
-
-
-def changed(path: Path) -> SceneError:
-    """Return the error for a file that does not keep still."""
-    return SceneError(
-        f"{path} changed while it was read", hint="wait until it is written, then go on"
-    )
-
-
-def unreadable(path: Path, error: OSError) -> SceneError:
-    """Return the error for a file that can't be read."""
-    return SceneError(f"can't read {path}: {error.strerror or error}")
 
 
 def _look_at(paths: Iterable[Path]) -> dict[Path, Signature]:

@@ -13,7 +13,8 @@ from typing import Literal
 from burst.domain.jobs import SceneRef, slug
 from burst.domain.text import printable
 from burst.errors import MissingFiles, SceneError
-from burst.scene.hashing import Hashed, Hasher, OnLooked, changed
+from burst.scene.digest import Hashed, changed
+from burst.scene.hashing import Hasher, OnLooked
 from burst.scene.manifest import FileEntry, Manifest
 from burst.scene.pending import Pause, Pledge, Tell
 from burst.scene.trace import MissingFile, SceneTrace

@@ -130,8 +130,7 @@ class Asker:
 
         async def once() -> bool:
             try:
-                async with self._line.open("GET", url) as response:
-                    await response.read()
+                await self._line.exchange("GET", url)
             except RefusedError as error:
                 if error.is_absent_object:
                     return False

@@ -1,8 +1,9 @@
-"""Large downloads: what comes is written and hashed by threads, past the event loop.
+"""Large files, on their way by threads, past the event loop.
 
 A thread that reads into a buffer of its own takes less than half the processor time that an event
-loop's stream does, and Python's lock is free while it receives, hashes and writes. A few of them in
-each process: more wait for the lock. Small files are quicker by the event loop.
+loop's stream does, and Python's lock is free while it receives, hashes and writes, or reads and
+sends. A few of them in each process: more wait for the lock. Small files are quicker by the event
+loop.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
 CHUNK_BYTES = 256 * 1024
@@ -26,6 +27,8 @@ THREAD_BYTES = 1024 * 1024
 """A download from here on is worth a thread."""
 
 GENERATION_HEADER = "X-Goog-Generation"
+
+_Result = TypeVar("_Result")
 
 _PROXIES = ("https_proxy", "HTTPS_PROXY", "http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY")
 
@@ -45,9 +48,18 @@ class Refusal(NamedTuple):
     text: str
 
 
+class Reply(NamedTuple):
+    """What was answered to what was sent."""
+
+    status: int
+    content: bytes
+
+
 Begin = Callable[[Head], None]
 Take = Callable[[memoryview], bool]
 """Takes what came, in a thread; False is that no more is wanted."""
+Give = Callable[[], Iterator[bytes]]
+"""Makes what is sent, chunk by chunk, in a thread. What it raises ends the request."""
 
 
 def uses_proxy() -> bool:
@@ -56,16 +68,16 @@ def uses_proxy() -> bool:
 
 
 class Channels:
-    """The connections of the large downloads of one event loop."""
+    """The connections for the large files of one event loop."""
 
     def __init__(self, endpoint: str, count: int, connect_seconds: float, stalled_seconds: float):
         """Connect when needed.
 
         Args:
             endpoint: scheme and host.
-            count: downloads at once.
+            count: requests at once.
             connect_seconds: to wait for a connection.
-            stalled_seconds: after which a connection that gives nothing is given up.
+            stalled_seconds: after which a connection that gives, or takes, nothing is given up.
         """
         address = urlsplit(endpoint)
         self._host = address.netloc
@@ -93,15 +105,38 @@ class Channels:
             TimeoutError: it gave nothing for too long.
             OSError: ``take`` had it.
         """
+        return await self._do(lambda channel: channel.get(target, headers, begin, take))
+
+    async def post(self, target: str, headers: Mapping[str, str], size: int, give: Give) -> Reply:
+        """Send once, and return the whole answer.
+
+        Canceled, it ends only when no thread is at it any more.
+
+        Args:
+            target: path and query.
+            headers: of the request, beside its length.
+            size: bytes that ``give`` makes.
+            give: makes what is sent.
+
+        Raises:
+            ConnectionError: it was cut, or there was none.
+            TimeoutError: it took nothing for too long.
+        """
+        return await self._do(lambda channel: channel.post(target, headers, size, give))
+
+    async def _do(self, action: Callable[[_Channel], _Result]) -> _Result:
+        """Have a thread do it over a connection of its own."""
         channel = _Channel(self._idle.pop() if self._idle else self._new(), self._seconds)
         work = asyncio.get_running_loop().run_in_executor(
-            self._threads, channel.run, target, headers, begin, take
+            self._threads, channel.run, lambda: action(channel)
         )
         try:
             answer = await asyncio.shield(work)
         except asyncio.CancelledError:
             channel.abort()
             await asyncio.wait([work])
+            # It had to fail; nobody wants to know how.
+            work.exception()
             raise
         if channel.is_usable:
             self._idle.append(channel.connection)
@@ -136,25 +171,53 @@ class _Channel:
         self._is_aborted = False
         self._socket: socket.socket | None = None
 
-    def run(
-        self, target: str, headers: Mapping[str, str], begin: Begin, take: Take
-    ) -> Head | Refusal:
-        """Ask, and take what comes; in a thread."""
+    def run(self, action: Callable[[], _Result]) -> _Result:
+        """Do it, in a thread; a connection on which it failed is closed."""
         try:
-            with _network():
-                response = self._ask(target, headers)
-            if response.status >= 300:
-                with _network():
-                    text = response.read().decode("utf-8", errors="replace")
-                self._release(response)
-                return Refusal(response.status, text)
-            head = Head(response.status, response.headers.get(GENERATION_HEADER, ""))
-            begin(head)
-            self._take_all(response, take)
+            return action()
         except BaseException:
             self.connection.close()
             raise
+
+    def get(
+        self, target: str, headers: Mapping[str, str], begin: Begin, take: Take
+    ) -> Head | Refusal:
+        """Ask, and take what comes."""
+        with _network():
+            self._open()
+            self.connection.request("GET", target, headers=dict(headers))
+        with self._answer() as response:
+            if response.status >= 300:
+                return Refusal(response.status, _all(response).decode("utf-8", errors="replace"))
+            head = Head(response.status, response.headers.get(GENERATION_HEADER, ""))
+            begin(head)
+            self._take_all(response, take)
         return head
+
+    def post(self, target: str, headers: Mapping[str, str], size: int, give: Give) -> Reply:
+        """Send what ``give`` makes."""
+        with _network():
+            self._open()
+            self.connection.putrequest("POST", target, skip_accept_encoding=True)
+            for name, value in {**headers, "Content-Length": str(size)}.items():
+                self.connection.putheader(name, value)
+            self.connection.endheaders()
+        is_whole = True
+        for chunk in give():
+            try:
+                with _network():
+                    self.connection.send(chunk)
+            except ConnectionError:
+                # Perhaps since it was refused before it had all come.
+                is_whole = False
+                break
+        with self._answer() as response:
+            reply = Reply(response.status, _all(response))
+        if not is_whole:
+            # There is no telling where the next answer would begin.
+            self.is_usable = False
+            self.connection.close()
+        return reply
 
     def abort(self) -> None:
         """Have it end soon, from another thread."""
@@ -164,7 +227,7 @@ class _Channel:
                 with contextlib.suppress(OSError):
                     self._socket.shutdown(socket.SHUT_RDWR)
 
-    def _ask(self, target: str, headers: Mapping[str, str]) -> http.client.HTTPResponse:
+    def _open(self) -> None:
         if self.connection.sock is None:
             self.connection.connect()
         with self._lock:
@@ -173,8 +236,18 @@ class _Channel:
             # Kept here: the connection forgets it when the answer is the last one.
             self._socket = self.connection.sock
             self._socket.settimeout(self._stalled_seconds)
-        self.connection.request("GET", target, headers=dict(headers))
-        return self.connection.getresponse()
+
+    @contextlib.contextmanager
+    def _answer(self) -> Iterator[http.client.HTTPResponse]:
+        """Give the answer, and close the connection unless all of it was read."""
+        with _network():
+            response = self.connection.getresponse()
+        # The last one of a connection holds its socket.
+        with contextlib.closing(response):
+            yield response
+            self.is_usable = response.isclosed() and not response.will_close
+        if not self.is_usable:
+            self.connection.close()
 
     def _take_all(self, response: http.client.HTTPResponse, take: Take) -> None:
         buffer = memoryview(bytearray(CHUNK_BYTES))
@@ -184,15 +257,15 @@ class _Channel:
             if not count:
                 break
             if not take(buffer[:count]):
-                self.connection.close()
                 return
         # What is cut looks as if it were all.
         if response.length:
             raise ConnectionResetError(f"{response.length} bytes did not come")
-        self._release(response)
 
-    def _release(self, response: http.client.HTTPResponse) -> None:
-        self.is_usable = not response.will_close
+
+def _all(response: http.client.HTTPResponse) -> bytes:
+    with _network():
+        return response.read()
 
 
 @contextlib.contextmanager

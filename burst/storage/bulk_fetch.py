@@ -12,8 +12,6 @@ import hashlib
 import os
 import secrets
 
-from yarl import URL
-
 from burst.errors import BlobMissing, storage_error
 from burst.storage import layout
 from burst.storage.bulk_channels import GENERATION_HEADER, THREAD_BYTES, Head, uses_proxy
@@ -106,7 +104,7 @@ class Fetcher:
 
         await self._line.persist(once, what, lambda: arrival.furthest)
 
-    async def _read(self, url: URL, headers: dict[str, str], arrival: _Arrival) -> None:
+    async def _read(self, url: str, headers: dict[str, str], arrival: _Arrival) -> None:
         """Take what comes, here."""
         async with self._line.open("GET", url, None, headers) as response:
             generation = response.headers.get(GENERATION_HEADER, "")
@@ -116,7 +114,7 @@ class Fetcher:
                 if not arrival.take(memoryview(chunk)):
                     break
 
-    async def _receive(self, url: URL, headers: dict[str, str], arrival: _Arrival) -> None:
+    async def _receive(self, url: str, headers: dict[str, str], arrival: _Arrival) -> None:
         """Have a thread take what comes."""
         call = asyncio.get_running_loop().call_soon_threadsafe
         told = arrival.count

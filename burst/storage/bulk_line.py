@@ -9,18 +9,18 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
-from typing import Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from urllib.parse import quote
-
-import aiohttp
-from yarl import URL
 
 from burst.errors import StorageAway
 from burst.storage.access import RETRIABLE_STATUSES, Access, bucket_error
-from burst.storage.bulk_channels import Begin, Channels, Head, Refusal, Take, uses_proxy
+from burst.storage.bulk_channels import Begin, Channels, Give, Head, Refusal, Take, uses_proxy
 from burst.storage.bulk_wire import Wire
+
+if TYPE_CHECKING:
+    import aiohttp
 
 _NO_BUCKET = "bucket does not exist"
 
@@ -46,6 +46,7 @@ Login = Callable[[bool], Awaitable[dict[str, str]]]
 """Gives the headers that a request needs; with True new ones, as the last were refused."""
 
 Body = bytes | AsyncIterable[bytes]
+"""Of a request by aiohttp."""
 
 
 class Answer(NamedTuple):
@@ -118,7 +119,7 @@ class Line:
         """Know the bucket; ``login`` gives the headers where ``access`` itself does not."""
         self.access = access
         self._login = login or self._own_login
-        self._session: aiohttp.ClientSession
+        self._session: aiohttp.ClientSession | None = None
         self._channels: Channels | None = None
         self._wire = None if uses_proxy() else Wire(access.endpoint, _CONNECT_SECONDS)
         self._streams = asyncio.Semaphore(STREAMS)
@@ -132,17 +133,6 @@ class Line:
         """Why there were no headers at that moment."""
 
     async def __aenter__(self) -> Line:
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=60),
-            timeout=aiohttp.ClientTimeout(
-                total=None, sock_connect=_CONNECT_SECONDS, sock_read=STALLED_SECONDS
-            ),
-            # As they are: what is sent and brought is compared with checksums.
-            auto_decompress=False,
-            skip_auto_headers=("Accept-Encoding",),
-            read_bufsize=_READ_BYTES,
-            trust_env=uses_proxy(),
-        )
         return self
 
     async def __aexit__(self, *_error: object) -> None:
@@ -150,14 +140,15 @@ class Line:
             self._channels.close()
         if self._wire is not None:
             self._wire.close()
-        await self._session.close()
+        if self._session is not None:
+            await self._session.close()
 
-    def url(self, path: str, **query: str | int) -> URL:
-        """Return the address of ``path`` below the bucket."""
+    def url(self, path: str, **query: str | int) -> str:
+        """Return where ``path`` is below the bucket, from the host on."""
         return self._address("/storage/v1", path, query)
 
-    def upload_url(self, **query: str | int) -> URL:
-        """Return the address that takes uploads."""
+    def upload_url(self, **query: str | int) -> str:
+        """Return what takes uploads, from the host on."""
         return self._address("/upload/storage/v1", "o", query)
 
     def object_path(self, name: str) -> str:
@@ -167,10 +158,10 @@ class Line:
     async def ask(
         self,
         method: str,
-        url: URL,
+        url: str,
         what: str,
         *,
-        body: Callable[[], Body] | None = None,
+        body: bytes | None = None,
         headers: dict[str, str] | None = None,
         accept: frozenset[int] = frozenset(),
     ) -> Answer:
@@ -180,7 +171,7 @@ class Line:
             method: of HTTP.
             url: by `url` or `upload_url`.
             what: what is being done, for the error: "can't send shot.blend".
-            body: makes what is sent, anew for each try.
+            body: what is sent.
             headers: beside those of the login.
             accept: statuses that are answers, too, beside success.
 
@@ -189,7 +180,7 @@ class Line:
         """
 
         async def once() -> Answer:
-            return await self.exchange(method, url, body() if body else None, headers, accept)
+            return await self.exchange(method, url, body, headers, accept)
 
         return await self.persist(once, what)
 
@@ -220,7 +211,7 @@ class Line:
                 refused = error
             except _NoLoginError as error:
                 refused, away = RefusedError(None, str(error)), error.__cause__
-            except (aiohttp.ClientError, ConnectionError, TimeoutError) as error:
+            except (ConnectionError, TimeoutError) as error:
                 refused = RefusedError(None, str(error) or type(error).__name__)
                 is_cut = not isinstance(error, TimeoutError)
             if refused.status == 401 and not is_new_login:
@@ -242,7 +233,7 @@ class Line:
     async def open(
         self,
         method: str,
-        url: URL,
+        url: str,
         body: Body | None = None,
         headers: dict[str, str] | None = None,
         accept: frozenset[int] = frozenset(),
@@ -251,30 +242,44 @@ class Line:
 
         Raises:
             RefusedError: it is neither success nor among those that ``accept`` names.
+            ConnectionError: it was cut, or there is no connection; its cause is what ``body``
+                raised, if that did.
+            TimeoutError: nothing moved for too long.
         """
+        import aiohttp
+        from yarl import URL
+
+        if self._session is None:
+            self._session = _new_session()
         loop = asyncio.get_running_loop()
         login = await self._current_headers()
-        sent = {**login, **(headers or {})}
-        async with asyncio.timeout(STALLED_SECONDS) as patience:
+        sent, address = {**login, **(headers or {})}, URL(self.access.endpoint + url, encoded=True)
+        try:
+            async with asyncio.timeout(STALLED_SECONDS) as patience:
 
-            def moved() -> None:
-                patience.reschedule(loop.time() + STALLED_SECONDS)
+                def moved() -> None:
+                    patience.reschedule(loop.time() + STALLED_SECONDS)
 
-            content = body if body is None or isinstance(body, bytes) else _watched(body, moved)
-            async with self._session.request(method, url, data=content, headers=sent) as response:
-                self.access.has_answered = True
-                # From here on each read has its own bound.
-                patience.reschedule(None)
-                if response.status >= 300 and response.status not in accept:
-                    text = (await response.read()).decode("utf-8", errors="replace")
-                    raise RefusedError(response.status, _message(text), login)
-                yield response
+                data = body if body is None or isinstance(body, bytes) else _watched(body, moved)
+                async with self._session.request(method, address, data=data, headers=sent) as given:
+                    self.access.has_answered = True
+                    # From here on each read has its own bound.
+                    patience.reschedule(None)
+                    if given.status >= 300 and given.status not in accept:
+                        text = (await given.read()).decode("utf-8", errors="replace")
+                        raise RefusedError(given.status, _message(text), login)
+                    yield given
+        except TimeoutError:
+            raise
+        except aiohttp.ClientError as error:
+            words = str(error) or type(error).__name__
+            raise ConnectionResetError(words) from error.__cause__ or error
 
     async def exchange(
         self,
         method: str,
-        url: URL,
-        body: Body | None = None,
+        url: str,
+        body: bytes | None = None,
         headers: dict[str, str] | None = None,
         accept: frozenset[int] = frozenset(),
     ) -> Answer:
@@ -282,40 +287,65 @@ class Line:
 
         Raises:
             RefusedError: it is neither success nor among those that ``accept`` names.
+            ConnectionError: it was cut, or there is no connection.
+            TimeoutError: nothing moved for too long.
         """
-        if self._wire is None or not (body is None or isinstance(body, bytes)):
+        if self._wire is None:
             async with self.open(method, url, body, headers, accept) as response:
                 return Answer(response.status, await response.read())
         login = await self._current_headers()
         sent = {**login, **(headers or {})}
-        status, content = await self._wire.ask(method, url.raw_path_qs, sent, body, STALLED_SECONDS)
-        self.access.has_answered = True
-        if status >= 300 and status not in accept:
-            raise RefusedError(status, _message(content.decode("utf-8", errors="replace")), login)
-        return Answer(status, content)
+        answer = Answer(*await self._wire.ask(method, url, sent, body, STALLED_SECONDS))
+        return self._accepted(answer, accept, login)
 
-    async def receive(self, url: URL, headers: dict[str, str], begin: Begin, take: Take) -> Head:
+    async def receive(self, url: str, headers: dict[str, str], begin: Begin, take: Take) -> Head:
         """Ask once for a large content, which threads take; see `Channels.get`.
 
         Raises:
             RefusedError: there is no content.
         """
-        if self._channels is None:
-            self._channels = Channels(
-                self.access.endpoint, STREAMS, _CONNECT_SECONDS, STALLED_SECONDS
-            )
         async with self._streams:
             login = await self._current_headers()
-            answer = await self._channels.get(url.raw_path_qs, {**login, **headers}, begin, take)
+            answer = await self._open_channels().get(url, {**login, **headers}, begin, take)
         self.access.has_answered = True
         if isinstance(answer, Refusal):
             raise RefusedError(answer.status, _message(answer.text), login)
         return answer
 
-    def _address(self, root: str, path: str, query: dict[str, str | int]) -> URL:
+    async def post(
+        self, url: str, headers: dict[str, str], size: int, give: Give, accept: frozenset[int]
+    ) -> Answer:
+        """Send a large content once, which threads do; see `Channels.post`.
+
+        Raises:
+            RefusedError: the answer is neither success nor among those that ``accept`` names.
+        """
+        if uses_proxy():
+            body, length = _by_and_by(give()), {"Content-Length": str(size)}
+            async with self.open("POST", url, body, {**headers, **length}, accept) as response:
+                return Answer(response.status, await response.read())
+        async with self._streams:
+            login = await self._current_headers()
+            answer = await self._open_channels().post(url, {**login, **headers}, size, give)
+        return self._accepted(Answer(*answer), accept, login)
+
+    def _accepted(self, answer: Answer, accept: frozenset[int], login: dict[str, str]) -> Answer:
+        self.access.has_answered = True
+        if answer.status >= 300 and answer.status not in accept:
+            text = answer.content.decode("utf-8", errors="replace")
+            raise RefusedError(answer.status, _message(text), login)
+        return answer
+
+    def _open_channels(self) -> Channels:
+        if self._channels is None:
+            self._channels = Channels(
+                self.access.endpoint, STREAMS, _CONNECT_SECONDS, STALLED_SECONDS
+            )
+        return self._channels
+
+    def _address(self, root: str, path: str, query: dict[str, str | int]) -> str:
         options = "&".join(f"{key}={quote(str(value), safe='')}" for key, value in query.items())
-        address = f"{self.access.endpoint}{root}/b/{self.access.bucket}/{path}?{options}"
-        return URL(address, encoded=True)
+        return f"{root}/b/{self.access.bucket}/{path}?{options}"
 
     async def _own_login(self, anew: bool) -> dict[str, str]:
         if self.access.anonymous:
@@ -349,9 +379,32 @@ class Line:
             self._is_refused, self._fresh_until = True, 0.0
 
 
+def _new_session() -> aiohttp.ClientSession:
+    # Here: what has no streams goes without it, and it is slow to import.
+    import aiohttp
+
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=60),
+        timeout=aiohttp.ClientTimeout(
+            total=None, sock_connect=_CONNECT_SECONDS, sock_read=STALLED_SECONDS
+        ),
+        # As they are: what is sent and brought is compared with checksums.
+        auto_decompress=False,
+        skip_auto_headers=("Accept-Encoding",),
+        read_bufsize=_READ_BYTES,
+        trust_env=uses_proxy(),
+    )
+
+
 async def _watched(body: AsyncIterable[bytes], moved: Callable[[], None]) -> AsyncIterator[bytes]:
     async for chunk in body:
         moved()
+        yield chunk
+
+
+async def _by_and_by(chunks: Iterator[bytes]) -> AsyncIterator[bytes]:
+    """Yield chunks that threads make."""
+    while (chunk := await asyncio.to_thread(next, chunks, None)) is not None:
         yield chunk
 
 

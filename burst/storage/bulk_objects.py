@@ -95,7 +95,7 @@ class BulkObjects:
             "POST",
             self._line.url(path, fields=_FIELDS, **options),
             what,
-            body=lambda: content,
+            body=content,
             headers={"Content-Type": "application/json"},
             accept=GONE | TAKEN,
         )

@@ -11,10 +11,8 @@ import asyncio
 import contextlib
 import json
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import NamedTuple
-
-import aiohttp
 
 from burst.errors import StorageError
 from burst.storage import layout
@@ -43,6 +41,8 @@ _ROUNDS = 3
 _BOUNDARY = "burst-7c0d1c0b6a9f4f3e"
 _TAIL = f"\r\n--{_BOUNDARY}--\r\n".encode()
 _REFUSED_CONTENT = 400
+_HEADERS = {"Content-Type": f"multipart/related; boundary={_BOUNDARY}"}
+_ACCEPTED = TAKEN | {_REFUSED_CONTENT}
 
 
 class FileChangedError(Exception):
@@ -104,37 +104,36 @@ class Sender:
         if len(content) != piece.blob.size or crc32c(content) != piece.crc32c:
             raise FileChangedError
         body = b"".join((_head(piece), content, _TAIL))
-        await self._insert(piece, lambda: body, {})
+        await self._insert(
+            piece, lambda url: self._line.exchange("POST", url, body, _HEADERS, _ACCEPTED)
+        )
 
     async def _send_stream(self, piece: _Piece, progress: Progress) -> Made:
         """Send a file, or a part of one, as it is read."""
-        head = _head(piece)
-        headers = {"Content-Length": str(len(head) + piece.part.length + len(_TAIL))}
+        call = asyncio.get_running_loop().call_soon_threadsafe
         with piece.blob.path.open("rb", buffering=0) as file:
             if os.fstat(file.fileno()).st_size != piece.blob.size:
                 raise FileChangedError
-            body = _Body(head, file.fileno(), piece, progress)
-            try:
-                return await self._insert(piece, body.chunks, headers)
-            except _BrokenOffError as error:
-                raise FileChangedError from error
 
-    async def _insert(
-        self,
-        piece: _Piece,
-        make_body: Callable[[], bytes | AsyncIterator[bytes]],
-        headers: dict[str, str],
-    ) -> Made:
-        """Make an object of what ``make_body`` gives; see that it is what it should be."""
+            def tell(count: int) -> None:
+                call(progress.reach, piece.part.start, count)
+
+            body = _Body(file.fileno(), piece, tell)
+            return await self._insert(
+                piece,
+                lambda url: self._line.post(url, _HEADERS, body.size, body.chunks, _ACCEPTED),
+            )
+
+    async def _insert(self, piece: _Piece, ask: Callable[[str], Awaitable[Answer]]) -> Made:
+        """Make an object by what ``ask`` sends; see that it is what it should be."""
         url = self._new_url if piece.is_new else self._url
-        headers = {"Content-Type": f"multipart/related; boundary={_BOUNDARY}", **headers}
-        accept = TAKEN | {_REFUSED_CONTENT}
 
         async def once() -> Made | None:
             try:
-                answer = await self._line.exchange("POST", url, make_body(), headers, accept)
-            except aiohttp.ClientError as error:
-                if isinstance(error.__cause__, _BrokenOffError):
+                answer = await ask(url)
+            except ConnectionError as error:
+                if isinstance(error.__cause__, FileChangedError):
+                    # By aiohttp, which takes what a body raises for trouble of its own.
                     raise error.__cause__ from None
                 raise
             if answer.status == _REFUSED_CONTENT:
@@ -233,35 +232,36 @@ class Sender:
         await all_of(self._objects.delete(name) for name in left)
 
 
-class _BrokenOffError(Exception):
-    """A body was not sent to its end, since the file is not what it was."""
-
-
 class _Body:
-    """The content of one request, read while it is sent."""
+    """The content of one request, read while it is sent, by a thread."""
 
-    def __init__(self, head: bytes, file: int, piece: _Piece, progress: Progress) -> None:
-        self._head = head
+    def __init__(self, file: int, piece: _Piece, tell: Callable[[int], None]) -> None:
+        self._head = _head(piece)
         self._file = file
         self._piece = piece
-        self._progress = progress
+        self._tell = tell
+        self.size = len(self._head) + piece.part.length + len(_TAIL)
 
-    async def chunks(self) -> AsyncIterator[bytes]:
-        """Yield it; broken off before its end if the file is not what it was."""
+    def chunks(self) -> Iterator[bytes]:
+        """Yield it.
+
+        Raises:
+            FileChangedError: the file is not what it was; the request must not get to its end.
+        """
         yield self._head
         part, crc, done = self._piece.part, 0, 0
         while done < part.length:
             wanted = min(CHUNK_BYTES, part.length - done)
             try:
-                chunk = await asyncio.to_thread(os.pread, self._file, wanted, part.start + done)
+                chunk = os.pread(self._file, wanted, part.start + done)
             except OSError as error:
-                raise _BrokenOffError from error
+                raise FileChangedError from error
             crc = crc32c(chunk, crc)
             done += len(chunk)
             if not chunk or (done == part.length and crc != self._piece.crc32c):
-                raise _BrokenOffError
+                raise FileChangedError
             yield chunk
-            self._progress.reach(part.start, done)
+            self._tell(done)
         yield _TAIL
 
 

@@ -18,6 +18,8 @@ LEFT_MIN = 30
 """With fewer frames to go a job may end before a killed command runs again: a next job is
 begun instead."""
 
+KILLED = -9
+
 Found = TypeVar("Found")
 
 
@@ -71,7 +73,7 @@ class Rounds:
             self._job_id = None
             self.cli = self._start()
         elif not self.cli.running:
-            assert self.cli.wait() == -9, self.cli.words()
+            assert self.cli.wait() == KILLED, self.cli.words()
             self.cli = self._start()
         return self.cli
 
@@ -97,6 +99,10 @@ class Rounds:
     def _end_round(self) -> None:
         """See the job through."""
         cli = self._running_cli()
-        assert cli.wait(120) == 0, cli.words() + cli.said.read_text("utf-8")
+        if (code := cli.wait(120)) == KILLED:
+            # A kill that was under way when it was looked at.
+            cli = self._running_cli()
+            code = cli.wait(120)
+        assert code == 0, cli.words() + cli.said.read_text("utf-8")
         self._learn(cli.result()["job"])
         self.cli = None

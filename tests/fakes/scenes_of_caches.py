@@ -107,7 +107,7 @@ class Job:
 @contextmanager
 def submitted(folder: Path, made: Made) -> Iterator[Job]:
     """Run a manager over a bucket, with the scene and a job in it, and no worker yet."""
-    settings = {"BURST_IDLE_EXIT_SECONDS": "10", "BURST_EXIT_WHEN_IDLE_SECONDS": "600"}
+    settings = {"BURST_IDLE_EXIT_SECONDS": "60", "BURST_EXIT_WHEN_IDLE_SECONDS": "600"}
     with (
         running_emulator(folder / "emulator") as emulator,
         running_gate(emulator) as gate,

@@ -42,7 +42,11 @@ def worker_routes(scheduler: Scheduler) -> APIRouter:
 
     @router.post("/{name}/claim")
     async def claim(name: str, message: Claim, request: Request) -> ClaimAnswer:
-        return await scheduler.claim(name, message, request.is_disconnected)
+        async def hung_up() -> None:
+            while (await request.receive())["type"] != "http.disconnect":
+                pass
+
+        return await scheduler.claim(name, message, hung_up)
 
     @router.post("/{name}/sign-off")
     async def sign_off(name: str, message: SignOff) -> BeatAnswer:

@@ -204,9 +204,9 @@ def capabilities(**values: Any) -> Capabilities:
     return Capabilities(**{**facts, **values})
 
 
-async def stays() -> bool:
-    """Say that the caller has not hung up."""
-    return False
+async def stays() -> None:
+    """Be a caller that does not hang up."""
+    await asyncio.Event().wait()
 
 
 def introduction(name: str = "one", **values: Any) -> RegisterWorker:

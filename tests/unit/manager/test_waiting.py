@@ -6,7 +6,8 @@ Ticks are not waited for: the hub's tick is shortened where one is needed.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -29,6 +30,15 @@ async def _until_waiting(manager: Manager, count: int = 1) -> None:
             return
         await asyncio.sleep(0.001)
     raise AssertionError("nobody waits")
+
+
+def _when(event: asyncio.Event) -> Callable[[], Coroutine[Any, Any, None]]:
+    """Return a caller that hangs up with the event."""
+
+    async def hung_up() -> None:
+        await event.wait()
+
+    return hung_up
 
 
 @asynchronous
@@ -82,31 +92,36 @@ async def test_a_canceled_attempt_is_said_to_an_open_claim(manager: Manager) -> 
 @asynchronous
 async def test_a_caller_that_hung_up_is_given_nothing(manager: Manager) -> None:
     worker = await manager.worker()
-
-    async def has_gone() -> bool:
-        return True
-
+    hung_up = asyncio.Event()
     message = Claim(session=worker.session, wait_seconds=60)
-    claim = asyncio.create_task(manager.scheduler.claim("one", message, has_gone))
+    claim = asyncio.create_task(manager.scheduler.claim("one", message, _when(hung_up)))
     await _until_waiting(manager)
+    hung_up.set()
+    # In the same moment, so that the job wakes it before it knows.
     job = await manager.submit("1")
     assert (await claim).assignment is None
     assert manager.view(job.id).tasks.queued == 1
 
 
 @asynchronous
-async def test_a_worker_that_leaves_while_it_is_asked_whether_it_is_there(
-    manager: Manager,
-) -> None:
+async def test_a_caller_that_hung_up_does_not_look_as_if_it_waited(manager: Manager) -> None:
     worker = await manager.worker()
-
-    async def leaves() -> bool:
-        await manager.scheduler.give_up("one", "its process has ended")
-        return False
-
+    hung_up = asyncio.Event()
     message = Claim(session=worker.session, wait_seconds=60)
-    claim = asyncio.create_task(manager.scheduler.claim("one", message, leaves))
+    claim = asyncio.create_task(manager.scheduler.claim("one", message, _when(hung_up)))
     await _until_waiting(manager)
+    hung_up.set()
+    answer: ClaimAnswer = await asyncio.wait_for(claim, 10)
+    assert answer.assignment is None
+    assert manager.farm.index.workers["one"].open_claims == 0
+
+
+@asynchronous
+async def test_a_worker_that_is_given_up_while_it_waits_is_given_nothing(manager: Manager) -> None:
+    worker = await manager.worker()
+    claim = asyncio.create_task(worker.claim(wait=60))
+    await _until_waiting(manager)
+    await manager.scheduler.give_up("one", "its process has ended")
     await manager.submit("1")
     answer: ClaimAnswer = await claim
     assert answer.assignment is None

@@ -151,5 +151,5 @@ def test_files_are_hashed_while_blender_takes_its_time(
     monkeypatch.setattr(Hasher, "_remember", remembered)
     blenders.answer = slowly
     trace_with_blender(blend, blenders.installed("3.4.1"), cache)
-    monkeypatch.setattr("burst.scene.hashing.hash_file", None)
+    monkeypatch.setattr("burst.scene.hash_crew.hash_file", None)
     assert list(Hasher(cache).hash_all([blend])) == [blend]

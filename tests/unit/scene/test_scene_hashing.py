@@ -9,8 +9,9 @@ import time
 import pytest
 
 from burst.errors import SceneError
-from burst.scene import hashing, readers
-from burst.scene.hashing import Hashed, Hasher, Signature, hash_file
+from burst.scene import digest, hash_crew, hashing, readers
+from burst.scene.digest import Hashed, Signature, hash_file
+from burst.scene.hashing import Hasher
 from burst.storage.checksum import crc32c
 
 LONG_AGO = 1_600_000_000
@@ -40,7 +41,7 @@ def reads(monkeypatch):
         seen.append(path)
         return hash_file(path, read)
 
-    monkeypatch.setattr(hashing, "hash_file", counted)
+    monkeypatch.setattr(hash_crew, "hash_file", counted)
     return seen
 
 
@@ -165,7 +166,7 @@ def test_the_caller_hears_of_every_file(tmp_path, write):
 
 
 def test_a_large_file_is_told_of_while_it_is_read(write, monkeypatch):
-    monkeypatch.setattr(hashing, "_READ_BYTES", 1000)
+    monkeypatch.setattr(digest, "_READ_BYTES", 1000)
     monkeypatch.setattr(readers, "_TELL_BYTES", 2000)
     monkeypatch.setattr(readers, "LARGE_BYTES", 3000)
     path = write("a", b"x" * 5500)
@@ -226,7 +227,7 @@ class Busy:
 
 @pytest.fixture
 def no_pause(monkeypatch):
-    monkeypatch.setattr(hashing, "_PAUSE_SECONDS", 0)
+    monkeypatch.setattr(digest, "_PAUSE_SECONDS", 0)
 
 
 def test_a_file_that_is_being_saved_is_read_again(write, no_pause):
