@@ -102,12 +102,7 @@ def _look_at(scene: Path, asked: _Asked, *, allow_missing: bool) -> SceneTrace:
     wait = nullcontext() if asked.is_quiet else after_a_while(f"looking at what {scene} needs")
     with wait:
         installed = blenders_at_hand(asked.settings)
-        traced, notes = check_scene(
-            scene,
-            allow_missing=allow_missing,
-            installed=installed,
-            storage_url=asked.settings.storage_url,
-        )
+        traced, notes = check_scene(scene, allow_missing=allow_missing, installed=installed)
     tell_notes(traced, notes)
     return traced
 

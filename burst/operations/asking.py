@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from burst.errors import BlenderNotFound, BurstError
@@ -34,10 +34,7 @@ _KEPT = 200
 
 
 def trace_with_blender(
-    blend: Path,
-    installed: Sequence[Installed],
-    cache: Path,
-    meanwhile: Callable[[], None] = lambda: None,
+    blend: Path, installed: Sequence[Installed], cache: Path
 ) -> tuple[SceneTrace, tuple[str, ...]]:
     """Find all that a scene needs, and a note on why no Blender could be asked, if it could not.
 
@@ -45,7 +42,6 @@ def trace_with_blender(
         blend: the scene's main .blend, absolute.
         installed: the Blenders at hand.
         cache: folder in which answers are remembered.
-        meanwhile: is done while Blender is waited for, in a thread that is not.
 
     Raises:
         SceneError: the .blend can't be read.
@@ -58,7 +54,6 @@ def trace_with_blender(
     asked = _recall(memory)
     if asked is None:
         try:
-            threading.Thread(target=meanwhile, name="meanwhile", daemon=True).start()
             with _hashing_meanwhile(traced, cache):
                 asked = ask_for_files(one.program, blend, one.facts.kind, ASK_SECONDS)
         except (BlenderNotFound, NoAnswerError, OSError) as error:

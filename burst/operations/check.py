@@ -6,7 +6,6 @@ import contextlib
 import secrets
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 from burst.config.farm import FarmSettings, default_cache_dir
@@ -22,7 +21,6 @@ from burst.scene.facts import read_facts
 from burst.scene.needs import read_needs
 from burst.scene.trace import SceneTrace
 from burst.scene.upload import check_complete, check_names
-from burst.storage.storage import get_ready
 from burst.storage.urls import canonical
 from burst.worker.discovery import Installed, find_blenders, probe_blenders
 from burst.worker.ffmpeg import ffmpeg_version
@@ -47,11 +45,7 @@ class CheckedRender:
 
 
 def check_scene(
-    path: Path,
-    *,
-    allow_missing: bool,
-    installed: Sequence[Installed] = (),
-    storage_url: str | None = None,
+    path: Path, *, allow_missing: bool, installed: Sequence[Installed] = ()
 ) -> tuple[SceneTrace, tuple[str, ...]]:
     """Find all that a scene needs, and notes for people about what is not there.
 
@@ -59,16 +53,13 @@ def check_scene(
         path: of the .blend.
         allow_missing: go on without the files that are missing.
         installed: Blenders at hand, to be asked as well.
-        storage_url: of the storage it goes to; that is got ready while a Blender is asked.
 
     Raises:
         UsageError: there is no such file.
         SceneError: it is no .blend, files are missing, or have names that can't be used.
     """
     must_be_file(path)
-    traced, unasked = trace_with_blender(
-        path.absolute(), installed, default_cache_dir(), partial(get_ready, storage_url or "")
-    )
+    traced, unasked = trace_with_blender(path.absolute(), installed, default_cache_dir())
     check_names(traced)
     missing = (f"{name} is missing" for name in check_complete(traced, allow_missing))
     return traced, (*missing, *unasked, *traced.notes)
@@ -104,10 +95,7 @@ def check_render(request: RenderRequest, settings: FarmSettings) -> CheckedRende
         )
     installed = probe_blenders(find_blenders(settings.blender), cache=default_cache_dir())
     traced, missing = check_scene(
-        request.scene,
-        allow_missing=request.allow_missing,
-        installed=installed,
-        storage_url=settings.storage_url,
+        request.scene, allow_missing=request.allow_missing, installed=installed
     )
     needs = read_needs(traced, request.blender_scene)
     machine = Capabilities(

@@ -1,6 +1,6 @@
 """Processes that hash files for another one; `hash_crew` starts them.
 
-The files and each one's share of them come as JSON by the standard input. The news go to the
+What each is to hash comes as a line of JSON by the standard input. The news go to the
 standard output, as lines of JSON that are short enough for several processes to write into one
 pipe. When nobody reads them any more, writing ends the process.
 """
@@ -47,11 +47,20 @@ class _Out:
         self._news, self._size, self._told_at = [], 0, time.monotonic()
 
 
-def hash_share(files: list[tuple[int, Path]], share: list[int]) -> None:
-    """Hash the files of those indexes, and tell of each."""
+def hash_share(share: bytes) -> None:
+    """Hash files, and tell of each.
+
+    Args:
+        share: JSON, a list of each file's number, size and path.
+    """
     out = _Out()
-    numbers = {files[index][1]: index for index in share}
-    for news in read_in_threads(_hash_or_not, [files[index] for index in share], threads=1):
+    numbers: dict[Path, int] = {}
+    sizes: list[tuple[int, Path]] = []
+    for number, size, name in json.loads(share):
+        path = Path(name)
+        numbers[path] = number
+        sizes.append((size, path))
+    for news in read_in_threads(_hash_or_not, sizes, threads=1):
         out.add(numbers[news.path], news.bytes, *(news.result or ()))
     out.flush()
 
@@ -66,11 +75,9 @@ def _hash_or_not(path: Path, read: Read) -> tuple[Signature, Hashed] | tuple[Non
 
 def main() -> None:
     """Fork one process for each share, and hash."""
-    files, shares = json.load(sys.stdin.buffer)
-    found = [(size, Path(path)) for size, path in files]
+    mine, *others = sys.stdin.buffer.readlines()
     # Whoever reads the news has gone: nobody needs to be told of that.
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-    mine, *others = shares
     forked: list[int] = []
     for share in others:
         pid = os.fork()
@@ -78,7 +85,7 @@ def main() -> None:
             mine, forked = share, []
             break
         forked.append(pid)
-    hash_share(found, mine)
+    hash_share(mine)
     for pid in forked:
         os.waitpid(pid, 0)
 

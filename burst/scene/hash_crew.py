@@ -21,7 +21,8 @@ from burst.config.machine import available_cores
 from burst.scene.digest import Hashed, Signature, hash_file
 from burst.scene.readers import LARGE_BYTES, News, read_in_threads
 
-MOST_PROCESSES = 4
+MOST_PROCESSES = 2
+"""Each takes memory while a Blender has its own; more would be done before that is."""
 SMALL_FILES = 2000
 """From so many small files on processes are worth their start, a tenth of a second."""
 
@@ -101,9 +102,10 @@ def _running(sizes: Sequence[tuple[int, Path]], count: int) -> Iterator[Iterator
     )
     tells, hears = cast("IO[bytes]", process.stdin), cast("IO[bytes]", process.stdout)
     try:
-        files = [(size, os.fsdecode(path)) for size, path in sizes]
         with contextlib.suppress(BrokenPipeError):
-            tells.write(json.dumps([files, shares(sizes, count)]).encode())
+            for share in shares(sizes, count):
+                files = [(index, sizes[index][0], os.fsdecode(sizes[index][1])) for index in share]
+                tells.write(json.dumps(files).encode() + b"\n")
         with contextlib.suppress(BrokenPipeError):
             tells.close()
         yield _lines(hears.fileno())

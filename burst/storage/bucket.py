@@ -12,7 +12,6 @@ import contextlib
 import hashlib
 import io
 import secrets
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -21,8 +20,8 @@ from typing import TYPE_CHECKING, BinaryIO
 from burst.errors import StorageConflict, StorageError, storage_error
 from burst.storage import layout
 from burst.storage.access import Access, open_access
+from burst.storage.bulk_desk import Desk
 from burst.storage.checksum import crc32c
-from burst.storage.files import in_parallel
 from burst.storage.items import LocalBlob, Stored, Tell, Wanted, tell_nobody
 from burst.storage.objects import (
     ABSENT,
@@ -30,7 +29,6 @@ from burst.storage.objects import (
     ChangedError,
     DamagedError,
     Objects,
-    import_library,
 )
 
 if TYPE_CHECKING:
@@ -43,8 +41,6 @@ WRITTEN_BY = "burst-written-by"
 PUBLISHED_FROM = "burst-published-from"
 """Metadata: the upload that a published file was, and so its attempt."""
 
-_THREADS = 16
-"""At once: each waits for an answer most of the time."""
 _READ_BYTES = 1024 * 1024
 _TRIES = 3
 """Of a transfer whose content came out damaged, or changed under it."""
@@ -59,6 +55,7 @@ class BucketStorage:
         """Use a bucket; nothing is asked of it yet."""
         self._access = access
         self._objects = Objects(access)
+        self._desk = Desk(access)
         self._crew: Crew | None = None
         """Processes that wait for files to send; see `expecting`."""
 
@@ -71,7 +68,7 @@ class BucketStorage:
         """Return those names that are not there."""
         from burst.storage import bulk
 
-        return bulk.lacking(self._access, (layout.checked(name) for name in names))
+        return bulk.lacking(self._desk, (layout.checked(name) for name in names))
 
     def put_file(self, source: Path, name: str, sha256: str | None = None) -> None:
         """Send a file to ``name``; the bucket compares what arrives with what was hashed."""
@@ -86,10 +83,9 @@ class BucketStorage:
 
     @contextlib.contextmanager
     def expecting(self, files: int, size: int) -> Iterator[None]:
-        """Start the processes that will send, and import what the first request needs."""
+        """Start the processes that will send."""
         from burst.storage import bulk
 
-        threading.Thread(target=import_library, name="import", daemon=True).start()
         with bulk.crew_for(self._access, files, size) as crew:
             self._crew = crew
             try:
@@ -99,7 +95,9 @@ class BucketStorage:
 
     def put_bytes(self, content: bytes, name: str) -> None:
         """Write ``content`` to ``name``."""
-        self._upload_bytes(content, layout.checked(name))
+        from burst.storage import bulk
+
+        bulk.put(self._desk, content, layout.checked(name))
 
     def create(self, content: bytes, name: str) -> bool:
         """Write ``content`` to ``name``, unless something has that name already."""
@@ -153,9 +151,9 @@ class BucketStorage:
 
     def delete(self, prefix: str) -> None:
         """Delete every name that starts with ``prefix``."""
-        names = (stored.name for stored in self._scan(prefix))
-        for _ in in_parallel(self._drop, names, _THREADS):
-            pass
+        from burst.storage import bulk
+
+        bulk.delete(self._desk, layout.checked(prefix))
 
     def identity(self, name: str) -> str | None:
         """Return the generation of ``name``, or None if it is not there."""
@@ -187,7 +185,9 @@ class BucketStorage:
         return None
 
     def _scan(self, prefix: str) -> Iterator[Stored]:
-        return self._objects.scan(layout.checked(prefix), f"can't list {prefix or self.url}")
+        from burst.storage import bulk
+
+        return bulk.scan(self._desk, layout.checked(prefix))
 
     def _copy_where_it_may(
         self, upload: str, final: str, sha256: str, replaces: str | None

@@ -10,16 +10,21 @@ import asyncio
 import contextlib
 import functools
 import itertools
-from collections.abc import Coroutine, Iterable, Sequence
+from collections.abc import Coroutine, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from burst.config.machine import available_cores
+from burst.storage import layout
 from burst.storage.access import Access
 from burst.storage.bulk_crew import Crew
 from burst.storage.bulk_jobs import Item, Kind, action
 from burst.storage.bulk_tasks import for_each
-from burst.storage.items import LocalBlob, Tell, Wanted, tell_nobody
+from burst.storage.items import LocalBlob, Stored, Tell, Wanted, tell_nobody
+
+if TYPE_CHECKING:
+    from burst.storage.bulk_desk import Desk
+    from burst.storage.bulk_line import Line
 
 MOST_PROCESSES = 4
 START_SECONDS = 0.4
@@ -31,6 +36,8 @@ any longer because of that."""
 
 QUESTIONS_AT_ONCE = 128
 """What is lacking is asked by one process, and each question is small."""
+
+_DELETED_AT_ONCE = 1000
 
 _LOOKED_AT = 2000
 """Files that are looked at to decide: the rest may be a long list that nobody has whole."""
@@ -85,23 +92,60 @@ def fetch(access: Access, wanted: Iterable[Wanted], tell: Tell = tell_nobody) ->
     _carry(access, "fetch", wanted, tell)
 
 
-def lacking(access: Access, names: Iterable[str]) -> set[str]:
+def lacking(desk: Desk, names: Iterable[str]) -> set[str]:
     """Return those names that the bucket has not; see `Storage.missing`.
 
     Raises:
         StorageError: it can't be asked.
     """
     from burst.storage.bulk_ask import Asker
-    from burst.storage.bulk_line import Line
 
     asked = set(names)
+    in_parallel = functools.partial(for_each, at_once=QUESTIONS_AT_ONCE)
+    return desk.do(lambda line: Asker(line, in_parallel).lacking(asked)) if asked else asked
 
-    async def ask() -> set[str]:
-        async with Line(access) as line:
-            in_parallel = functools.partial(for_each, at_once=QUESTIONS_AT_ONCE)
-            return await Asker(line, in_parallel).lacking(asked)
 
-    return _run(ask()) if asked else asked
+def put(desk: Desk, content: bytes, name: str) -> None:
+    """Write a small content to an object; see `Storage.put_bytes`.
+
+    Raises:
+        StorageError: the bucket does not take it.
+    """
+    from burst.storage.bulk_objects import BulkObjects
+
+    kind = layout.content_type(name)
+    desk.do(lambda line: BulkObjects(line).put(name, content, kind))
+
+
+def scan(desk: Desk, prefix: str) -> Iterator[Stored]:
+    """Yield every object whose name starts with ``prefix``.
+
+    Raises:
+        StorageError: it can't be listed.
+    """
+    from burst.storage.bulk_objects import BulkObjects
+
+    def page(line: Line, token: str = "") -> Coroutine[Any, Any, tuple[list[Stored], str]]:
+        return BulkObjects(line).page(prefix, token)
+
+    found, token = desk.do(page)
+    yield from found
+    while token:
+        found, token = desk.do(functools.partial(page, token=token))
+        yield from found
+
+
+def delete(desk: Desk, prefix: str) -> None:
+    """Delete every object whose name starts with ``prefix``.
+
+    Raises:
+        StorageError: one can't be deleted.
+    """
+    from burst.storage.bulk_objects import BulkObjects
+
+    names = (stored.name for stored in scan(desk, prefix))
+    while some := list(itertools.islice(names, _DELETED_AT_ONCE)):
+        desk.do(lambda line: for_each(BulkObjects(line).delete, some))
 
 
 def processes_worth(files: int, size: int, cores: int) -> int:

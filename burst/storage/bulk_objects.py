@@ -4,17 +4,26 @@ from __future__ import annotations
 
 import base64
 import json
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from burst.errors import StorageError
-from burst.storage.bulk_line import Answer, Line
+from burst.storage.bulk_line import Answer, Line, RefusedError
 from burst.storage.bulk_parts import joined_crc32c
+from burst.storage.checksum import crc32c
+from burst.storage.items import Stored
 
 GONE = frozenset({404})
 TAKEN = frozenset({412})
 CONTENT_KIND = "application/octet-stream"
 
+REFUSED_CONTENT = frozenset({400})
+
 _FIELDS = "size,crc32c,generation"
+_BOUNDARY = "burst-7c0d1c0b6a9f4f3e"
+MULTIPART = {"Content-Type": f"multipart/related; boundary={_BOUNDARY}"}
+"""Headers of what begins with `multipart_head` and ends with `MULTIPART_TAIL`."""
+MULTIPART_TAIL = f"\r\n--{_BOUNDARY}--\r\n".encode()
 
 
 class Made(NamedTuple):
@@ -51,6 +60,59 @@ class BulkObjects:
                 f"and upload the scene again",
             )
         return found
+
+    async def put(self, name: str, content: bytes, kind: str) -> None:
+        """Write a small content to an object, whatever it has now.
+
+        Args:
+            name: of the object.
+            content: of it.
+            kind: its type, as MIME has it.
+
+        Raises:
+            StorageError: the bucket does not take it.
+        """
+        crc = crc32c(content)
+        body = multipart(name, crc, kind, content)
+
+        async def once() -> None:
+            url = self.upload_url()
+            answer = await self._line.exchange("POST", url, body, MULTIPART, REFUSED_CONTENT)
+            await self.prove(answer, name, len(content), crc)
+
+        await self._line.persist(once, f"can't store {name}")
+
+    def upload_url(self, **query: str | int) -> str:
+        """Return what takes a multipart upload."""
+        return self._line.upload_url(uploadType="multipart", fields=_FIELDS, **query)
+
+    async def prove(self, answer: Answer, name: str, size: int, crc: int) -> Made:
+        """Compare what the bucket has of an upload with what was sent; delete it if it is not that.
+
+        Raises:
+            RefusedError: it is not; another try may do better.
+        """
+        if answer.status in REFUSED_CONTENT:
+            raise _content_refused(answer)
+        made = made_of(answer, name)
+        if (made.size, made.crc32c) != (size, crc):
+            await self.delete(made.name, made.generation)
+            raise RefusedError(503, f"what arrived as {made.name} is not what was sent")
+        return made
+
+    async def page(self, prefix: str, token: str) -> tuple[list[Stored], str]:
+        """Return some of the objects whose names start with ``prefix``, and what gives the next.
+
+        Args:
+            prefix: of the names.
+            token: that came with the page before, or nothing.
+        """
+        options = {"pageToken": token} if token else {}
+        fields = "items(name,size,updated,generation),nextPageToken"
+        url = self._line.url("o", prefix=prefix, fields=fields, **options)
+        what = f"can't list {prefix or self._line.access.url}"
+        page = (await self._line.ask("GET", url, what)).read()
+        return [_stored(item) for item in page.get("items", [])], page.get("nextPageToken", "")
 
     async def delete(self, name: str, generation: str = "") -> None:
         """Delete an object, or that generation of it; none is no error."""
@@ -117,9 +179,39 @@ def made_of(answer: Answer, name: str) -> Made:
     return _made(answer.read(), name)
 
 
+def multipart(name: str, crc: int, kind: str, content: bytes) -> bytes:
+    """Return all that is sent for a small content."""
+    return b"".join((multipart_head(name, crc, kind), content, MULTIPART_TAIL))
+
+
+def multipart_head(name: str, crc: int, kind: str) -> bytes:
+    """Return what goes before a content that is sent with its name and its checksum."""
+    about = {"name": name, "crc32c": encoded_crc32c(crc), "contentType": kind}
+    return (
+        f"--{_BOUNDARY}\r\nContent-Type: application/json; charset=UTF-8\r\n\r\n"
+        f"{json.dumps(about)}\r\n--{_BOUNDARY}\r\nContent-Type: {kind}\r\n\r\n"
+    ).encode()
+
+
 def encoded_crc32c(crc: int) -> str:
     """Return a checksum as Cloud Storage writes it."""
     return base64.b64encode(crc.to_bytes(4, "big")).decode()
+
+
+def _content_refused(answer: Answer) -> RefusedError:
+    """Return the error for a 400: a content that was damaged on its way is sent again."""
+    error = answer.read().get("error", {})
+    message = str(error.get("message", "")) if isinstance(error, dict) else ""
+    return RefusedError(503 if "crc32c" in message.lower() else answer.status, message)
+
+
+def _stored(about: dict[str, Any]) -> Stored:
+    try:
+        changed = datetime.fromisoformat(about["updated"]).timestamp()
+        size = int(about.get("size", 0))
+        return Stored(about["name"], size, changed, str(about["generation"]))
+    except (KeyError, ValueError) as error:
+        raise StorageError("the bucket does not say what it has") from error
 
 
 def _made(about: dict[str, Any], name: str) -> Made:

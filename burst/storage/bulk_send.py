@@ -9,21 +9,23 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import os
 from collections.abc import Awaitable, Callable, Iterator
 from typing import NamedTuple
 
 from burst.errors import StorageError
 from burst.storage import layout
-from burst.storage.bulk_line import Answer, Line, RefusedError
+from burst.storage.bulk_line import Answer, Line
 from burst.storage.bulk_objects import (
     CONTENT_KIND,
+    MULTIPART,
+    MULTIPART_TAIL,
+    REFUSED_CONTENT,
     TAKEN,
     BulkObjects,
     Made,
-    encoded_crc32c,
-    made_of,
+    multipart,
+    multipart_head,
 )
 from burst.storage.bulk_parts import MOST_COMPOSED, PARTED_BYTES, Part, cut, joined_crc32c
 from burst.storage.bulk_tasks import Progress, all_of
@@ -38,11 +40,7 @@ CHUNK_BYTES = 512 * 1024
 
 _ROUNDS = 3
 """For parts that vanish, as somebody else who sends the same file has composed them."""
-_BOUNDARY = "burst-7c0d1c0b6a9f4f3e"
-_TAIL = f"\r\n--{_BOUNDARY}--\r\n".encode()
-_REFUSED_CONTENT = 400
-_HEADERS = {"Content-Type": f"multipart/related; boundary={_BOUNDARY}"}
-_ACCEPTED = TAKEN | {_REFUSED_CONTENT}
+_ACCEPTED = TAKEN | REFUSED_CONTENT
 
 
 class FileChangedError(Exception):
@@ -67,9 +65,8 @@ class Sender:
         self._line = line
         self._objects = BulkObjects(line)
         self._streams = asyncio.Semaphore(STREAMS)
-        options = {"uploadType": "multipart", "fields": "size,crc32c,generation"}
-        self._url = line.upload_url(**options)
-        self._new_url = line.upload_url(**options, ifGenerationMatch=0)
+        self._url = self._objects.upload_url()
+        self._new_url = self._objects.upload_url(ifGenerationMatch=0)
 
     async def send(self, blob: LocalBlob, tell: Tell) -> bool:
         """Send one file; return whether it still was what was hashed.
@@ -103,9 +100,9 @@ class Sender:
         content = _read(piece.blob)
         if len(content) != piece.blob.size or crc32c(content) != piece.crc32c:
             raise FileChangedError
-        body = b"".join((_head(piece), content, _TAIL))
+        body = multipart(piece.name, piece.crc32c, CONTENT_KIND, content)
         await self._insert(
-            piece, lambda url: self._line.exchange("POST", url, body, _HEADERS, _ACCEPTED)
+            piece, lambda url: self._line.exchange("POST", url, body, MULTIPART, _ACCEPTED)
         )
 
     async def _send_stream(self, piece: _Piece, progress: Progress) -> Made:
@@ -121,7 +118,7 @@ class Sender:
             body = _Body(file.fileno(), piece, tell)
             return await self._insert(
                 piece,
-                lambda url: self._line.post(url, _HEADERS, body.size, body.chunks, _ACCEPTED),
+                lambda url: self._line.post(url, MULTIPART, body.size, body.chunks, _ACCEPTED),
             )
 
     async def _insert(self, piece: _Piece, ask: Callable[[str], Awaitable[Answer]]) -> Made:
@@ -136,13 +133,9 @@ class Sender:
                     # By aiohttp, which takes what a body raises for trouble of its own.
                     raise error.__cause__ from None
                 raise
-            if answer.status == _REFUSED_CONTENT:
-                raise _content_refused(answer)
             if answer.status in TAKEN:
                 return None
-            made = made_of(answer, piece.name)
-            await self._prove(made, piece)
-            return made
+            return await self._objects.prove(answer, piece.name, piece.part.length, piece.crc32c)
 
         what = f"can't send {piece.blob.path} to {piece.name}"
         for _ in range(_ROUNDS):
@@ -151,16 +144,6 @@ class Sender:
             if made:
                 return made
         raise StorageError(f"{what}: it comes and goes", hint="let nobody delete blobs meanwhile")
-
-    async def _prove(self, made: Made, piece: _Piece) -> None:
-        """Compare what the bucket has with what was sent; delete it if it is not that.
-
-        Raises:
-            RefusedError: it is not; another try may do better.
-        """
-        if (made.size, made.crc32c) != (piece.part.length, piece.crc32c):
-            await self._objects.delete(made.name, made.generation)
-            raise RefusedError(503, f"what arrived as {made.name} is not what was sent")
 
     async def _send_parted(self, blob: LocalBlob, progress: Progress) -> None:
         folder = layout.incoming(blob.sha256)
@@ -236,11 +219,11 @@ class _Body:
     """The content of one request, read while it is sent, by a thread."""
 
     def __init__(self, file: int, piece: _Piece, tell: Callable[[int], None]) -> None:
-        self._head = _head(piece)
+        self._head = multipart_head(piece.name, piece.crc32c, CONTENT_KIND)
         self._file = file
         self._piece = piece
         self._tell = tell
-        self.size = len(self._head) + piece.part.length + len(_TAIL)
+        self.size = len(self._head) + piece.part.length + len(MULTIPART_TAIL)
 
     def chunks(self) -> Iterator[bytes]:
         """Yield it.
@@ -262,7 +245,7 @@ class _Body:
                 raise FileChangedError
             yield chunk
             self._tell(done)
-        yield _TAIL
+        yield MULTIPART_TAIL
 
 
 def _part_crc32c(blob: LocalBlob, part: Part) -> int:
@@ -293,23 +276,3 @@ def _read(blob: LocalBlob) -> bytes:
         return os.read(descriptor, blob.size + 1)
     finally:
         os.close(descriptor)
-
-
-def _head(piece: _Piece) -> bytes:
-    about = {
-        "name": piece.name,
-        "crc32c": encoded_crc32c(piece.crc32c),
-        "contentType": CONTENT_KIND,
-    }
-    return (
-        f"--{_BOUNDARY}\r\nContent-Type: application/json; charset=UTF-8\r\n\r\n"
-        f"{json.dumps(about)}\r\n--{_BOUNDARY}\r\nContent-Type: {CONTENT_KIND}\r\n\r\n"
-    ).encode()
-
-
-def _content_refused(answer: Answer) -> RefusedError:
-    """Return the error for a 400: a content that was damaged on its way is sent again."""
-    error = answer.read().get("error", {})
-    message = str(error.get("message", "")) if isinstance(error, dict) else ""
-    is_damaged = "crc32c" in message.lower()
-    return RefusedError(503 if is_damaged else _REFUSED_CONTENT, message)

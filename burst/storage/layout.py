@@ -17,6 +17,8 @@ The same in a directory and in a bucket, ``/``-separated, relative to its root::
 
 from __future__ import annotations
 
+import mimetypes
+
 from burst.errors import StorageError
 
 
@@ -129,3 +131,9 @@ def job_log(job_id: str) -> str:
 def job_logs(job_id: str) -> str:
     """Return the folder of a job's logs."""
     return f"logs/{job_id}/"
+
+
+def content_type(name: str) -> str:
+    """Return what a content is by its name, as MIME has it."""
+    kind, packed_by = mimetypes.guess_type(name)
+    return kind if kind and not packed_by else "application/octet-stream"

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import mimetypes
 import os
 import threading
 import weakref
@@ -20,7 +19,7 @@ from typing import Any, BinaryIO, NamedTuple
 from burst.errors import storage_error
 from burst.storage.access import Access, bucket_error
 from burst.storage.checksum import crc32c
-from burst.storage.items import Stored
+from burst.storage.layout import content_type
 from burst.storage.login import login_error
 from burst.storage.patience import breaks, patient_retry
 
@@ -120,7 +119,7 @@ class Objects:
                     content,
                     rewind=True,
                     size=size,
-                    content_type=_content_type(name),
+                    content_type=content_type(name),
                     if_generation_match=generation,
                     checksum=None,
                     **self._bounds(content.tell),
@@ -163,7 +162,7 @@ class Objects:
         """
         with self._asked(what), _absent_is_an_error():
             blob = self._object(target)
-            blob.content_type = _content_type(target)
+            blob.content_type = content_type(target)
             blob.metadata = metadata
             token = None
             while True:
@@ -199,20 +198,6 @@ class Objects:
                 # After a try whose answer got lost it is gone because of that one.
                 if not unanswered:
                     raise
-
-    def scan(self, prefix: str, what: str) -> Iterator[Stored]:
-        """Yield every object whose name starts with ``prefix``."""
-        seen = 0
-        bounds = self._bounds(lambda: seen)
-        with self._asked(what):
-            for blob in self._own_bucket().list_blobs(
-                prefix=prefix,
-                fields="items(name,size,updated,generation),nextPageToken",
-                **bounds,
-            ):
-                seen += 1
-                changed = blob.updated.timestamp()
-                yield Stored(blob.name, blob.size or 0, changed, str(blob.generation))
 
     def _object(self, name: str) -> Any:
         return self._own_bucket().blob(name)
@@ -269,11 +254,6 @@ class _CheckedSink:
         self._sink.write(content)
         self.size += len(content)
         self.crc32c = crc32c(content, self.crc32c)
-
-
-def import_library() -> None:
-    """Load what the first request needs, which takes a fifth of a second."""
-    import google.cloud.storage  # noqa: F401
 
 
 def _new_bucket(access: Access) -> Any:
@@ -345,11 +325,6 @@ def _said(error: Any) -> str:
 
 def _found(blob: Any) -> Found:
     return Found(blob.generation, blob.size or 0, _decoded(blob.crc32c), blob.metadata or {})
-
-
-def _content_type(name: str) -> str:
-    kind, packed_by = mimetypes.guess_type(name)
-    return kind if kind and not packed_by else "application/octet-stream"
 
 
 def _encoded(checksum: int) -> str:

@@ -10,7 +10,6 @@ from typing import Protocol
 from burst.storage.bucket import open_bucket
 from burst.storage.directory import DirectoryStorage
 from burst.storage.items import LocalBlob, Stored, Tell, Wanted, tell_nobody
-from burst.storage.objects import import_library
 from burst.storage.urls import directory_of, is_bucket
 
 
@@ -166,12 +165,6 @@ class Storage(Protocol):
             StorageError: there is no such name.
         """
         ...
-
-
-def get_ready(url: str) -> None:
-    """Load what requests to a storage will need; a fifth of a second with a bucket."""
-    if is_bucket(url):
-        import_library()
 
 
 def open_storage(url: str) -> Storage:

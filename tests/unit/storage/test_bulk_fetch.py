@@ -23,6 +23,7 @@ from burst.errors import BlobMissing, StorageAway, StorageError, StorageFull
 from burst.storage import bulk, bulk_ask, bulk_channels, bulk_fetch, bulk_line, bulk_tasks
 from burst.storage.access import Access, open_access
 from burst.storage.bucket import BucketStorage
+from burst.storage.bulk_desk import Desk
 from burst.storage.items import Transferred, Wanted
 from burst.storage.layout import blob as blob_name
 from tests.fakes.strict_gcs import StrictGcs
@@ -324,17 +325,21 @@ def test_what_is_lacking_is_found(
     for name in [*there, *(blob_name(os.urandom(32).hex()) for _ in range(others))]:
         gcs.buckets["farm"][name] = some.__class__(name, b"x", {}, 1, some.updated)
     gcs.requests.clear()
-    assert bulk.lacking(access, names) == set(names) - there
+    assert bulk.lacking(Desk(access), names) == set(names) - there
     folders = len({name[:9] for name in names})
     assert len(gcs.requests) <= 1 + max(asked_for, 2 * folders)
 
 
 def test_names_that_are_no_blobs_are_looked_for_as_well(access: Access, shelf: Shelf) -> None:
     there = [shelf.put(f"{number}", SMALL).name for number in range(3)]
-    assert bulk.lacking(access, [*there, "renders/j/x", "scenes/a"]) == {"renders/j/x", "scenes/a"}
-    assert bulk.lacking(access, []) == set()
+    asked = [*there, "renders/j/x", "scenes/a"]
+    assert bulk.lacking(Desk(access), asked) == {"renders/j/x", "scenes/a"}
+        "renders/j/x",
+        "scenes/a",
+    }
+    assert bulk.lacking(Desk(access), []) == set()
 
 
 def test_an_absent_bucket_lacks_nothing_it_is_an_error(gcs: StrictGcs) -> None:
     with pytest.raises(StorageError, match="there is no bucket elsewhere"):
-        bulk.lacking(open_access("gs://elsewhere"), ["blobs/aa/aa11"])
+        bulk.lacking(Desk(open_access("gs://elsewhere")), ["blobs/aa/aa11"])

@@ -18,6 +18,7 @@ from burst.errors import StorageAway, StorageDenied, StorageError
 from burst.storage import bulk, bulk_parts, bulk_send
 from burst.storage.access import Access, open_access
 from burst.storage.bucket import BucketStorage
+from burst.storage.bulk_desk import Desk
 from burst.storage.bulk_objects import BulkObjects
 from burst.storage.items import LocalBlob, Transferred
 from burst.storage.layout import blob as blob_name
@@ -213,7 +214,7 @@ def test_a_bucket_that_stays_busy_is_an_error_and_what_was_sent_stays(
     assert failure.value.hint
     assert kept(gcs) == expected(*blobs[:2], *blobs[3:])
     gcs.heal()
-    assert bulk.lacking(access, [blob_name(one.sha256) for one in blobs]) == {
+    assert bulk.lacking(Desk(access), [blob_name(one.sha256) for one in blobs]) == {
         blob_name(blobs[2].sha256)
     }
 

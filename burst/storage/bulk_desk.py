@@ -1,0 +1,86 @@
+"""Requests one by one, over a connection that stays open from one to the next.
+
+Any thread may ask, and waits for its own answer only. An event loop in a thread of its own does
+what is asked; it begins with the first request.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+import weakref
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from burst.storage.access import Access
+
+if TYPE_CHECKING:
+    from burst.storage.bulk_line import Line
+
+_END_SECONDS = 5.0
+
+_Result = TypeVar("_Result")
+
+Work = Callable[["Line"], Coroutine[Any, Any, _Result]]
+
+
+class Desk:
+    """One bucket's."""
+
+    def __init__(self, access: Access) -> None:
+        """Ask nothing yet."""
+        self._access = access
+        self._lock = threading.Lock()
+        self._clerk: tuple[int, _Clerk] | None = None
+
+    def do(self, work: Work[_Result]) -> _Result:
+        """Have ``work`` done, and return what it gives. Blocks.
+
+        Raises:
+            StorageError: whatever ``work`` raises.
+        """
+        return self._own_clerk().do(work)
+
+    def _own_clerk(self) -> _Clerk:
+        with self._lock:
+            # Neither threads nor connections are there in a process that was forked from this one.
+            if self._clerk is None or self._clerk[0] != os.getpid():
+                clerk = _Clerk(self._access)
+                weakref.finalize(self, clerk.end)
+                self._clerk = (os.getpid(), clerk)
+            return self._clerk[1]
+
+
+class _Clerk:
+    """The thread and its event loop."""
+
+    def __init__(self, access: Access) -> None:
+        from burst.storage.bulk_line import Line
+
+        self._loop = asyncio.new_event_loop()
+        self._line = Line(access)
+        self._pid = os.getpid()
+        self._thread = threading.Thread(target=self._run, name="desk", daemon=True)
+        self._thread.start()
+
+    def do(self, work: Work[_Result]) -> _Result:
+        asked = asyncio.run_coroutine_threadsafe(work(self._line), self._loop)
+        try:
+            return asked.result()
+        except BaseException:
+            # A Ctrl-C: nobody waits for it any more.
+            asked.cancel()
+            raise
+
+    def end(self) -> None:
+        if self._pid == os.getpid():
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join(_END_SECONDS)
+
+    def _run(self) -> None:
+        loop = self._loop
+        loop.run_forever()
+        loop.run_until_complete(self._line.__aexit__())
+        loop.run_until_complete(loop.shutdown_default_executor())
+        loop.close()
