@@ -159,6 +159,8 @@ def main(arguments: list[str]) -> None:
     uvloop.run(_run(*mine))
     for pid in forked:
         os.waitpid(pid, 0)
+    # Python would take everything apart first, while somebody waits for the end.
+    os._exit(0)
 
 
 async def _run(reads: int, writes: int) -> None:

@@ -153,9 +153,11 @@ class _Arrival:
 
     def begin(self, generation: str) -> None:
         """Start from the first byte."""
+        if self.count:
+            # Only then: ext4 writes a file out, at once, that was ever cut to nothing.
+            os.ftruncate(self._sink, 0)
         self.generation, self.count = generation, 0
         self._hash = hashlib.sha256()
-        os.ftruncate(self._sink, 0)
 
     def start(self, head: Head) -> None:
         """Go on, or begin anew, as an answer says."""
