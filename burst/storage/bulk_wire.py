@@ -121,13 +121,13 @@ class _Connection(asyncio.Protocol):
         self._parser = httptools.HttpResponseParser(self)
         self._answer: asyncio.Future[Reply] | None = None
         self._content: list[bytes] = []
-        self._has_end = False
-        """The answer says where it ends."""
+        self._has_head = self._has_end = False
+        """The head of the answer is here; it says where the answer ends."""
         self._stalled_seconds = 0.0
         self._timer: asyncio.TimerHandle | None = None
 
     async def ask(self, request: list[bytes], stalled_seconds: float) -> Reply:
-        self.is_usable, self._has_end = False, False
+        self.is_usable = self._has_head = self._has_end = False
         self._content = []
         self._answer = self._loop.create_future()
         self._stalled_seconds = stalled_seconds
@@ -175,14 +175,22 @@ class _Connection(asyncio.Protocol):
             self._transport.abort()
 
     def connection_lost(self, error: Exception | None) -> None:
-        if self._answer is not None and self._content and not self._has_end and error is None:
+        if self._has_head and not self._has_end and error is None:
             self._finish()
         self._fail(ConnectionResetError(str(error) if error else "the connection was closed"))
 
     # ── What the parser tells ──────────────────────────────────────────────────────────
 
+    def on_message_begin(self) -> None:
+        if self._answer is None or self._answer.done():
+            # Nobody asked for this one: what came next might be taken for another's answer.
+            self.is_usable = False
+
     def on_header(self, name: bytes, value: bytes) -> None:
         self._has_end |= name.lower() in (b"content-length", b"transfer-encoding")
+
+    def on_headers_complete(self) -> None:
+        self._has_head = True
 
     def on_body(self, body: bytes) -> None:
         self._content.append(body)
@@ -194,7 +202,7 @@ class _Connection(asyncio.Protocol):
         status = self._parser.get_status_code()
         if status < 200:
             # Not the answer yet, but that there will be one.
-            self._content = []
+            self._has_head = self._has_end = False
             return
         if self._answer is not None and not self._answer.done():
             self.is_usable = self._parser.should_keep_alive()
