@@ -17,7 +17,7 @@ import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
 CHUNK_BYTES = 256 * 1024
@@ -134,9 +134,10 @@ class Channels:
             answer = await asyncio.shield(work)
         except asyncio.CancelledError:
             channel.abort()
+            # Perhaps it was done before it heard of that. This is seen to even where whoever
+            # waits here is canceled once more.
+            work.add_done_callback(channel.close_after)
             await asyncio.wait([work])
-            # It had to fail; nobody wants to know how.
-            work.exception()
             raise
         if channel.is_usable:
             self._idle.append(channel.connection)
@@ -226,6 +227,11 @@ class _Channel:
             if self._socket is not None:
                 with contextlib.suppress(OSError):
                     self._socket.shutdown(socket.SHUT_RDWR)
+
+    def close_after(self, work: asyncio.Future[Any]) -> None:
+        """Close the connection after ``work``; nobody wants to know how that failed."""
+        work.exception()
+        self.connection.close()
 
     def _open(self) -> None:
         if self.connection.sock is None:
