@@ -72,15 +72,26 @@ class _Clerk:
             # A Ctrl-C: nobody waits for it any more.
             asked.cancel()
             raise
+        finally:
+            # It holds an error, which holds this frame, which would hold it, and the desk.
+            del asked
 
     def end(self) -> None:
         if self._pid == os.getpid():
             self._loop.call_soon_threadsafe(self._loop.stop)
-            self._thread.join(_END_SECONDS)
+            if threading.current_thread() is not self._thread:
+                self._thread.join(_END_SECONDS)
 
     def _run(self) -> None:
         loop = self._loop
         loop.run_forever()
-        loop.run_until_complete(self._line.__aexit__())
+        loop.run_until_complete(self._leave())
         loop.run_until_complete(loop.shutdown_default_executor())
         loop.close()
+
+    async def _leave(self) -> None:
+        left = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
+        await self._line.__aexit__()
