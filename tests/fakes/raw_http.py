@@ -7,6 +7,7 @@ import contextlib
 import re
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
 
 _SECONDS = 30
 """Nothing here takes long: a test that hangs is ended."""
@@ -102,6 +103,13 @@ async def serving(*talks: Talk, tls: ssl.SSLContext | None = None) -> AsyncItera
     finally:
         server.close()
         await raw.end()
+
+
+def raw_tls(certificate: Path) -> ssl.SSLContext:
+    """Return what serves with a certificate, whose key is in the same file."""
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(certificate)
+    return tls
 
 
 def answering(*answers: bytes, stays: bool = True) -> Talk:

@@ -9,13 +9,14 @@ import asyncio
 import contextlib
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from burst.storage.bulk_channels import Channels, Reply, _Channel
 from tests.fakes.asynchronous import asynchronous
-from tests.fakes.raw_http import Peer, RawServer, answering, ok, serving
+from tests.fakes.raw_http import Peer, RawServer, answering, ok, raw_tls, serving
 
 CHUNK = b"x" * (256 * 1024)
 CHUNKS = 200
@@ -143,7 +144,11 @@ async def test_who_takes_nothing_is_not_waited_for_without_end() -> None:
 
 @asynchronous
 @pytest.mark.parametrize("times", [1, 2])
-async def test_a_post_that_is_canceled_ends_its_thread(times: int) -> None:
+@pytest.mark.parametrize("is_secret", [False, True])
+async def test_a_post_that_is_canceled_ends_its_thread(
+    times: int, is_secret: bool, certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
     asked, ended = asyncio.Event(), threading.Event()
 
     async def talk(peer: Peer) -> None:
@@ -151,7 +156,7 @@ async def test_a_post_that_is_canceled_ends_its_thread(times: int) -> None:
         asked.set()
         await asyncio.sleep(SECONDS)
 
-    async with serving(talk) as server:
+    async with serving(talk, tls=raw_tls(certificate) if is_secret else None) as server:
         with channels_to(server) as channels:
             task = asyncio.create_task(
                 channels.post("/up", {}, CHUNKS * len(CHUNK), lambda: endless(ended))
@@ -188,3 +193,25 @@ async def test_a_post_that_is_canceled_when_it_is_done_leaves_no_connection(
                 await task
             assert [one.connection.sock for one in used] == [None]
             await server.ended()
+
+
+@asynchronous
+async def test_a_host_that_somebody_vouches_for_is_sent_to(
+    certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    answers = answering(ok(b"x"), ok(b"y"))
+    async with serving(answers, tls=raw_tls(certificate)) as server:
+        with channels_to(server) as channels:
+            assert await post(channels, CHUNK) == (200, b"x")
+            assert await post(channels, CHUNK) == (200, b"y")
+    assert server.connections == 1
+
+
+@asynchronous
+async def test_a_host_that_nobody_vouches_for_is_sent_nothing(certificate: Path) -> None:
+    async with serving(answering(ok(b"x")), tls=raw_tls(certificate)) as server:
+        secret = pytest.raises(ConnectionError, match="CERTIFICATE_VERIFY_FAILED")
+        with channels_to(server) as channels, secret:
+            await post(channels, CHUNK)
+    assert server.connections == 0

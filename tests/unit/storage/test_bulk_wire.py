@@ -7,23 +7,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import datetime
-import ipaddress
 import socket
-import ssl
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from burst.storage.bulk_wire import Reply, Wire
 from tests.fakes.asynchronous import asynchronous, on_both_loops
 from tests.fakes.emulator import free_port
-from tests.fakes.raw_http import Peer, RawServer, answering, ok, serving
+from tests.fakes.raw_http import Peer, RawServer, answering, ok, raw_tls, serving
 
 LONG = 20.0
 """Seconds that are never waited."""
@@ -335,42 +329,9 @@ async def test_idle_connections_are_closed_at_the_end() -> None:
         await server.ended()
 
 
-@pytest.fixture
-def certificate(tmp_path: Path) -> Path:
-    """One for this machine, and its key, signed by nobody but itself."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "bucket of a test")])
-    address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
-    now, day = datetime.datetime.now(datetime.UTC), datetime.timedelta(days=1)
-    made = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-        .not_valid_before(now - day)
-        .not_valid_after(now + day)
-        .add_extension(x509.SubjectAlternativeName([address]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    path = tmp_path / "certificate.pem"
-    path.write_bytes(
-        made.public_bytes(serialization.Encoding.PEM)
-        + key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-    )
-    return path
-
-
-def server_side(certificate: Path) -> ssl.SSLContext:
-    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    tls.load_cert_chain(certificate)
-    return tls
-
-
 @on_both_loops
 async def test_a_host_that_nobody_vouches_for_is_refused(certificate: Path) -> None:
-    async with serving(answering(ok(b"x")), tls=server_side(certificate)) as server:
+    async with serving(answering(ok(b"x")), tls=raw_tls(certificate)) as server:
         with pytest.raises(ConnectionRefusedError, match="CERTIFICATE_VERIFY_FAILED"):
             await ask(Wire(server.url, LONG))
     assert server.connections == 0
@@ -381,7 +342,7 @@ async def test_a_host_that_somebody_vouches_for_is_asked(
     certificate: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
-    async with serving(answering(ok(b"x"), ok(b"y")), tls=server_side(certificate)) as server:
+    async with serving(answering(ok(b"x"), ok(b"y")), tls=raw_tls(certificate)) as server:
         with wire_to(server) as wire:
             assert [await ask(wire), await ask(wire)] == [(200, b"x"), (200, b"y")]
     assert server.connections == 1
