@@ -46,6 +46,10 @@ class Peer:
                 said += piece
         return said
 
+    def abort(self) -> None:
+        """Hang up at once."""
+        self._writer.transport.abort()
+
     async def close(self) -> None:
         """Hang up."""
         self._writer.close()
@@ -77,8 +81,10 @@ class RawServer:
         try:
             with contextlib.suppress(*_HANGS_UP):
                 await talk(peer)
-        finally:
             await peer.close()
+        finally:
+            # By TLS whoever takes leave waits for the other side; who is canceled does not.
+            peer.abort()
 
     async def ended(self) -> None:
         """Wait until every connection is served; raises what went wrong there."""
