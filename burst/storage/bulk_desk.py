@@ -1,7 +1,7 @@
-"""Requests one by one, over a connection that stays open from one to the next.
+"""Small requests from any thread, over connections that stay open from one to the next.
 
-Any thread may ask, and waits for its own answer only. An event loop in a thread of its own does
-what is asked; it begins with the first request.
+Who asks waits for that answer only; what is asked may be many requests at the same time. An event
+loop in a thread of its own does it, and begins with the first.
 """
 
 from __future__ import annotations
@@ -11,8 +11,10 @@ import os
 import threading
 import weakref
 from collections.abc import Callable, Coroutine
+from concurrent.futures import CancelledError
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from burst.errors import StorageAway
 from burst.storage.access import Access
 
 if TYPE_CHECKING:
@@ -39,6 +41,7 @@ class Desk:
 
         Raises:
             StorageError: whatever ``work`` raises.
+            StorageAway: the program is ending.
         """
         return self._own_clerk().do(work)
 
@@ -58,16 +61,23 @@ class _Clerk:
     def __init__(self, access: Access) -> None:
         from burst.storage.bulk_line import Line
 
-        self._loop = asyncio.new_event_loop()
         self._line = Line(access)
+        self._loop = asyncio.new_event_loop()
         self._pid = os.getpid()
+        self._lock = threading.Lock()
+        self._is_leaving = False
         self._thread = threading.Thread(target=self._run, name="desk", daemon=True)
         self._thread.start()
 
     def do(self, work: Work[_Result]) -> _Result:
-        asked = asyncio.run_coroutine_threadsafe(work(self._line), self._loop)
+        with self._lock:
+            if self._is_leaving:
+                raise _ending()
+            asked = asyncio.run_coroutine_threadsafe(work(self._line), self._loop)
         try:
             return asked.result()
+        except CancelledError as error:
+            raise _ending() from error
         except BaseException:
             # A Ctrl-C: nobody waits for it any more.
             asked.cancel()
@@ -77,7 +87,7 @@ class _Clerk:
             del asked
 
     def end(self) -> None:
-        if self._pid == os.getpid():
+        if self._pid == os.getpid() and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._loop.stop)
             if threading.current_thread() is not self._thread:
                 self._thread.join(_END_SECONDS)
@@ -86,12 +96,19 @@ class _Clerk:
         loop = self._loop
         loop.run_forever()
         loop.run_until_complete(self._leave())
-        loop.run_until_complete(loop.shutdown_default_executor())
         loop.close()
 
     async def _leave(self) -> None:
+        with self._lock:
+            self._is_leaving = True
+        # What was asked before that is begun now.
+        await asyncio.sleep(0)
         left = asyncio.all_tasks() - {asyncio.current_task()}
         for task in left:
             task.cancel()
         await asyncio.gather(*left, return_exceptions=True)
         await self._line.__aexit__()
+
+
+def _ending() -> StorageAway:
+    return StorageAway("the program is ending", hint="start it again")

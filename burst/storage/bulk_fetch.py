@@ -14,8 +14,9 @@ import secrets
 
 from burst.errors import BlobMissing, storage_error
 from burst.storage import layout
-from burst.storage.bulk_channels import GENERATION_HEADER, THREAD_BYTES, Head, uses_proxy
-from burst.storage.bulk_line import STREAMS, Line, RefusedError
+from burst.storage.bulk_channels import GENERATION_HEADER, THREAD_BYTES, Head
+from burst.storage.bulk_http import RefusedError
+from burst.storage.bulk_line import STREAMS, Line
 from burst.storage.bulk_tasks import Progress
 from burst.storage.items import Tell, Wanted
 
@@ -90,7 +91,8 @@ class Fetcher:
             headers = {"Range": f"bytes={arrival.count}-"} if arrival.count else {}
             url = self._line.url(path, alt="media", **options)
             try:
-                await (self._receive if arrival.is_large else self._read)(url, headers, arrival)
+                is_threads = arrival.wanted.size >= THREAD_BYTES and not self._line.by_proxy
+                await (self._receive if is_threads else self._read)(url, headers, arrival)
             except RefusedError as error:
                 if error.status == _NOTHING_LEFT:
                     return
@@ -141,7 +143,6 @@ class _Arrival:
         """Bytes."""
         self.furthest = 0
         """Bytes that one of the tries got to."""
-        self.is_large = wanted.size >= THREAD_BYTES and not uses_proxy()
         self._sink = sink
         self._progress = progress
         self._hash = hashlib.sha256()

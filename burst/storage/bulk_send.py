@@ -16,7 +16,8 @@ from typing import NamedTuple
 
 from burst.errors import StorageError
 from burst.storage import layout
-from burst.storage.bulk_line import Answer, Line
+from burst.storage.bulk_http import Answer
+from burst.storage.bulk_line import Line
 from burst.storage.bulk_objects import (
     CONTENT_KIND,
     MULTIPART,

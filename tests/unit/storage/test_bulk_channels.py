@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from burst.storage.bulk_channels import Channels, Reply, _Channel
+from burst.storage.bulk_channels import Channels, _Channel
+from burst.storage.bulk_http import Answer
 from tests.fakes.asynchronous import asynchronous
 from tests.fakes.raw_http import Peer, RawServer, answering, ok, raw_tls, serving
 
@@ -32,7 +33,7 @@ def channels_to(server: RawServer) -> contextlib.closing[Channels]:
     return contextlib.closing(Channels(server.url, 2, SECONDS, SECONDS))
 
 
-async def post(channels: Channels, *chunks: bytes) -> Reply:
+async def post(channels: Channels, *chunks: bytes) -> Answer:
     return await channels.post("/up", {"X-Of": "mine"}, len(b"".join(chunks)), lambda: iter(chunks))
 
 

@@ -58,8 +58,8 @@ def connections(monkeypatch: pytest.MonkeyPatch) -> list[object]:
     made: list[object] = []
 
     class Noted(bulk_wire._Connection):
-        def __init__(self, wire: bulk_wire.Wire) -> None:
-            super().__init__(wire)
+        def __init__(self, *given: Any) -> None:
+            super().__init__(*given)
             made.append(self)
 
     monkeypatch.setattr(bulk_wire, "_Connection", Noted)

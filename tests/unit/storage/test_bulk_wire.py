@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from burst.storage.bulk_wire import Reply, Wire
+from burst.storage.bulk_http import Answer
+from burst.storage.bulk_wire import Wire
 from tests.fakes.asynchronous import asynchronous, on_both_loops
 from tests.fakes.emulator import free_port
 from tests.fakes.raw_http import Peer, RawServer, answering, ok, raw_tls, serving
@@ -31,7 +32,7 @@ def wire_to(server: RawServer) -> contextlib.closing[Wire]:
     return contextlib.closing(Wire(server.url, LONG))
 
 
-async def ask(wire: Wire, target: str = "/", stalled_seconds: float = LONG) -> Reply:
+async def ask(wire: Wire, target: str = "/", stalled_seconds: float = LONG) -> Answer:
     return await wire.ask("GET", target, {}, None, stalled_seconds)
 
 
