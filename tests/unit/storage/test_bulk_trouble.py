@@ -310,9 +310,9 @@ async def test_a_request_that_hangs_is_given_up_though_others_are_answered(
                 await clock.forward(1)
                 seconds += 1
                 assert await ask(wire, stalled_seconds=2) == (200, b"quick")
+            assert 2 * ALONE <= seconds < 20
             with pytest.raises(TimeoutError):
-                await asyncio.wait_for(hanging, LONG)
-            assert seconds >= 2 * ALONE
+                await hanging
 
 
 @pytest.fixture
