@@ -7,11 +7,11 @@ loop in a thread of its own does it, and begins with the first.
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import os
 import threading
 import weakref
 from collections.abc import Callable, Coroutine
-from concurrent.futures import CancelledError
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from burst.errors import StorageAway
@@ -76,7 +76,7 @@ class _Clerk:
             asked = asyncio.run_coroutine_threadsafe(work(self._line), self._loop)
         try:
             return asked.result()
-        except CancelledError as error:
+        except concurrent.futures.CancelledError as error:
             raise _ending() from error
         except BaseException:
             # A Ctrl-C: nobody waits for it any more.
