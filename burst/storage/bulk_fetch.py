@@ -17,12 +17,10 @@ from burst.storage import layout
 from burst.storage.bulk_channels import GENERATION_HEADER, THREAD_BYTES, Head
 from burst.storage.bulk_http import RefusedError
 from burst.storage.bulk_line import STREAMS, Line
-from burst.storage.bulk_tasks import Progress
+from burst.storage.bulk_tasks import Progress, seldom
 from burst.storage.items import Tell, Wanted
 
 CHUNK_BYTES = 256 * 1024
-TOLD_BYTES = 1024 * 1024
-"""Of a large file that has come further by so much that is told."""
 
 _PARTIAL, _NOTHING_LEFT = 206, 416
 _TRIES = 2
@@ -118,15 +116,11 @@ class Fetcher:
 
     async def _receive(self, url: str, headers: dict[str, str], arrival: _Arrival) -> None:
         """Have a thread take what comes."""
-        call = asyncio.get_running_loop().call_soon_threadsafe
-        told = arrival.count
+        tell = seldom(arrival.tell)
 
         def take(chunk: memoryview) -> bool:
-            nonlocal told
             wants_more = arrival.take(chunk)
-            if arrival.count - told >= TOLD_BYTES:
-                told = arrival.count
-                call(arrival.tell, told)
+            tell(arrival.count)
             return wants_more
 
         await self._line.receive(url, headers, arrival.start, take)

@@ -30,7 +30,7 @@ from burst.storage.bulk_objects import (
     multipart_head,
 )
 from burst.storage.bulk_parts import MOST_COMPOSED, PARTED_BYTES, Part, cut, joined_crc32c
-from burst.storage.bulk_tasks import Progress, all_of
+from burst.storage.bulk_tasks import Progress, all_of, seldom
 from burst.storage.checksum import crc32c
 from burst.storage.items import LocalBlob, Tell
 
@@ -112,13 +112,10 @@ class Sender:
 
     async def _send_stream(self, piece: _Piece, progress: Progress) -> Made:
         """Send a file, or a part of one, as it is read."""
-        call = asyncio.get_running_loop().call_soon_threadsafe
+        tell = seldom(lambda count: progress.reach(piece.part.start, count))
         with piece.blob.path.open("rb", buffering=0) as file:
             if os.fstat(file.fileno()).st_size != piece.blob.size:
                 raise FileChangedError
-
-            def tell(count: int) -> None:
-                call(progress.reach, piece.part.start, count)
 
             body = _Body(file.fileno(), piece, tell)
             return await self._insert(
