@@ -99,7 +99,7 @@ class Crew:
         try:
             self._process = subprocess.Popen(
                 [
-                    *(sys.executable, "-P", "-m", "burst.storage.bulk_child"),
+                    *(sys.executable, "-P", "-m", "burst.storage.bulk_child", kind),
                     *(f"{reads},{writes}" for reads, writes in theirs),
                 ],
                 pass_fds=descriptors,
