@@ -365,6 +365,11 @@ def _new_session(by_proxy: bool, is_secret: bool) -> aiohttp.ClientSession:
     )
 
 
+def load_streams() -> None:
+    """Import what `Line.open` needs, which it does by itself otherwise."""
+    import aiohttp  # noqa: F401
+
+
 async def _watched(body: AsyncIterable[bytes], moved: Callable[[], None]) -> AsyncIterator[bytes]:
     async for chunk in body:
         moved()
