@@ -107,8 +107,13 @@ def wrap_bucket(module):
         if name.startswith("attempts/"):
             pass_point("after-upload", name)
 
+    def about_to_write(storage, content, name):
+        if name.endswith("/index.json"):
+            pass_point("mid-index", name)
+
     storage = module.BucketStorage
     wrap(storage, "put_file", after=uploaded)
+    wrap(storage, "put_bytes", before=about_to_write)
     wrap(
         storage,
         "publish",
@@ -135,8 +140,6 @@ def wrap_objects(module):
     def about_to_send(objects, name, *rest, **more):
         if name.startswith("attempts/"):
             pass_point("mid-copy", name)
-        elif name.endswith("/index.json"):
-            pass_point("mid-index", name)
 
     if patience := os.environ.get("CHAOS_PATIENCE_SECONDS"):
         module._TIMEOUT_SECONDS = (float(patience), float(patience))
