@@ -1,9 +1,9 @@
 """Who hashes many files: threads of this process, or a few processes.
 
 A small file takes longer in Python than in the hash, and the threads of one process have one
-Python between them. So where there are thousands of small ones, all files are dealt
-out to processes, which `hash_child` forks. Whatever they don't bring, for whatever reason, threads
-of this process do.
+Python between them. So where there are thousands of small ones, all files are dealt out to
+processes, which `hash_child` forks. Whatever they don't bring, for whatever reason, threads of this
+process do.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from burst.errors import StorageConflict, StorageError, storage_error
 from burst.storage import layout
-from burst.storage.access import Access, open_access
+from burst.storage.access import Access, damaged_error, open_access
 from burst.storage.bulk_desk import Desk
 from burst.storage.checksum import crc32c
 from burst.storage.items import LocalBlob, Stored, Tell, Wanted, tell_nobody
@@ -238,7 +238,7 @@ class BucketStorage:
                     return True
         if len(seen) > 1:
             return False
-        raise _damaged(what)
+        raise damaged_error(what)
 
     def _upload_bytes(
         self,
@@ -296,14 +296,7 @@ def _until_whole(attempt: Callable[[], object], what: str) -> None:
         with contextlib.suppress(DamagedError):
             attempt()
             return
-    raise _damaged(what)
-
-
-def _damaged(what: str) -> StorageError:
-    return StorageError(
-        f"{what}: it arrives damaged again and again",
-        hint="look at the network and at this machine's memory: something changes what is sent",
-    )
+    raise damaged_error(what)
 
 
 @contextlib.contextmanager
