@@ -21,6 +21,12 @@
     │   ├── StorageDenied          no permission, or none any more
     │   ├── BlobMissing            a file of a scene is not there, or damaged
     │   └── StorageConflict        another file holds the name
+    ├── ClusterError               a Kubernetes cluster, or what runs on it          exit 1
+    │   ├── ClusterUnreachable     its API server does not answer
+    │   ├── ClusterDenied          no login there, or no right to do that
+    │   ├── ClusterUnfit           it lacks what a farm needs, or has another one
+    │   ├── NotOnCluster           what was asked for is not there
+    │   └── RolloutFailed          what was put there did not come up
     ├── StateError                 the manager's state directory                     exit 1
     │   ├── FarmRunning            another manager holds the directory
     │   └── StateVersionError      written by another version of burst
@@ -153,6 +159,30 @@ class BlobMissing(StorageError):
 
 class StorageConflict(StorageError):
     """Another file already holds the name."""
+
+
+class ClusterError(BurstError):
+    """The Kubernetes cluster refused, or something on it failed."""
+
+
+class ClusterUnreachable(ClusterError):
+    """The cluster does not answer."""
+
+
+class ClusterDenied(ClusterError):
+    """The cluster refuses access."""
+
+
+class ClusterUnfit(ClusterError):
+    """The cluster lacks what a farm needs."""
+
+
+class NotOnCluster(ClusterError):
+    """The cluster has no such thing."""
+
+
+class RolloutFailed(ClusterError):
+    """What was put on the cluster did not come up."""
 
 
 class StateError(BurstError):
