@@ -14,7 +14,10 @@
     │   ├── EngineUnavailable      the Blender here can't run the scene's engine
     │   ├── NoSuchDevice           no such GPU, or the worker may not use it
     │   ├── NotEnoughMemory        the job asks for more than there is
-    │   └── ToolMissing            another program is not installed, such as ffmpeg
+    │   ├── ToolMissing            another program is not installed, such as ffmpeg
+    │   ├── BuildFailed            a container image could not be built
+    │   ├── ImageMissing           neither here nor in the registry
+    │   └── RegistryDenied         the registry does not take it, or does not tell
     ├── StorageError               a directory or bucket                             exit 1
     │   ├── StorageFull            no space left
     │   ├── StorageAway            not to be reached, or too busy: later it may work
@@ -135,6 +138,18 @@ class NotEnoughMemory(ToolError):
 
 class ToolMissing(ToolError):
     """A program that is needed is not installed."""
+
+
+class BuildFailed(ToolError):
+    """A container image could not be built."""
+
+
+class ImageMissing(ToolError):
+    """There is no such container image."""
+
+
+class RegistryDenied(ToolError):
+    """The registry of images refuses access."""
 
 
 class StorageError(BurstError):

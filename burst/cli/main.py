@@ -17,6 +17,7 @@ from burst.cli import (
     doctor,
     explain,
     farm,
+    images,
     jobs,
     logs,
     ls,
@@ -76,6 +77,7 @@ app.command("up")(farm.up)
 app.command("down")(farm.down)
 app.command("status")(farm.status)
 app.command("doctor")(doctor.doctor)
+app.add_typer(images.app, name="images")
 app.command("config")(config.config)
 app.command("manager")(roles.manager)
 app.command("worker")(roles.worker)
