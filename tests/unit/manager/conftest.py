@@ -7,6 +7,11 @@ from pathlib import Path
 
 import pytest
 from manager_kit import Manager
+from prometheus_client import CollectorRegistry
+
+from burst.manager.api.apps import Parts
+from burst.manager.autoscaler.loop import Autoscaler
+from burst.manager.autoscaler.processes import ProcessProvider
 
 
 @pytest.fixture
@@ -14,3 +19,16 @@ def manager(tmp_path: Path) -> Iterator[Manager]:
     made = Manager(tmp_path)
     yield made
     made.close()
+
+
+@pytest.fixture
+def parts(manager: Manager) -> Parts:
+    provider = ProcessProvider(manager.folder / "workers", manager.folder / "logs", {})
+    return Parts(
+        farm=manager.farm,
+        scheduler=manager.scheduler,
+        queue=manager.queue,
+        autoscaler=Autoscaler(manager.farm, manager.scheduler, provider, 1),
+        provider=provider,
+        metrics=CollectorRegistry(),
+    )
