@@ -76,7 +76,7 @@ function drawPools() {
   sync(byId("pools").tBodies[0], pools, (pool) => pool.name, create, (row, pool) => {
     write(row.cells[0], pool.name);
     cells.forEach((cell, place) => write(row.cells[place + 1], pool[cell].toLocaleString("en")));
-    write(row.cells[5], pool.reason || "–");
+    write(row.cells[5], [pool.reason, pool.waiting].filter(Boolean).join("; ") || "–");
   });
 }
 

@@ -4,11 +4,9 @@ import { hasPicture } from "./frames.js";
 import { make } from "./page.js";
 
 const BESIDE = 2; // rows above and below those in sight, for a scroll to find
-const SIZES = {
-  large: { width: 336, height: 220 },
-  pictures: { width: 176, height: 124 },
-  states: { width: 18, height: 18 },
-};
+const WIDTHS = { large: 328, pictures: 168, states: 18 }; // at least, with the gap beside it
+const GAP = 8;
+const CAPTION = 24;
 const LARGE_MAX = 4;
 const PICTURES_MAX = 600; // more are shown as states first
 
@@ -23,6 +21,7 @@ export class Grid {
   #onChoose;
   #mode = "";
   #columns = 1;
+  #height = 1; // of a row
   chosen = -1;
 
   constructor(box, previews, onChoose) {
@@ -76,10 +75,6 @@ export class Grid {
     this.#draw();
   }
 
-  #size() {
-    return SIZES[this.#mode];
-  }
-
   #idOf(place) {
     return `place-${place}`;
   }
@@ -87,10 +82,16 @@ export class Grid {
   /** Find out anew how many fit into a row, and make all rows anew. */
   #lay() {
     if (!this.#frames) return;
-    const { width, height } = this.#size();
-    this.#columns = Math.max(1, Math.floor(this.#space.clientWidth / width));
+    const [all, least] = [this.#space.clientWidth, WIDTHS[this.#mode]];
+    this.#columns = Math.max(1, Math.floor(all / least));
+    const width = this.#mode === "states" ? least : Math.floor(all / this.#columns);
+    // Most pictures are 16 to 9.
+    const picture = Math.round(((width - GAP) * 9) / 16);
+    this.#height = this.#mode === "states" ? least : picture + CAPTION + GAP;
+    this.#space.style.setProperty("--width", `${width - GAP}px`);
+    this.#space.style.setProperty("--height", `${this.#height - GAP}px`);
     const rows = Math.ceil(this.#frames.length / this.#columns);
-    this.#space.style.height = `${rows * height}px`;
+    this.#space.style.height = `${rows * this.#height}px`;
     this.#box.setAttribute("aria-rowcount", String(rows));
     this.#box.setAttribute("aria-colcount", String(this.#columns));
     for (const row of this.#rows.values()) row.remove();
@@ -100,7 +101,7 @@ export class Grid {
 
   #draw() {
     if (!this.#frames) return;
-    const { height } = this.#size();
+    const height = this.#height;
     const top = Math.floor(this.#box.scrollTop / height);
     const bottom = Math.ceil((this.#box.scrollTop + this.#box.clientHeight) / height);
     const last = Math.ceil(this.#frames.length / this.#columns) - 1;
@@ -124,7 +125,7 @@ export class Grid {
     const row = make("div", { className: "row" });
     row.setAttribute("role", "row");
     row.setAttribute("aria-rowindex", String(number + 1));
-    row.style.transform = `translateY(${number * this.#size().height}px)`;
+    row.style.transform = `translateY(${number * this.#height}px)`;
     const first = number * this.#columns;
     const end = Math.min(first + this.#columns, this.#frames.length);
     for (let place = first; place < end; place += 1) row.append(this.#cell(place, place - first));
@@ -166,7 +167,7 @@ export class Grid {
   }
 
   #bring(row) {
-    const { height } = this.#size();
+    const height = this.#height;
     const [top, seen] = [this.#box.scrollTop, this.#box.clientHeight];
     if (row * height < top) this.#box.scrollTop = row * height;
     else if ((row + 1) * height > top + seen) this.#box.scrollTop = (row + 1) * height - seen;
@@ -195,7 +196,7 @@ export class Grid {
       const found = this.#states.next("failed", this.chosen + 1);
       return found >= 0 ? found : null;
     }
-    const page = Math.max(1, Math.floor(this.#box.clientHeight / this.#size().height) - 1);
+    const page = Math.max(1, Math.floor(this.#box.clientHeight / this.#height) - 1);
     const steps = {
       ArrowLeft: -1,
       ArrowRight: 1,

@@ -30,7 +30,7 @@ const lookAtStates = atMostEvery(STATES_MS, async () => {
 
 const lookAtWhy = atMostEvery(WHY_MS, async () => {
   const { reasons } = await ask(`${path}/explain`);
-  byId("why").hidden = !reasons.length;
+  byId("why").hidden = !reasons.length || job.status === "completed";
   const create = () => make("li", {}, make("b"), make("span"));
   sync(byId("reasons"), reasons, ({ subject, text }) => `${subject} ${text}`, create, (item, reason) => {
     write(item.firstChild, reason.subject === "job" ? "" : `${reason.subject}: `);
