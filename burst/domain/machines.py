@@ -41,7 +41,7 @@ _SYSTEM_MILLI, _SYSTEM_MIB = 600, 1100
 """What pods of the cluster's own ask for on each node; others of the owner's come on top."""
 
 _GPU_SYSTEM_MILLI, _GPU_SYSTEM_MIB = 305, 300
-"""What they ask for besides where there is a GPU: its plugin, its driver's installer, its metrics."""
+"""What they ask for besides where there is a GPU: plugin, installer of the driver, metrics."""
 
 FUSE_MILLI, FUSE_MIB = 250, 512
 """What the container of the bucket's mount asks for; the worker chart says the same to GKE."""

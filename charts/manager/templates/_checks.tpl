@@ -2,8 +2,8 @@
 
 {{- define "burst.check" -}}
 {{- $farm := include "burst.farm" . -}}
-{{- if not (regexMatch "^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$" $farm) -}}
-{{- fail (printf "farm %q is no name for a farm: use at most 40 lower-case letters, digits and hyphens" $farm) -}}
+{{- if not (regexMatch "^[a-z]([a-z0-9-]{0,38}[a-z0-9])?$" $farm) -}}
+{{- fail (printf "farm %q is no name for a farm: use at most 40 lower-case letters, digits and hyphens, a letter first" $farm) -}}
 {{- end -}}
 {{- $url := .Values.storage.url -}}
 {{- if not $url -}}

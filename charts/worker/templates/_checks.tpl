@@ -1,15 +1,14 @@
 {{/* What makes no sense ends the rendering here, with a sentence. Called once, by the ConfigMap. */}}
 
 {{- define "burst.check" -}}
-{{- $name := "^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$" -}}
 {{- if not .Values.farm -}}
 {{- fail "farm is missing: say which farm the pool belongs to, which is the name of its manager's release, as in --set farm=my-farm" -}}
 {{- end -}}
-{{- if not (regexMatch $name .Values.farm) -}}
-{{- fail (printf "farm %q is no name of a farm: use at most 40 lower-case letters, digits and hyphens" .Values.farm) -}}
+{{- if not (regexMatch "^[a-z]([a-z0-9-]{0,38}[a-z0-9])?$" .Values.farm) -}}
+{{- fail (printf "farm %q is no name of a farm: use at most 40 lower-case letters, digits and hyphens, a letter first" .Values.farm) -}}
 {{- end -}}
 {{- $pool := include "burst.pool" . -}}
-{{- if not (regexMatch $name $pool) -}}
+{{- if not (regexMatch "^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$" $pool) -}}
 {{- fail (printf "pool %q is no name for a pool: use at most 40 lower-case letters, digits and hyphens" $pool) -}}
 {{- end -}}
 {{- if gt (int .Values.minimum) (int .Values.maximum) -}}

@@ -55,7 +55,7 @@ securityContext:
     type: RuntimeDefault
 containers:
   - name: worker
-    image: {{ include "burst.image" . }}
+    image: {{ include "burst.image" . | quote }}
     imagePullPolicy: {{ .Values.image.pullPolicy }}
     args: [burst, worker]
     env:
