@@ -15,6 +15,7 @@ from burst.manager.api.console import SafeAnswers, console_routes
 from burst.manager.api.frames import frame_routes
 from burst.manager.api.guards import ConsoleGuard, TokenGuard
 from burst.manager.api.health import health_routes
+from burst.manager.api.pools import pool_routes
 from burst.manager.api.workers import worker_routes
 from burst.manager.autoscaler.loop import Autoscaler
 from burst.manager.autoscaler.provider import WorkerProvider
@@ -59,6 +60,7 @@ def create_artists_app(parts: Parts) -> FastAPI:
     app.include_router(result_routes(parts.farm, parts.queue, parts.autoscaler))
     app.include_router(frame_routes(parts.farm))
     app.include_router(farm_routes(parts.farm, parts.scheduler, parts.autoscaler, parts.provider))
+    app.include_router(pool_routes(parts.autoscaler))
     app.include_router(health_routes(parts.farm, parts.metrics))
     return app
 

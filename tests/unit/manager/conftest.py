@@ -23,12 +23,12 @@ def manager(tmp_path: Path) -> Iterator[Manager]:
 
 @pytest.fixture
 def parts(manager: Manager) -> Parts:
-    provider = ProcessProvider(manager.folder / "workers", manager.folder / "logs", {})
+    provider = ProcessProvider(manager.folder / "workers", manager.folder / "logs", {}, 1)
     return Parts(
         farm=manager.farm,
         scheduler=manager.scheduler,
         queue=manager.queue,
-        autoscaler=Autoscaler(manager.farm, manager.scheduler, provider, 1),
+        autoscaler=Autoscaler(manager.farm, manager.scheduler, provider),
         provider=provider,
         metrics=CollectorRegistry(),
     )
