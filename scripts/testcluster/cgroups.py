@@ -47,6 +47,12 @@ def remove_group(group: str) -> None:
             time.sleep(0.02)
 
 
+def remove_empty(group: str) -> None:
+    """Remove a group that has no other group in it any more."""
+    for tree in _trees():
+        _try_rmdir(tree / group)
+
+
 def _remove(folder: Path) -> None:
     for inner in sorted(folder.rglob("*/"), key=lambda path: len(path.parts), reverse=True):
         _try_rmdir(inner)

@@ -9,7 +9,7 @@ import urllib.request
 from collections.abc import Iterable
 from typing import Any
 
-from testcluster.keys import make_certificate, write_kubeconfig
+from testcluster.keys import make_certificate, make_server_certificate, write_kubeconfig
 from testcluster.machine import Machine
 from testcluster.places import DNS_SERVICE, SERVICES, Place
 
@@ -42,6 +42,7 @@ COREFILE = """\
 
 def make_identities(place: Place) -> None:
     """Make the certificates of the control plane and of the administrator."""
+    make_server_certificate(place)
     make_certificate(place, "service-accounts", "service-accounts")
     make_certificate(place, "apiserver-client", "kube-apiserver", "system:masters")
     make_certificate(place, "admin", "burst-test", "system:masters")

@@ -14,11 +14,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from testcluster import control
+from testcluster.cgroups import remove_empty
 from testcluster.daemons import Marks, join, start_machinery
 from testcluster.errors import ClusterError
 from testcluster.keys import make_authority
 from testcluster.machine import Machine, machines, run_checked, wait_for
-from testcluster.places import MOST_NODES, ROOT, Place
+from testcluster.places import GROUP, MOST_NODES, ROOT, Place
 
 SERVER_SECONDS = 120.0
 READY_SECONDS = 90.0
@@ -38,7 +39,6 @@ def up(place: Place, programs: Path, nodes: int, marks: Marks) -> None:
     run_checked("ip", "link", "set", place.bridge, "up")
     make_authority(place)
     control.make_identities(place)
-    control.make_server_certificate(place)
     booted = [Machine(place, number, programs) for number in range(1, nodes + 1)]
     for machine in booted:
         machine.boot()
@@ -62,6 +62,8 @@ def down(place: Place, programs: Path, *, purge: bool = False) -> None:
         machine.cut_power()
     with suppress(ClusterError):  # it is not there
         run_checked("ip", "link", "delete", place.bridge)
+    for group in (place.group, GROUP):
+        remove_empty(group)
     shutil.rmtree(place.run, ignore_errors=True)
     place.kubeconfig.unlink(missing_ok=True)
     if purge:

@@ -95,7 +95,7 @@ class Machine:
     @property
     def group(self) -> str:
         """Its cgroup."""
-        return f"burst-cluster/{self.place.name}/{self.name}"
+        return f"{self.place.group}/{self.name}"
 
     def init(self) -> int | None:
         """Return the pid of its PID 1, seen from here; None when it is off."""

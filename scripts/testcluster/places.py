@@ -20,6 +20,8 @@ ROOT = Path(__file__).resolve().parents[2]
 SOURCES = ROOT / "scripts" / "kubernetes"
 CLUSTERS = Path("/var/lib/burst-cluster")
 """Not in a home: paths of sockets must be short, and only root can make a cluster."""
+GROUP = "burst-cluster"
+"""The cgroup of all clusters."""
 
 PODS = "10.244"
 SERVICES = "10.96.0"
@@ -81,6 +83,11 @@ class Place:
     def gateway(self) -> str:
         """The machine's address in it."""
         return f"10.213.{self.number}.1"
+
+    @property
+    def group(self) -> str:
+        """The cgroup of its nodes."""
+        return f"{GROUP}/{self.name}"
 
     @property
     def server(self) -> str:

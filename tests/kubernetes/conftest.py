@@ -46,7 +46,7 @@ def namespace(cluster: Cluster) -> Iterator[str]:
 
 @pytest.fixture
 def boot_node(cluster: Cluster) -> Iterator[Callable[..., str]]:
-    """Boots one more node, with ``labels`` and ``taints``, and returns its name; gone afterwards."""
+    """Boots one more node, with labels and taints, and returns its name; gone afterwards."""
     with ExitStack() as stack:
 
         def boot(labels: tuple[str, ...] = (), taints: tuple[str, ...] = ()) -> str:
