@@ -15,6 +15,7 @@ def config(json: options.Json = False) -> None:
 
     burst.toml is overruled by the environment, and that by options.
     """
+    from burst.config.cluster import ClusterSettings
     from burst.config.farm import FarmSettings
     from burst.config.images import ImageSettings
     from burst.config.load import config_file, load, variable
@@ -22,7 +23,13 @@ def config(json: options.Json = False) -> None:
     from burst.worker.settings import WorkerSettings
 
     path = config_file()
-    programs: list[type[Settings]] = [FarmSettings, ManagerSettings, WorkerSettings, ImageSettings]
+    programs: list[type[Settings]] = [
+        FarmSettings,
+        ManagerSettings,
+        WorkerSettings,
+        ImageSettings,
+        ClusterSettings,
+    ]
     loaded = {model.table: load(model) for model in programs}
     if json:
         values = {table: _as_json(program) for table, program in loaded.items()}

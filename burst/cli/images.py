@@ -20,7 +20,9 @@ ToolName = Literal["docker", "podman", "buildah", "cloud-build"]
 
 PartTyped = Annotated[
     PartName | None,
-    typer.Argument(help="One of them. [default: both]", show_default=False),
+    typer.Argument(
+        metavar="[manager|worker]", help="One of them. [default: both]", show_default=False
+    ),
 ]
 Registry = Annotated[
     str | None,

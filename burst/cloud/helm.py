@@ -94,16 +94,16 @@ class Releases:
 
     def names(self) -> list[str]:
         """Return the names of all releases in the namespace, whatever became of them."""
-        found = self._run(self._client.list_release_definitions(all=True, namespace=self._namespace))
+        found = self._run(
+            self._client.list_release_definitions(all=True, namespace=self._namespace)
+        )
         return [str(release["name"]) for release in found]
 
     def values(self, name: str) -> dict[str, Any]:
         """Return what was set when a release was last deployed; nothing if it is not there."""
         if name not in self.names():
             return {}
-        revision = self._run(
-            self._client.get_current_revision(name, namespace=self._namespace)
-        )
+        revision = self._run(self._client.get_current_revision(name, namespace=self._namespace))
         return dict(self._run(revision.values()))
 
     def deploy(
@@ -155,9 +155,7 @@ class Releases:
             Whether there is one now.
         """
         while name in self.names():
-            current = self._run(
-                self._client.get_current_revision(name, namespace=self._namespace)
-            )
+            current = self._run(self._client.get_current_revision(name, namespace=self._namespace))
             if "pending" not in current.status.value and current.status.value != "uninstalling":
                 return True
             age = (datetime.now(UTC) - current.updated.astimezone(UTC)).total_seconds()
@@ -204,6 +202,8 @@ def _explained(said: str, what: str) -> BurstError:
     known = refusal(said, what)
     if isinstance(known, ClusterUnreachable):
         return known
-    return type(known)(f"{what}: {text}", hint=known.hint) if isinstance(
-        known, ClusterError
-    ) else ClusterError(f"{what}: {text}")
+    return (
+        type(known)(f"{what}: {text}", hint=known.hint)
+        if isinstance(known, ClusterError)
+        else ClusterError(f"{what}: {text}")
+    )

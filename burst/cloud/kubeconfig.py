@@ -77,7 +77,7 @@ def write_without_plugin(kubectl: Kubectl, path: Path) -> None:
     temporary = path.with_suffix(".new")
     # It names who logs in, and may hold more than that.
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with open(descriptor, "w", encoding="utf-8") as file:
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         json.dump(view, file, indent=2)
     temporary.replace(path)
 

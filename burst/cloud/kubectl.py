@@ -10,7 +10,7 @@ import json
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -45,8 +45,8 @@ _REFUSALS: tuple[tuple[str, type[BurstError], str], ...] = (
     (r"Unauthorized|must be logged in", ClusterDenied, "log in to the cluster again"),
     (r"\(Forbidden\)|is forbidden", ClusterDenied, "have the right granted by the cluster's owner"),
     (r"\(NotFound\)|not found", NotOnCluster, ""),
-    (r"was refused|Unable to connect|no such host|i/o timeout|TLS handshake|x509|EOF|"
-     r"ServiceUnavailable|etcdserver|connection reset|deadline exceeded|unable to handle the request",
+    (r"was refused|Unable to connect|no such host|i/o timeout|TLS handshake|x509|EOF|etcdserver|"
+     r"ServiceUnavailable|connection reset|deadline exceeded|unable to handle the request",
      ClusterUnreachable, "see whether it answers: kubectl cluster-info"),
 )  # fmt: skip
 """What kubectl says, the error that this is, and what may help."""
@@ -78,9 +78,7 @@ class Kubectl:
             where += ["--context", self.context]
         return [program, *where, "--namespace", self.namespace, *arguments]
 
-    def run(
-        self, *arguments: str, stdin: str | None = None, seconds: float = RUN_SECONDS
-    ) -> str:
+    def run(self, *arguments: str, stdin: str | None = None, seconds: float = RUN_SECONDS) -> str:
         """Return what a call printed.
 
         Raises:
@@ -159,7 +157,7 @@ class Kubectl:
                 f"the cluster did not answer for {seconds:.0f} s (kubectl {arguments[0]})"
             ) from error
 
-    def lines(self, *arguments: str) -> Iterator[str]:
+    def lines(self, *arguments: str) -> Generator[str, None, None]:
         """Yield what a call prints, line by line, until it ends or is left.
 
         Raises:

@@ -55,7 +55,7 @@ def _fresh_login() -> Any:
     from google.auth import exceptions
 
     try:
-        login.refresh(google.auth.transport.requests.Request())  # type: ignore[no-untyped-call]
+        login.refresh(google.auth.transport.requests.Request())
     except exceptions.GoogleAuthError as error:
         raise login_error(error, "can't log in to the cluster", login) from error
     return login

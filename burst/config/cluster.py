@@ -43,9 +43,10 @@ class ClusterSettings(Settings):
     namespace: str | None = None
     """Namespace of the farm, which it has for itself; by default the farm's name."""
 
-    scenes_by: ScenesWay = "csi"
-    """How workers read scenes: ``csi`` (Cloud Storage FUSE, as GKE has it), ``pvc`` (a claim that
-    is there), or ``fetch`` (they bring them by themselves, for clusters without FUSE)."""
+    scenes_by: ScenesWay | None = None
+    """How workers read scenes: ``csi`` (Cloud Storage FUSE, as GKE has it), ``pvc`` (a claim with
+    the bucket's content), or ``fetch`` (they bring them by themselves). By default ``csi`` where
+    the cluster has the driver, else ``fetch``."""
 
     manager: dict[str, Any] = Field(default_factory=dict)
     """Values for the manager's chart, whatever else it takes (``[cluster.manager]``)."""
@@ -76,9 +77,9 @@ class PoolSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
-    preset: str | None = None
-    """Machine type whose cores and memory a worker takes whole, such as ``c3d-highcpu-30``; see
-    `docs/reference/charts.md`."""
+    machine: str | None = None
+    """Machine type of GKE, such as ``n2d-standard-8``: a worker takes all that it leaves, and
+    runs on no other."""
 
     preference: int | None = Field(default=None, ge=0)
     """Pools with less are filled first; by default in the order of ``burst.toml``."""
@@ -90,19 +91,20 @@ class PoolSettings(BaseModel):
     """Most workers at a time."""
 
     cores: float | None = Field(default=None, gt=0)
-    """Processor cores of a worker; by default the preset's."""
+    """Processor cores of a worker; by default the machine's, else 4."""
 
-    memory: str | None = None
-    """Memory of a worker, such as ``28Gi``; by default the preset's."""
+    memory: str | None = Field(default=None, pattern=r"^\d+(\.\d+)?(Mi|Gi|Ti|M|G|T)$")
+    """Memory of a worker, such as ``28Gi``; by default the machine's, else 8Gi."""
 
     memory_class: int | None = Field(default=None, ge=0)
-    """A task whose memory ran out comes back in a pool with more; by default by the memory."""
+    """A task whose memory ran out comes back in a pool of a larger class; by default the pools
+    are in order of their memory."""
 
-    device: Literal["cpu", "gpu"] = "cpu"
-    """What its workers compute on."""
+    gpus: int | None = Field(default=None, ge=0, le=16)
+    """GPUs of a worker; by default the machine's, else none."""
 
     blender: str | None = None
-    """Version of the worker image's Blender; by default the newest of the images."""
+    """Blender of the worker image, as ``image_blender`` in ``[images]`` has it."""
 
     spot: bool = False
     """Its machines may be taken back."""
@@ -196,5 +198,3 @@ def cluster_settings(
     unsaid = [name for name in asdict(note) if loaded.sources[name] == "default"]
     noted = {name: value for name, value in asdict(note).items() if name in unsaid}
     return ClusterSettings.model_validate({**settings.model_dump(), **noted})
-
-
