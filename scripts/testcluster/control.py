@@ -124,7 +124,7 @@ def ask(place: Place, path: str) -> Any:
 
 def is_answering(place: Place) -> bool:
     """Whether the API server takes requests."""
-    return ask(place, "/readyz") == "ok"
+    return bool(ask(place, "/readyz") == "ok")
 
 
 def ready_since(place: Place, name: str) -> str:

@@ -127,8 +127,8 @@ class Machine:
             )  # fmt: skip
         wait_for(f"{self.name} to boot", BOOT_SECONDS, lambda: self.init() is not None)
         self._connect()
-        for folder in (*SHARED_FOLDERS, VOLUMES):
-            Path(folder).mkdir(parents=True, exist_ok=True)
+        for name in (*SHARED_FOLDERS, VOLUMES):
+            Path(name).mkdir(parents=True, exist_ok=True)
         setup = SETUP.format(
             name=self.name, tunables=" ".join(TUNABLES), run=self.run, address=self.address,
             folders=" ".join(SHARED_FOLDERS), volumes=self.place.run / "volumes",
