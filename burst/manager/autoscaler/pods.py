@@ -112,13 +112,13 @@ def _ended(name: str, pool: str, pod: Manifest) -> StartedWorker | None:
 
 def _by_container(name: str, pool: str, pod: Manifest, terminated: Manifest) -> StartedWorker:
     code = int(terminated.get("exitCode", 0))
-    if terminated.get("reason") == "OOMKilled":
-        text = "its pod's memory ran out, and the kernel killed it"
-        return StartedWorker(name, False, text, pool=pool, outcome=AttemptStatus.OUT_OF_MEMORY)
     if code == 0:
         return StartedWorker(name, False, pool=pool)
     if why := _taken(pod):
         return StartedWorker(name, False, why, pool=pool, outcome=AttemptStatus.INTERRUPTED)
+    if terminated.get("reason") == "OOMKilled":
+        text = "its pod's memory ran out, and the kernel killed it"
+        return StartedWorker(name, False, text, pool=pool, outcome=AttemptStatus.OUT_OF_MEMORY)
     if code == EXIT_FAILURE:
         text = error_of(terminated.get("message") or "") or f"exit status {code}"
         return StartedWorker(name, False, text, gave_up=True, pool=pool)

@@ -73,9 +73,7 @@ class FakeProvider:
 
     def end(self, name: str, failure: str = "", **values: Any) -> None:
         """Let a worker end."""
-        self.workers[name] = replace(
-            self.workers[name], running=False, failure=failure, **values
-        )
+        self.workers[name] = replace(self.workers[name], running=False, failure=failure, **values)
 
     def hold_up(self, name: str, holdup: Any, waits: str) -> None:
         """Let a worker not begin."""
