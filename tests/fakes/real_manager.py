@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from PIL import Image, ImageDraw
@@ -40,6 +40,9 @@ from burst.storage.directory import DirectoryStorage
 ROOT = Path(__file__).resolve().parents[2]
 SCENE = SceneRef(name="shot", version="v1")
 TOKEN = "t0ken"
+
+Committed = tuple[FrameFinished, Mapping[str, str]]
+"""What was reported of a frame, and which files it may replace."""
 
 STARTER = """
 import logging
@@ -145,7 +148,8 @@ class SpokenWorker:
         storage = self.manager.storage
         storage.put_bytes(content, layout.attempt(task.job_id, task.attempt_id, name))
         if picture:
-            storage.put_bytes(preview(frame), layout.preview(task.job_id, frame, task.attempt_id))
+            small = preview(frame, task.attempt_id)
+            storage.put_bytes(small, layout.preview(task.job_id, frame, task.attempt_id))
         sha256 = hashlib.sha256(content).hexdigest()
         return FrameFinished(
             job_id=task.job_id,
@@ -157,21 +161,23 @@ class SpokenWorker:
             peak_memory_bytes=1,
         )
 
-    def commit(self, task: Assignment, *, picture: bool = False) -> list[FrameFinished]:
+    def commit(self, task: Assignment, *, picture: bool = False) -> list[Committed]:
         """Upload and report every frame of a task."""
         reports = [self.upload(task, frame, picture=picture) for frame in task.frames]
         verdicts = self.beat(*reports).verdicts
         assert {verdict.answer for verdict in verdicts} == {"publish"}
         self.held.remove(task)
-        return reports
+        return list(zip(reports, (verdict.replaces for verdict in verdicts), strict=True))
 
-    def publish(self, task: Assignment, reports: Sequence[FrameFinished]) -> None:
+    def publish(self, task: Assignment, frames: Sequence[Committed]) -> None:
         """Give frames their names, and report that."""
-        for report in reports:
+        for report, replaces in frames:
+            (file,) = report.files
             self.manager.storage.publish(
-                layout.attempt(task.job_id, task.attempt_id, report.files[0].name),
-                layout.render(task.job_id, report.files[0].name),
-                report.files[0].sha256,
+                layout.attempt(task.job_id, task.attempt_id, file.name),
+                layout.render(task.job_id, file.name),
+                file.sha256,
+                replaces.get(file.name),
             )
         told = [
             FramePublished(
@@ -180,7 +186,7 @@ class SpokenWorker:
                 token=task.token,
                 frame=report.frame,
             )
-            for report in reports
+            for report, _ in frames
         ]
         assert {verdict.answer for verdict in self.beat(*told).verdicts} == {"done"}
 
@@ -211,12 +217,11 @@ class SpokenWorker:
         return tuple(task.attempt_id for task in self.held)
 
 
-def preview(frame: int) -> bytes:
-    """Return a small picture, another one for each frame."""
-    image = Image.new("RGB", (320, 180), (frame * 37 % 200, 90, 150 - frame * 11 % 100))
-    draw = ImageDraw.Draw(image)
-    place = 20 + frame * 29 % 220
-    draw.ellipse((place, 50, place + 80, 130), fill=(240, 200, 90))
+def preview(frame: int, attempt_id: str) -> bytes:
+    """Return a small picture, another one for each frame and for each attempt at it."""
+    red, green, blue, place = hashlib.sha256(f"{frame} {attempt_id}".encode()).digest()[:4]
+    image = Image.new("RGB", (320, 180), (red // 2, green // 2, blue // 2))
+    ImageDraw.Draw(image).ellipse((place, 50, place + 60, 110), fill=(240, 200, 90))
     sink = io.BytesIO()
     image.save(sink, "JPEG", quality=70)
     return sink.getvalue()

@@ -63,8 +63,10 @@ export class Grid {
     if (place >= 0) this.#bring(Math.floor(place / this.#columns));
     this.#draw();
     const cell = place >= 0 && document.getElementById(this.#idOf(place));
-    if (cell) this.#box.setAttribute("aria-activedescendant", cell.id);
-    else this.#box.removeAttribute("aria-activedescendant");
+    if (cell) {
+      this.#box.setAttribute("aria-activedescendant", cell.id);
+      cell.scrollIntoView({ block: "nearest" }); // of the page, too
+    } else this.#box.removeAttribute("aria-activedescendant");
     if (isAnother) this.#onChoose(place);
   }
 
@@ -82,6 +84,7 @@ export class Grid {
   /** Find out anew how many fit into a row, and make all rows anew. */
   #lay() {
     if (!this.#frames) return;
+    const top = Math.floor(this.#box.scrollTop / this.#height) * this.#columns;
     const [all, least] = [this.#space.clientWidth, WIDTHS[this.#mode]];
     this.#columns = Math.max(1, Math.floor(all / least));
     const width = this.#mode === "states" ? least : Math.floor(all / this.#columns);
@@ -96,6 +99,9 @@ export class Grid {
     this.#box.setAttribute("aria-colcount", String(this.#columns));
     for (const row of this.#rows.values()) row.remove();
     this.#rows.clear();
+    // What was seen stays in sight.
+    if (this.chosen >= 0) this.#bring(Math.floor(this.chosen / this.#columns));
+    else this.#box.scrollTop = Math.floor(top / this.#columns) * this.#height;
     this.#draw();
   }
 
