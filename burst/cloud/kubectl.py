@@ -10,7 +10,7 @@ import json
 import re
 import shutil
 import subprocess
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -50,6 +50,30 @@ _REFUSALS: tuple[tuple[str, type[BurstError], str], ...] = (
      ClusterUnreachable, "see whether it answers: kubectl cluster-info"),
 )  # fmt: skip
 """What kubectl says, the error that this is, and what may help."""
+
+
+@dataclass(frozen=True, slots=True)
+class Right:
+    """Something that a login may do, or not."""
+
+    verb: str
+    resource: str
+    """With its group, as ``jobs.batch``, and what is below it, as ``pods/log``."""
+
+    def __str__(self) -> str:
+        return f"{self.verb} {self.resource}"
+
+    def attributes(self, namespace: str) -> dict[str, str]:
+        """Return it as the cluster wants to be asked."""
+        resource, _, below = self.resource.partition("/")
+        name, _, group = resource.partition(".")
+        return {
+            "namespace": namespace,
+            "verb": self.verb,
+            "group": group,
+            "resource": name,
+            "subresource": below,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,13 +145,24 @@ class Kubectl:
             "--cascade=foreground", f"--timeout={seconds:.0f}s", seconds=seconds + REQUEST_SECONDS,
         )  # fmt: skip
 
-    def may(self, verb: str, resource: str) -> bool:
-        """Say whether this login may do something in the namespace."""
-        done = self._call("auth", "can-i", verb, resource)
-        if done.stdout.strip().partition(" ")[0] in ("yes", "no"):
-            # A plain "no" is also its exit status.
-            return done.stdout.startswith("yes")
-        raise refusal(done.stderr, "kubectl auth")
+    def lacking(self, rights: Sequence[Right]) -> list[Right]:
+        """Return those of the rights in the namespace that this login has not got."""
+        reviews = [
+            {
+                "apiVersion": "authorization.k8s.io/v1",
+                "kind": "SelfSubjectAccessReview",
+                "spec": {"resourceAttributes": right.attributes(self.namespace)},
+            }
+            for right in rights
+        ]
+        asked = {"apiVersion": "v1", "kind": "List", "items": reviews}
+        said = self.run("create", "--filename", "-", "--output", "json", stdin=json.dumps(asked))
+        answers = json.loads(said)["items"]
+        return [
+            right
+            for right, answer in zip(rights, answers, strict=True)
+            if not answer["status"]["allowed"]
+        ]
 
     def versions(self) -> tuple[str, str]:
         """Return the versions of kubectl and of the cluster, such as ``v1.33.1``.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from burst.cloud.helm import Releases
-from burst.cloud.kubectl import MAJOR, Kubectl
+from burst.cloud.kubectl import MAJOR, Kubectl, Right
 from burst.config.cluster import ClusterFarm, ScenesWay
 from burst.errors import ClusterDenied, ClusterUnfit, ToolError, UsageError
 
@@ -14,11 +14,14 @@ OLDEST = (1, 29)
 
 FUSE_DRIVER = "gcsfuse.csi.storage.gke.io"
 
-_RIGHTS = (
-    "create statefulsets.apps", "create jobs.batch", "create configmaps", "create secrets",
-    "create services", "create serviceaccounts", "create persistentvolumeclaims",
-    "create roles.rbac.authorization.k8s.io", "create rolebindings.rbac.authorization.k8s.io",
-    "create networkpolicies.networking.k8s.io", "create pods/portforward",
+_RIGHTS = tuple(
+    Right("create", resource)
+    for resource in (
+        "statefulsets.apps", "jobs.batch", "configmaps", "secrets", "services", "serviceaccounts",
+        "persistentvolumeclaims", "resourcequotas", "poddisruptionbudgets.policy",
+        "roles.rbac.authorization.k8s.io", "rolebindings.rbac.authorization.k8s.io",
+        "networkpolicies.networking.k8s.io", "pods/portforward",
+    )
 )  # fmt: skip
 """What a deployment does. Of Jobs, as nobody may grant the manager what he has not got himself."""
 
@@ -46,10 +49,11 @@ def check_cluster(kubectl: Kubectl, settings: ClusterFarm) -> str:
             f"the cluster is Kubernetes {its}, burst needs {oldest} or newer",
             hint="upgrade it, or name another one with --kubeconfig",
         )
-    lacking = [right for right in _RIGHTS if not kubectl.may(*right.split())]
+    lacking = kubectl.lacking(_RIGHTS)
     if lacking:
+        named = ", ".join(map(str, lacking))
         raise ClusterDenied(
-            f"this login may not {', '.join(lacking)} in the namespace {kubectl.namespace}",
+            f"this login may not {named} in the namespace {kubectl.namespace}",
             hint="have it made an admin of the namespace",
         )
     _check_alone(kubectl, settings.cluster.farm)
