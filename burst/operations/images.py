@@ -37,7 +37,7 @@ _FILES: dict[Part, tuple[str, ...]] = {
     "manager": ("images/manager/Containerfile", "requirements.lock"),
     "worker": (
         "images/worker/Containerfile", "requirements.lock", "scripts/fetch-blender",
-        "scripts/locks", f"{_BLENDERS}/SHA256SUMS",
+        "scripts/locks/bpy-3.11.lock", "scripts/locks/bpy-3.13.lock", f"{_BLENDERS}/SHA256SUMS",
     ),
 }  # fmt: skip
 _LOCAL_ONLY = "localhost"
