@@ -48,6 +48,6 @@ burst/pool: {{ include "burst.pool" . }}
 
 {{/* A size like 8Gi in bytes. */}}
 {{- define "burst.bytes" -}}
-{{- $factor := get (dict "Mi" 1048576 "Gi" 1073741824 "Ti" 1099511627776) (regexFind "[A-Z]i$" .) -}}
-{{ mul (regexFind "^[0-9]+" . | int64) $factor }}
+{{- $factor := get (dict "M" 1e6 "G" 1e9 "T" 1e12 "Mi" 1048576 "Gi" 1073741824 "Ti" 1099511627776) (regexFind "[A-Z]i?$" .) -}}
+{{ mulf (regexFind "^[0-9.]+" . | float64) $factor | int64 }}
 {{- end -}}

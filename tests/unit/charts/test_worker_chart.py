@@ -44,7 +44,14 @@ def test_a_pool_is_named_by_its_release_or_by_its_value(helm: Helm) -> None:
 
 
 @pytest.mark.parametrize(
-    ("memory", "size"), [("512Mi", 512 * 1024**2), ("8Gi", 8 << 30), ("3000Gi", 3000 << 30)]
+    ("memory", "size"),
+    [
+        ("512Mi", 512 << 20),
+        ("8Gi", 8 << 30),
+        ("3Ti", 3 << 40),
+        ("7.5Gi", 15 << 29),
+        ("28G", 28 * 10**9),
+    ],
 )
 def test_memory_is_counted_in_bytes(helm: Helm, memory: str, size: int) -> None:
     rendered = helm.render("worker", {"machine.memory": memory})
