@@ -125,6 +125,8 @@ class Mirror:
             except TooOld:
                 is_known = False
             except ToolError as error:
+                if self._stop.is_set():
+                    return
                 is_known = False
                 self._note_trouble(str(error))
                 self._looked.set()

@@ -93,19 +93,18 @@ def job_of(pool_map: PoolMap, order: Order, farm: str) -> dict[str, Any]:
     """Return the Job of one worker: the pool's template with its name."""
     job: dict[str, Any] = copy.deepcopy(dict(pool_map.job))
     labels = {FARM_LABEL: farm, POOL_LABEL: order.pool, WORKER_LABEL: order.name}
-    metadata = job.setdefault("metadata", {})
-    metadata["name"] = order.name
-    metadata["ownerReferences"] = [dict(pool_map.owner)]
     pod = job["spec"]["template"]
-    for described in (metadata, pod.setdefault("metadata", {})):
-        described["labels"] = {**(described.get("labels") or {}), **labels}
+    for described in (job, pod):
+        metadata = described["metadata"] = described.get("metadata") or {}
+        metadata["labels"] = {**(metadata.get("labels") or {}), **labels}
+    job["metadata"] |= {"name": order.name, "ownerReferences": [dict(pool_map.owner)]}
     container = next(c for c in pod["spec"]["containers"] if c.get("name") == CONTAINER)
     values = {
         "BURST_WORKER_NAME": order.name,
         "BURST_WORKER_POOL": order.pool,
         "BURST_THREADS": str(order.threads),
     }
-    others = [one for one in container.get("env") or [] if one["name"] not in values]
+    others = [one for one in container.get("env") or [] if one.get("name") not in values]
     container["env"] = [*others, *({"name": key, "value": values[key]} for key in values)]
     return job
 
