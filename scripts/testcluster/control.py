@@ -83,7 +83,9 @@ def start_api_server(machine: Machine) -> None:
 def start_controllers(machine: Machine) -> None:
     """Start what acts on what the API server has, and the DNS."""
     place, keys = machine.place, machine.place.keys
+    # It makes the folders of volumes, in which pods of all users write.
     machine.start("kube-controller-manager", [
+        "sh", "-c", 'umask 0; exec "$@"', "sh",
         "kube-controller-manager", f"--kubeconfig={place.run}/kube-controller-manager.kubeconfig",
         "--leader-elect=false", "--use-service-account-credentials", "--bind-address=127.0.0.1",
         f"--root-ca-file={keys}/cluster.crt",

@@ -89,9 +89,7 @@ def _add_marks(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(options: argparse.Namespace, place: Place) -> int:
-    # A test has a home of its own, in which nothing is built.
-    named = os.environ.get("BURST_TEST_KUBERNETES")
-    programs = Path(named) if named else build()
+    programs = _programs(options, place)
     if options.command == "status":
         for machine in machines(place, programs):
             state = "on" if machine.init() is not None else "off"
@@ -106,6 +104,17 @@ def _run(options: argparse.Namespace, place: Place) -> int:
         else:
             _change_cluster(options, place, programs)
     return 0
+
+
+def _programs(options: argparse.Namespace, place: Place) -> Path:
+    """Return what the cluster runs, also when something else would be built by now."""
+    if options.command != "up" and place.programs.exists():
+        return Path(place.programs.read_text())
+    # A test has a home of its own, in which nothing is built.
+    named = os.environ.get("BURST_TEST_KUBERNETES")
+    programs = Path(named) if named else build()
+    place.programs.write_text(str(programs))
+    return programs
 
 
 def _change_cluster(options: argparse.Namespace, place: Place, programs: Path) -> None:

@@ -65,6 +65,11 @@ class Place:
         return self.folder / "archives"
 
     @property
+    def programs(self) -> Path:
+        """The file with the name of the folder that its programs are in."""
+        return self.folder / "programs"
+
+    @property
     def hosts(self) -> Path:
         """Names of the outside world for its pods, as in /etc/hosts."""
         return self.folder / "hosts"
