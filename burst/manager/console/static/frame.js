@@ -1,6 +1,5 @@
 // One frame closely: its picture, its files, and every attempt at it.
 
-import { hasPicture } from "./frames.js";
 import { chip, make, setChip, sync, syncPairs, write } from "./page.js";
 import { count, doing, duration, instant, size } from "./words.js";
 
@@ -39,7 +38,7 @@ function parts() {
 
 function drawPicture(picture, { frame, result }, state, previews) {
   // Of another attempt it is another picture.
-  const wanted = hasPicture(state) && result ? `${frame} ${result.attempt_id}` : "";
+  const wanted = state === "published" && result ? `${frame} ${result.attempt_id}` : "";
   if (picture.dataset.of === wanted) return;
   picture.dataset.of = wanted;
   picture.hidden = true;

@@ -21,7 +21,13 @@ export class FrameRange {
 
   /** The frame at a place, counted from 0. */
   at(place) {
-    const run = this.#runs.find(({ to }) => place < to);
+    let [low, high] = [0, this.#runs.length - 1];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (place < this.#runs[middle].to) high = middle;
+      else low = middle + 1;
+    }
+    const run = this.#runs[low];
     return run.first + (place - run.from) * run.step;
   }
 
@@ -65,9 +71,6 @@ export class States {
   }
 }
 
-/** Whether a frame in that state has a picture. */
-export const hasPicture = (state) => state === "published" || state === "committed";
-
 const AT_ONCE = 4; // a browser has six connections for one host, and events take one
 const KEPT = 600;
 const AGAIN_MS = 5000;
@@ -97,6 +100,11 @@ export class Previews {
     }
   }
 
+  /** Whatever was seen may be another picture now. */
+  forgetAll() {
+    for (const frame of [...this.#kept.keys()]) this.forget(frame);
+  }
+
   /** A frame has another picture now. */
   forget(frame) {
     URL.revokeObjectURL(this.#kept.get(frame));
@@ -116,16 +124,22 @@ export class Previews {
     try {
       address = URL.createObjectURL(await ask(this.#path(frame), { as: "blob" }));
     } catch (error) {
+      if (!(error instanceof Refusal && error.status === 404)) {
+        // Whatever is in the way may pass, and fewer are asked for until then.
+        setTimeout(() => this.#end(frame), AGAIN_MS);
+        return;
+      }
       address = null;
-      // Whatever else is in the way may pass.
-      const isNone = error instanceof Refusal && error.status === 404;
-      if (!isNone) setTimeout(() => this.#kept.get(frame) === null && this.forget(frame), AGAIN_MS);
     }
-    this.#running.delete(frame);
     this.#put(frame, address);
     const waiting = this.#wanted.get(frame) ?? [];
     this.#wanted.delete(frame);
     for (const show of waiting) show(address);
+    this.#end(frame);
+  }
+
+  #end(frame) {
+    this.#running.delete(frame);
     this.#next();
   }
 

@@ -1,6 +1,5 @@
 // A grid of frames: only those in sight are elements, so that a million are as quick as ten.
 
-import { hasPicture } from "./frames.js";
 import { make } from "./page.js";
 
 const BESIDE = 2; // rows above and below those in sight, for a scroll to find
@@ -74,6 +73,14 @@ export class Grid {
   refresh(frame) {
     const cell = document.getElementById(this.#idOf(this.#frames.placeOf(frame)));
     if (cell) delete cell.dataset.picture;
+    this.#draw();
+  }
+
+  /** Any picture may be another one now. */
+  refreshAll() {
+    for (const row of this.#rows.values()) {
+      for (const cell of row.children) delete cell.dataset.picture;
+    }
     this.#draw();
   }
 
@@ -152,15 +159,18 @@ export class Grid {
 
   #fill(cell) {
     const state = this.#states.at(cell.place);
-    const isChosen = String(cell.place === this.chosen);
-    if (cell.ariaSelected !== isChosen) cell.ariaSelected = isChosen;
-    if (cell.dataset.state !== state) {
-      cell.dataset.state = state;
+    const isChosen = cell.place === this.chosen;
+    if (cell.isChosen !== isChosen) {
+      cell.isChosen = isChosen;
+      cell.ariaSelected = String(isChosen);
+    }
+    if (cell.state !== state) {
+      cell.dataset.state = cell.state = state;
       cell.title = `frame ${cell.dataset.frame}, ${state}`;
       cell.setAttribute("aria-label", cell.title);
       delete cell.dataset.picture;
     }
-    if (this.#mode !== "states" && hasPicture(state)) this.#picture(cell);
+    if (this.#mode !== "states" && state === "published") this.#picture(cell);
   }
 
   #picture(cell) {

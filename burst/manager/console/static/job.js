@@ -7,6 +7,7 @@ import { ask, atMostEvery, follow } from "./live.js";
 import { chip, extent, make, meter, setChip, setMeter, sync, syncPairs, write } from "./page.js";
 import { count, duration, instant } from "./words.js";
 
+const DRAW_MS = 250;
 const STATES_MS = 700;
 const WHY_MS = 3000;
 const ENDED = new Set(["completed", "failed", "canceled"]);
@@ -46,7 +47,11 @@ const lookAtFrame = atMostEvery(0, async () => {
 
 const grid = new Grid(byId("grid"), previews, lookAtFrame);
 
+const drawChosen = atMostEvery(DRAW_MS, showFrame);
+
 async function start() {
+  previews.forgetAll();
+  grid.refreshAll();
   const [found, letters, here] = await Promise.all([ask(path), ask(`${path}/states`), ask("/workers")]);
   workers.clear();
   for (const worker of here.workers) workers.set(worker.name, worker);
@@ -61,7 +66,7 @@ function hear(event) {
   if (event.kind === "worker") {
     if (event.worker) workers.set(event.worker_name, event.worker);
     else workers.delete(event.worker_name);
-    if (details) showFrame();
+    if (details) drawChosen();
   }
   if (event.kind === "frame") {
     previews.forget(event.frame.frame);

@@ -6,6 +6,9 @@ const TOKEN = "burst-token";
 const SILENCE_MS = 6000; // a living manager says something every second
 const PAUSES_MS = [500, 1000, 2000, 4000];
 
+/** The manager is not there; it may come back. */
+export class Away extends Error {}
+
 /** What the manager answered instead of what was asked for. */
 export class Refusal extends Error {
   constructor(status, message) {
@@ -14,17 +17,26 @@ export class Refusal extends Error {
   }
 }
 
-/** Ask the manager; `as` is json, blob or body. Throws a Refusal, or a TypeError if it is away. */
+/** Ask the manager; `as` is json, blob or body. Throws a Refusal, or Away. */
 export async function ask(path, { as = "json", signal, headers = {} } = {}) {
   const token = sessionStorage.getItem(TOKEN);
   const shown = token ? { ...headers, Authorization: `Bearer ${token}` } : headers;
-  const response = await fetch(api + path, { headers: shown, cache: "no-store", signal });
+  const response = await orAway(fetch(api + path, { headers: shown, cache: "no-store", signal }));
   if (response.status === 401) {
     await tokenFromArtist(token);
     return ask(path, { as, signal, headers });
   }
   if (!response.ok) throw new Refusal(response.status, await messageOf(response));
-  return as === "body" ? response.body : response[as]();
+  return as === "body" ? response.body : orAway(response[as]());
+}
+
+/** Return what comes over the network: whatever is wrong with that, the manager is away. */
+async function orAway(promise) {
+  try {
+    return await promise;
+  } catch (error) {
+    throw new Away(error.message);
+  }
 }
 
 async function messageOf(response) {
@@ -80,7 +92,10 @@ export async function follow(path, start, hear) {
       }
     } catch (error) {
       if (error instanceof Refusal && error.status === 404) return link("gone", error.message);
-      if (!isAway(error)) throw error;
+      if (!mayPass(error)) {
+        link("gone", "This page has met a bug of burst; reload it");
+        throw error;
+      }
     }
     if (document.hidden) continue;
     link("away");
@@ -89,9 +104,9 @@ export async function follow(path, start, hear) {
   }
 }
 
-/** Whether the manager is not there: it may come back. */
-export function isAway(error) {
-  return error instanceof TypeError || error instanceof Refusal || error?.name === "AbortError";
+/** Whether asking again may help. */
+function mayPass(error) {
+  return error instanceof Away || error instanceof Refusal;
 }
 
 async function* events(path, last) {
@@ -106,7 +121,7 @@ async function* events(path, last) {
     const reader = body.pipeThrough(new TextDecoderStream()).getReader();
     let text = "";
     for (;;) {
-      const { value, done } = await reader.read();
+      const { value, done } = await orAway(reader.read());
       if (done) return;
       clearTimeout(silence);
       silence = setTimeout(() => control.abort(), SILENCE_MS);
@@ -162,7 +177,7 @@ export function atMostEvery(milliseconds, run) {
     try {
       await run();
     } catch (error) {
-      if (!isAway(error)) throw error;
+      if (!mayPass(error)) throw error;
     } finally {
       last = performance.now();
       isBusy = false;

@@ -28,17 +28,18 @@ export function showEither(full, empty, isFull) {
  */
 export function sync(parent, items, keyOf, create, fill) {
   const known = new Map([...parent.children].map((child) => [child.dataset.key, child]));
+  const keys = items.map((item) => String(keyOf(item)));
+  const stays = new Set(keys);
+  for (const [key, child] of known) if (!stays.has(key)) child.remove();
   let place = parent.firstElementChild;
-  for (const item of items) {
-    const key = String(keyOf(item));
-    const child = known.get(key) ?? create(item);
-    known.delete(key);
-    child.dataset.key = key;
+  items.forEach((item, number) => {
+    const child = known.get(keys[number]) ?? create(item);
+    child.dataset.key = keys[number];
+    // One that stays where it is keeps the focus.
     if (child === place) place = place.nextElementSibling;
     else parent.insertBefore(child, place);
     fill(child, item);
-  }
-  for (const child of known.values()) child.remove();
+  });
 }
 
 /** Bring a <dl> in line with pairs of a word and a text. */
