@@ -58,7 +58,7 @@ INSIDE = "burst.worker.inside.probe burst.worker.driver "
     [
         (
             "manager",
-            "burst.cli.roles burst.manager burst.operations burst.protocol burst.scene burst.storage",
+            "burst.cli.roles burst.manager burst.operations burst.scene burst.storage",
             "burst.manager.database.migrations burst.operations.deploy burst.operations.images",
         ),
         ("worker", "burst.cli.roles burst.worker burst.scene burst.storage burst.protocol", INSIDE),
@@ -93,14 +93,15 @@ def test_images_run_as_nobody_under_an_init(part: str) -> None:
 def test_compose_publishes_the_console_on_the_loopback_and_asks_for_tokens() -> None:
     text = (IMAGES / "compose.yaml").read_text("utf-8")
     services = yaml.safe_load(text)["services"]
-    assert services["manager"]["ports"] == ["127.0.0.1:${BURST_CONSOLE_PORT:-8080}:8080"]
+    port = "${BURST_CONSOLE_PORT:-8080}"
+    assert services["manager"]["ports"] == [f"127.0.0.1:{port}:{port}"]
     assert "ports" not in services["worker"]
     for name in ("BURST_CONSOLE_TOKEN", "BURST_WORKER_TOKEN"):
         assert services["manager"]["environment"][name].startswith(f"${{{name}:?")
     for service in services.values():
         assert service["read_only"] is True
         assert service["cap_drop"] == ["ALL"]
-        assert service["user"] == "10001:10001"
+        assert service["user"].startswith("${BURST_USER:?")
 
 
 def test_compose_sets_only_what_burst_knows() -> None:
