@@ -39,8 +39,8 @@ from burst.threads import side_by_side
 
 log = logging.getLogger(__name__)
 
-AT_ONCE = 16
-"""Requests on their way together; more made no cluster quicker that was tried."""
+AT_ONCE = 32
+"""Requests on their way together."""
 
 TRIES = 3
 TRY_AGAIN_SECONDS = 0.3
