@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from testcluster.keys import make_certificate, make_server_certificate, write_kubeconfig
-from testcluster.machine import Machine
+from testcluster.machine import VOLUMES, Machine
 from testcluster.places import DNS_SERVICE, SERVICES, Place
 
 ANSWER_SECONDS = 5.0
@@ -80,12 +80,19 @@ def start_api_server(machine: Machine) -> None:
     ])  # fmt: skip
 
 
+OPEN_VOLUMES = f"""
+(while kill -0 $$; do chmod 777 {VOLUMES}/*; sleep 0.2; done) 2>/dev/null &
+exec "$@"
+"""
+"""The controllers make the folders of volumes for root alone, whatever the umask is; pods of all
+users write in them."""
+
+
 def start_controllers(machine: Machine) -> None:
     """Start what acts on what the API server has, and the DNS."""
     place, keys = machine.place, machine.place.keys
-    # It makes the folders of volumes, in which pods of all users write.
     machine.start("kube-controller-manager", [
-        "sh", "-c", 'umask 0; exec "$@"', "sh",
+        "sh", "-c", OPEN_VOLUMES, "sh",
         "kube-controller-manager", f"--kubeconfig={place.run}/kube-controller-manager.kubeconfig",
         "--leader-elect=false", "--use-service-account-credentials", "--bind-address=127.0.0.1",
         f"--root-ca-file={keys}/cluster.crt",
