@@ -14,6 +14,7 @@ import sys
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Protocol
 
 from PIL import Image, ImageDraw
 
@@ -36,6 +37,7 @@ from burst.protocol.worker_messages import (
 )
 from burst.storage import layout
 from burst.storage.directory import DirectoryStorage
+from burst.storage.storage import Storage
 
 ROOT = Path(__file__).resolve().parents[2]
 SCENE = SceneRef(name="shot", version="v1")
@@ -59,7 +61,7 @@ class RealManager:
 
     def __init__(self, folder: Path, **settings: str) -> None:
         self.folder = folder
-        self.storage = DirectoryStorage(folder / "storage")
+        self.storage: Storage = DirectoryStorage(folder / "storage")
         self.storage.put_bytes(b"{}", layout.manifest(SCENE.name, SCENE.version))
         self._settings = settings
         self._process: subprocess.Popen[bytes] | None = None
@@ -94,7 +96,7 @@ class RealManager:
         address = state_dir.find_manager(self.folder)
         assert address is not None
         self.artist = ManagerClient(address.console_url, self._settings.get("BURST_CONSOLE_TOKEN"))
-        self.worker = ManagerClient(address.worker_url, TOKEN)
+        self.worker: ManagerClient = ManagerClient(address.worker_url, TOKEN)
         self.address = address
 
     def stop(self, number: int = signal.SIGTERM) -> int:
@@ -111,10 +113,24 @@ class RealManager:
             self._process.stderr.close()
 
 
+class WorkersSide(Protocol):
+    """What a worker needs of a manager, wherever that runs."""
+
+    @property
+    def worker(self) -> ManagerClient:
+        """Calls on the workers' listener."""
+        ...
+
+    @property
+    def storage(self) -> Storage:
+        """Where frames go."""
+        ...
+
+
 class SpokenWorker:
     """A worker that says what the test tells it to."""
 
-    def __init__(self, manager: RealManager, name: str = "w") -> None:
+    def __init__(self, manager: WorkersSide, name: str = "w") -> None:
         self.manager, self.name = manager, name
         facts = BlenderFacts(version=(5, 0, 1), kind="binary", engines={"CYCLES": ""})
         able = Capabilities(blenders=(facts,), memory_bytes=1, ffmpeg="5.1")
