@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -105,8 +105,8 @@ class Farm:
 @pytest.fixture
 def farm(
     cluster: Cluster, namespace: str, images: None, buckets: Emulator, tmp_path: Path
-) -> Iterator[Farm]:
-    yield Farm(cluster, namespace, buckets, tmp_path)
+) -> Farm:
+    return Farm(cluster, namespace, buckets, tmp_path)
 
 
 def refusal(cluster: Cluster, *arguments: str) -> str:
@@ -134,12 +134,12 @@ def test_a_farm_comes_by_plain_helm_and_leaves_nothing(farm: Farm) -> None:
 def test_an_upgrade_loses_neither_queue_nor_token(farm: Farm) -> None:
     farm.install_manager()
     before, pod = token(farm), farm.get("pod", f"{FARM}-manager-0")["metadata"]["uid"]
-    job = {"name": "waits", "commands": [{"kind": "sleep", "name": "wait", "seconds": 1}]}
-    submitted = farm.ask("POST", "/jobs", json.dumps(job))
+    nap = {"name": "nap", "commands": [{"kind": "sleep", "seconds": 1}]}
+    submitted = farm.ask("POST", "/jobs", json.dumps({"name": "waits", "commands": [nap]}))
     farm.install_manager(logLevel="debug", podAnnotations={"example.org/new": "yes"})
     assert farm.get("pod", f"{FARM}-manager-0")["metadata"]["uid"] != pod
     assert token(farm) == before
-    assert [one["id"] for one in farm.ask("GET", "/jobs")["jobs"]] == [submitted["id"]]
+    assert [one["id"] for one in farm.ask("GET", "/jobs")["jobs"]] == [submitted["job"]["id"]]
 
 
 def test_a_pod_of_a_pool_reads_the_mount_and_renders(farm: Farm) -> None:
