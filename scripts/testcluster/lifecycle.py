@@ -25,6 +25,8 @@ SERVER_SECONDS = 120.0
 READY_SECONDS = 90.0
 NOTICE_SECONDS = 40.0
 """A preempted node has 32 s from the notice until it goes off."""
+SERVICES_SECONDS = 2.0
+"""A machine still has to end its services; that is when a kubelet says how its pods ended."""
 IMPORT_SECONDS = 30.0
 
 
@@ -92,6 +94,7 @@ def boot(machine: Machine, marks: Marks) -> None:
 def preempt(machine: Machine) -> None:
     """Take a node away as a cloud takes a spot machine: with a notice, and off after it."""
     machine.end("notice", signal.SIGTERM, NOTICE_SECONDS)
+    time.sleep(SERVICES_SECONDS)
     machine.cut_power()
 
 

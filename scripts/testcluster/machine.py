@@ -26,7 +26,7 @@ from testcluster.places import MOST_NODES, PODS, Place
 
 BOOT_SECONDS = 20.0
 OFF_SECONDS = 10.0
-ANSWER_SECONDS = 60.0
+ANSWER_SECONDS = 120.0
 SHARED_FOLDERS = ("/var/lib/kubelet", "/var/lib/cni", "/var/log/pods", "/var/log/containers")
 """Names that Kubernetes does not let anybody change; each node has folders of its own there."""
 VOLUMES = "/tmp/hostpath_pv"

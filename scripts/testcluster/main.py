@@ -20,6 +20,8 @@ from testcluster.places import ROOT, Place, alone, find_place
 
 NAME = "burst"
 """Of the cluster that nobody gave another name."""
+STOP_SECONDS = 90.0
+"""An API server lets requests end for a minute."""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -157,7 +159,7 @@ def _change_node(options: argparse.Namespace, place: Place, programs: Path) -> N
         case "start":
             machine.start(options.daemon)
         case "stop":
-            machine.end(options.daemon)
+            machine.end(options.daemon, seconds=STOP_SECONDS)
         case "kill":
             machine.end(options.daemon, signal.SIGKILL)
 

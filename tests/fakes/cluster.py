@@ -137,8 +137,8 @@ class Cluster:
 
     @contextmanager
     def api_server_away(self) -> Iterator[None]:
-        """Have no API server for a while."""
-        self.stop("node-1", "kube-apiserver")
+        """Have no API server for a while, without notice."""
+        self.kill("node-1", "kube-apiserver")
         try:
             yield
         finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import secrets
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -15,7 +16,6 @@ from tests.fakes.emulator import Emulator
 
 HERE = Path(__file__).parent
 FIRST_SPARE = 11
-NAMESPACES = itertools.count(1)
 SPARES = itertools.count(FIRST_SPARE)
 
 
@@ -36,12 +36,12 @@ def cluster(_home_of_the_session: None) -> Iterator[Cluster]:
 @pytest.fixture
 def namespace(cluster: Cluster) -> Iterator[str]:
     """A namespace of the test's own, in which pod security is ``restricted``."""
-    name = f"burst-test-{next(NAMESPACES)}"
+    name = f"burst-test-{secrets.token_hex(3)}"
     labels = {"pod-security.kubernetes.io/enforce": "restricted"}
     made = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
     cluster.apply("default", made)
     yield name
-    cluster.kubectl("delete", "namespace", name, "--ignore-not-found", "--timeout=120s")
+    cluster.kubectl("delete", "namespace", name, "--ignore-not-found", "--wait=false")
 
 
 @pytest.fixture

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -12,7 +14,10 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 )
+
+const patience = 10 * time.Second
 
 // mounts makes gcsfuse mount buckets, and ends that.
 type mounts struct {
@@ -34,9 +39,9 @@ func (m *mounts) mount(bucket, target string, readOnly bool, options []string) e
 	if is, err := isMounted(target); is || err != nil {
 		return err
 	}
-	where, err := os.ReadFile(m.endpoint)
+	endpoint, err := m.find(bucket)
 	if err != nil {
-		return fmt.Errorf("no bucket %s: nobody has said where buckets are: %w", bucket, err)
+		return fmt.Errorf("no bucket %s: %w", bucket, err)
 	}
 	if err := os.MkdirAll(target, 0o750); err != nil {
 		return err
@@ -54,13 +59,33 @@ func (m *mounts) mount(bucket, target string, readOnly bool, options []string) e
 		flags = append(flags, "--config-file="+file)
 	}
 	command := append([]string{
-		"--custom-endpoint=" + strings.TrimSpace(string(where)) + "/storage/v1/",
+		"--custom-endpoint=" + endpoint,
 		"--anonymous-access", "--enable-hns=false", "-o", "allow_other",
 	}, flags...)
 	if said, err := run(m.gcsfuse, append(command, bucket, target)); err != nil {
 		return fmt.Errorf("no bucket %s: %w: %s", bucket, err, lastLines(said, 3))
 	}
 	return nil
+}
+
+// find returns where a bucket can be asked for. That it is there is looked at first, as GKE's driver
+// does: gcsfuse mounts what is not there.
+func (m *mounts) find(bucket string) (string, error) {
+	where, err := os.ReadFile(m.endpoint)
+	if err != nil {
+		return "", fmt.Errorf("nobody has said where buckets are: %w", err)
+	}
+	endpoint := strings.TrimSpace(string(where)) + "/storage/v1/"
+	client := http.Client{Timeout: patience}
+	answer, err := client.Get(endpoint + "b/" + url.PathEscape(bucket))
+	if err != nil {
+		return "", err
+	}
+	defer answer.Body.Close()
+	if answer.StatusCode != http.StatusOK {
+		return "", errors.New(answer.Status)
+	}
+	return endpoint, nil
 }
 
 // run waits for a program, and not for what goes on in the background with its output: that is a file.
