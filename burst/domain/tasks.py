@@ -108,7 +108,7 @@ class TaskBoard:
             self._next_untouched += 1
         return None
 
-    def translated(self, values: Mapping[TaskStatus, int]) -> bytes:
+    def translated(self, values: Mapping[TaskStatus, int]) -> bytearray:
         """Return a byte for each task: what ``values`` has for its status."""
         return self._codes.translate(bytes(values[status] for status in _STATUSES).ljust(256))
 
