@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import os
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -66,7 +67,10 @@ def open_provider(namespace: str, farm: str) -> KubernetesProvider:
         ToolError: there is no cluster to be found.
     """
     try:
-        config.load_config()  # type: ignore[no-untyped-call]
+        if named := os.environ.get("KUBECONFIG"):
+            config.load_kube_config(config_file=named)
+        else:
+            config.load_incluster_config()  # type: ignore[no-untyped-call]
     except (config.ConfigException, OSError) as error:
         raise ToolError(
             f"no Kubernetes was found: {error}",

@@ -179,6 +179,7 @@ def test_hundreds_are_started_and_removed_together(cluster: ClusterWorld) -> Non
 
 
 def test_without_a_cluster_the_manager_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("KUBECONFIG", "/nowhere/config")
-    with pytest.raises(ToolError, match="no Kubernetes was found"):
-        open_provider(NAMESPACE, FARM)
+    for named in ("/nowhere/config", ""):
+        monkeypatch.setenv("KUBECONFIG", named)
+        with pytest.raises(ToolError, match="no Kubernetes was found"):
+            open_provider(NAMESPACE, FARM)
