@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 import burst
-from tests.fakes.cluster import ROOT, Cluster
+from tests.fakes.cluster import ROOT, Cluster, wait_until
 from tests.fakes.emulator import Emulator
 
 CHARTS = ROOT / "charts"
@@ -24,6 +24,8 @@ POOL = f"{FARM}-pool-cpu"
 WAIT = ("--wait", "--timeout", "150s")
 LEFT = "all,configmaps,secrets,serviceaccounts,roles,rolebindings,persistentvolumeclaims," \
     "resourcequotas,networkpolicies,poddisruptionbudgets"  # fmt: skip
+WORKER_SECONDS = 150
+"""For a worker to start, try its Blender, and leave again."""
 OF_EVERY_NAMESPACE = {"configmap/kube-root-ca.crt", "serviceaccount/default"}
 
 
@@ -93,6 +95,12 @@ class Farm:
         )  # fmt: skip
         return json.loads(said)
 
+    def submit_nap(self) -> str:
+        """Have a worker do nothing for a second, and return the job's id."""
+        nap = {"name": "nap", "commands": [{"kind": "sleep", "seconds": 1}]}
+        submitted = self.ask("POST", "/jobs", json.dumps({"name": "waits", "commands": [nap]}))
+        return str(submitted["job"]["id"])
+
     def _upgrade(self, release: str, chart: str, values: dict[str, Any]) -> str:
         file = self._folder / f"{release}.json"
         file.write_text(json.dumps({**self._common, **values}))
@@ -103,9 +111,7 @@ class Farm:
 
 
 @pytest.fixture
-def farm(
-    cluster: Cluster, namespace: str, images: None, buckets: Emulator, tmp_path: Path
-) -> Farm:
+def farm(cluster: Cluster, namespace: str, images: None, buckets: Emulator, tmp_path: Path) -> Farm:
     return Farm(cluster, namespace, buckets, tmp_path)
 
 
@@ -134,18 +140,30 @@ def test_a_farm_comes_by_plain_helm_and_leaves_nothing(farm: Farm) -> None:
 def test_an_upgrade_loses_neither_queue_nor_token(farm: Farm) -> None:
     farm.install_manager()
     before, pod = token(farm), farm.get("pod", f"{FARM}-manager-0")["metadata"]["uid"]
-    nap = {"name": "nap", "commands": [{"kind": "sleep", "seconds": 1}]}
-    submitted = farm.ask("POST", "/jobs", json.dumps({"name": "waits", "commands": [nap]}))
+    job = farm.submit_nap()
     farm.install_manager(logLevel="debug", podAnnotations={"example.org/new": "yes"})
     assert farm.get("pod", f"{FARM}-manager-0")["metadata"]["uid"] != pod
     assert token(farm) == before
-    assert [one["id"] for one in farm.ask("GET", "/jobs")["jobs"]] == [submitted["job"]["id"]]
+    assert [one["id"] for one in farm.ask("GET", "/jobs")["jobs"]] == [job]
 
 
 def test_a_pod_of_a_pool_reads_the_mount_and_renders(farm: Farm) -> None:
     farm.install_manager()
     farm.install_pool()
     farm.check(POOL)
+
+
+def test_workers_come_for_a_job_and_go_after_it(farm: Farm) -> None:
+    farm.install_manager()
+    farm.install_pool()
+    assert farm.get("jobs")["items"] == []
+    job = farm.submit_nap()
+    wait_until(
+        lambda: farm.ask("GET", f"/jobs/{job}")["status"] == "completed",
+        WORKER_SECONDS,
+        lambda: str(farm.ask("GET", f"/jobs/{job}/explain")),
+    )
+    wait_until(lambda: farm.get("jobs")["items"] == [], WORKER_SECONDS)
 
 
 def test_a_second_farm_in_a_namespace_is_refused(farm: Farm) -> None:
