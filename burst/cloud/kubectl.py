@@ -157,10 +157,9 @@ class Kubectl:
         ]
         asked = {"apiVersion": "v1", "kind": "List", "items": reviews}
         said = self.run("create", "--filename", "-", "--output", "json", stdin=json.dumps(asked))
-        answers = json.loads(said)["items"]
         return [
             right
-            for right, answer in zip(rights, answers, strict=True)
+            for right, answer in zip(rights, _documents(said), strict=True)
             if not answer["status"]["allowed"]
         ]
 
@@ -218,6 +217,16 @@ class Kubectl:
     def attach(self, *arguments: str) -> int:
         """Run a call on the terminal, and return its exit status."""
         return subprocess.run(self.command(*arguments), check=False).returncode
+
+
+def _documents(text: str) -> list[dict[str, Any]]:
+    """Return the JSON values of a text that has one after another, as for a list of objects."""
+    decoder, found, rest = json.JSONDecoder(), [], text.strip()
+    while rest:
+        value, end = decoder.raw_decode(rest)
+        found.append(value)
+        rest = rest[end:].lstrip()
+    return found
 
 
 def refusal(said: str, what: str) -> BurstError:

@@ -163,9 +163,19 @@ def _failure(kubectl: Kubectl, pod: str, what: str, look: Look) -> RolloutFailed
     except ClusterError as error:
         reasons.append(error.message)
         said = []
-    told = "; ".join(dict.fromkeys(reasons)) or f"it was not ready after {START_SECONDS:.0f} s"
+    told = "; ".join(_new_ones(reasons)) or f"it was not ready after {START_SECONDS:.0f} s"
     words = "".join(f"\n  | {line}" for line in said)
     return RolloutFailed(f"{what} does not start: {told}{words}")
+
+
+def _new_ones(reasons: list[str]) -> list[str]:
+    """Return reasons that say something that none before them does; the kubelet repeats itself."""
+    kept: list[str] = []
+    for reason in reasons:
+        core = reason.removeprefix("Error: ").rpartition('": ')[2]
+        if core not in _STUCK and not any(core in one for one in kept):
+            kept.append(reason)
+    return kept
 
 
 def _events(kubectl: Kubectl, name: str) -> list[tuple[str, str]]:

@@ -172,7 +172,7 @@ def _review(cluster: dict[str, Any], asked: dict[str, Any]) -> str:
         what = review["spec"]["resourceAttributes"]
         right = f"{what['verb']} {what['resource']}"
         review["status"] = {"allowed": right not in cluster.get("lacking", [])}
-    return json.dumps(asked)
+    return "\n".join(json.dumps(review, indent=4) for review in asked["items"])
 
 
 def _get(cluster: dict[str, Any], words: list[str]) -> str:
