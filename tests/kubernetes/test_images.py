@@ -21,6 +21,9 @@ from tests.fakes.cluster import RESTRICTED, Cluster
 NAMES = image_names(ImageSettings(image_blender="debian"))
 START_SECONDS = 120
 
+AS_BUILT = {key: value for key, value in RESTRICTED.items() if key != "runAsUser"}
+"""The user is the image's own."""
+
 SURROUNDINGS = """
 import json, os, pathlib
 def writable(folder):
@@ -63,7 +66,7 @@ def pod(name: str, image: str, *, folders: tuple[str, ...], **container: Any) ->
             "volumes": volumes,
             "containers": [{
                 "name": "burst", "image": image, "volumeMounts": mounts,
-                "securityContext": {**RESTRICTED, "readOnlyRootFilesystem": True}, **container,
+                "securityContext": {**AS_BUILT, "readOnlyRootFilesystem": True}, **container,
             }],
         },
     }  # fmt: skip
