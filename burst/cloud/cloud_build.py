@@ -33,7 +33,7 @@ _MACHINE = "E2_HIGHCPU_8"
 _TIMEOUT_SECONDS = 3600
 _REQUEST_SECONDS = 60.0
 _POLL_SECONDS = 2.0
-_ENDED = ("SUCCESS", "FAILURE", "INTERNAL_ERROR", "TIMEOUT", "CANCELLED", "EXPIRED")
+_UNDER_WAY = ("STATUS_UNKNOWN", "PENDING", "QUEUED", "WORKING")
 _MANIFESTS = (
     "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json, "
     "application/vnd.docker.distribution.manifest.list.v2+json, "
@@ -194,7 +194,7 @@ class CloudBuild:
         while True:
             state = self._ask("GET", f"{self._builds()}/{build_id}").json()
             told = self._tell_log(build_id, told, say, last)
-            if state["status"] in _ENDED:
+            if state["status"] not in _UNDER_WAY:
                 break
             self._pause(_POLL_SECONDS)
         if state["status"] != "SUCCESS":
