@@ -18,12 +18,13 @@ from playwright.sync_api import Page, expect
 import burst
 from burst.cloud.forward import open_forward
 from burst.cloud.kubectl import Kubectl
+from burst.errors import ManagerUnreachable
 from burst.protocol.artist_messages import SubmitJob
 from burst.protocol.client import ManagerClient
 from burst.storage import layout
 from burst.storage.storage import Storage, open_storage
 from tests.fakes.chromium import running_chromium, watched_page
-from tests.fakes.cluster import ROOT, Cluster
+from tests.fakes.cluster import ROOT, Cluster, wait_until
 from tests.fakes.emulator import Emulator
 from tests.fakes.real_manager import SCENE, SpokenWorker
 
@@ -103,8 +104,16 @@ def page() -> Iterator[Page]:
         yield page
 
 
+def _is_heard(worker: SpokenWorker) -> bool:
+    try:
+        worker.beat()
+    except ManagerUnreachable:
+        return False
+    return True
+
+
 def test_frames_are_seen_through_a_port_forward_and_its_pods_end(
-    cluster: Cluster, namespace: str, manager: PodManager, page: Page
+    cluster: Cluster, namespace: str, manager: PodManager, page: Page, tmp_path: Path
 ) -> None:
     job = manager.artist.submit(SubmitJob(name="shot", scene=SCENE, frames="1-6")).job
     page.goto(manager.console_url)
@@ -118,12 +127,14 @@ def test_frames_are_seen_through_a_port_forward_and_its_pods_end(
     expect(page.locator("#link")).to_contain_text("The farm does not answer", timeout=60_000)
     expect(page.locator("#link")).to_have_text("live", timeout=120_000)
     assert cluster.get("pod", POD, "-n", namespace)["metadata"]["uid"] != former
-    # Neither the page nor the worker was told anything.
+    # The page was told nothing; nor was the worker, whose port is another.
+    wait_until(lambda: _is_heard(worker), 60)
     for done in range(4, 7):
         worker.render(picture=True)
         expect(page.locator(".cell[data-picture=here]")).to_have_count(done)
     expect(page.locator("#status")).to_have_text("completed")
     assert manager.artist.job(job.id).frames_published == 6
+    page.screenshot(path=tmp_path / "seen.png")
 
 
 def test_a_plain_port_forward_does_as_well(
