@@ -57,7 +57,7 @@ class Cluster:
         """What programs are given that reach it."""
         programs = os.environ.get("BURST_TEST_KUBERNETES", "")
         path = os.pathsep.join(filter(None, [programs, os.environ["PATH"]]))
-        return {**os.environ, "PATH": path, "KUBECONFIG": str(self.kubeconfig)}
+        return {**_script_environment(), "PATH": path, "KUBECONFIG": str(self.kubeconfig)}
 
     def kubectl(self, *arguments: str, text: str = "", seconds: float = COMMAND_SECONDS) -> str:
         """Run kubectl, which must succeed, and return what it prints."""
@@ -207,7 +207,10 @@ def running_cluster(nodes: int = 2) -> Iterator[Cluster]:
 
 def _up(name: str, nodes: int) -> Cluster:
     command = [str(SCRIPT), f"--name={name}", "up", f"--nodes={nodes}"]
-    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=UP_SECONDS)
+    done = subprocess.run(
+        command, env=_script_environment(), timeout=UP_SECONDS,
+        check=False, capture_output=True, text=True,
+    )  # fmt: skip
     assert done.returncode == 0, done.stderr
     kubeconfig = Path(done.stdout.strip())
     server = json.loads(kubeconfig.read_text())["clusters"][0]["cluster"]["server"]
@@ -215,14 +218,21 @@ def _up(name: str, nodes: int) -> Cluster:
     return Cluster(kubeconfig, name, f"{network}.1")
 
 
+def _script_environment() -> dict[str, str]:
+    """Return what keeps `scripts/cluster` from compiling gcsfuse into the home of a test."""
+    return {"BURST_TEST_GCSFUSE": "", **os.environ}
+
+
 def _free_name(stack: ExitStack) -> str:
     """Return the name of a cluster that no other run of the tests has now."""
     for number in range(1, MOST_AT_ONCE + 1):
         name = f"test-{number}"
-        lock = stack.enter_context((LOCKS / f"burst-{name}").open("w"))
+        lock = (LOCKS / f"burst-{name}").open("w")
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
+            lock.close()
             continue
+        stack.enter_context(lock)
         return name
     pytest.skip(f"{MOST_AT_ONCE} runs of these tests have a cluster already")
