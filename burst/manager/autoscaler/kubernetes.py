@@ -68,7 +68,7 @@ def open_provider(namespace: str, farm: str) -> KubernetesProvider:
     """
     try:
         if named := os.environ.get("KUBECONFIG"):
-            config.load_kube_config(config_file=named)
+            config.load_kube_config(config_file=named)  # type: ignore[no-untyped-call]
         else:
             config.load_incluster_config()  # type: ignore[no-untyped-call]
     except (config.ConfigException, OSError) as error:
