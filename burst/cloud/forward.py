@@ -81,6 +81,11 @@ class Forward:
         """Where the port is found on this machine."""
         return f"http://127.0.0.1:{self._local_port}"
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether something listens here, as far as is known."""
+        return self._ready.is_set()
+
     def wait(self, seconds: float = START_SECONDS) -> None:
         """Return when the port can be reached.
 

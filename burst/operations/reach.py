@@ -10,6 +10,7 @@ from __future__ import annotations
 import atexit
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from burst.cloud.forward import Forward
 from burst.cloud.kubectl import Kubectl
 from burst.config.cluster import ClusterFarm, ClusterSettings
 from burst.config.farm import FarmSettings
-from burst.errors import ConfigError, ManagerUnreachable, NotOnCluster
+from burst.errors import ClusterError, ConfigError, ManagerUnreachable, NotOnCluster
 from burst.manager.state_dir import find_manager
 from burst.operations.connect import open_client
 from burst.operations.local_farm import ensure_farm, storage_url
@@ -28,6 +29,8 @@ CONSOLE_PORT = 8080
 
 ANSWER_SECONDS = 30.0
 """How long a manager may take that is just starting in its pod."""
+AGAIN_SECONDS = 10.0
+"""How long a connection that is made again may take before its user is told to look anew."""
 _POLL_SECONDS = 0.3
 
 _forwards: dict[tuple[str, str, str], Forward] = {}
@@ -94,12 +97,19 @@ def find_farm(settings: FarmSettings) -> str | None:
 
 
 def reach_again(settings: ClusterFarm) -> str:
-    """Make a connection anew through which nothing comes any more; returns where it is now."""
+    """Make a connection anew through which nothing comes any more; returns where it is now.
+
+    One that is just being made is left to it: whoever ended it at every look would never see it
+    ready.
+    """
     forward = _forwards.get(_key(settings.cluster))
-    if forward is not None:
+    if forward is None:
+        return _forwarded(settings.cluster)
+    if forward.is_ready:
         forward.renew()
-        return forward.url
-    return _forwarded(settings.cluster)
+    with suppress(ClusterError):
+        forward.wait(AGAIN_SECONDS)
+    return forward.url
 
 
 def storage_in_use(settings: FarmSettings) -> str:

@@ -14,9 +14,11 @@ import pytest
 
 from burst.cli import console
 from burst.cli.main import app
+from burst.cli.settings import cluster_farm
 from burst.config.cluster import Note, write_note
 from burst.operations import reach
 from burst.protocol.artist_messages import PoolView
+from burst.protocol.client import ManagerClient
 from tests.fakes.cluster_tools import FakeTools
 from tests.fakes.manager import FakeManager
 
@@ -65,6 +67,16 @@ def test_commands_mean_the_farm_that_was_put_on_a_cluster(
     forwards = [call for call in tools.calls if "port-forward" in call]
     assert len(forwards) == 1
     assert "statefulset/show-manager" in forwards[0]
+
+
+def test_a_connection_made_again_is_there_when_it_is_next_used(
+    tools: FakeTools, manager: FakeManager
+) -> None:
+    settings = cluster_farm()
+    reach.reach_farm(settings)
+    for _ in range(3):
+        with ManagerClient(reach.reach_again(settings)) as client:
+            assert client.jobs() == (manager.job,)
 
 
 def test_local_means_this_machine_all_the_same(
@@ -152,8 +164,6 @@ def test_another_cluster_by_hand_is_not_the_one_that_was_noted(
 ) -> None:
     other = tmp_path / "other"
     monkeypatch.setenv("BURST_KUBECONFIG", str(other))
-    from burst.cli.settings import cluster_farm
-
     cluster = cluster_farm().cluster
     assert (cluster.kubeconfig, cluster.farm, cluster.space) == (other, "burst", "burst")
 
