@@ -11,6 +11,7 @@ import json
 import re
 import shutil
 import subprocess
+import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -140,11 +141,10 @@ class ImageTool:
             RegistryDenied: it does not tell this login.
             ToolError: it can't be reached, or another reason.
         """
-        name = reference if self.name == "docker" else f"docker://{reference}"
-        asked = self._ask("manifest", "inspect", *self._trust(reference), name)
+        asked = self._ask_registry(reference)
         if asked.returncode == 0:
             return True
-        refused = self._refusal(asked.stderr, reference, f"{self.name} manifest inspect")
+        refused = self._refusal(asked.stderr, reference, f"{self.name} manifest")
         if isinstance(refused, ImageMissing):
             return False
         raise refused
@@ -163,6 +163,18 @@ class ImageTool:
         status, last = self._follow(save, say)
         if status != 0:
             raise self._refusal("\n".join(last), reference, f"{self.name} {save[0]}")
+
+    def _ask_registry(self, reference: str) -> subprocess.CompletedProcess[str]:
+        if self.name == "docker":
+            return self._ask("manifest", "inspect", reference)
+        # These two look at lists of images only, and for a new one read no more than the manifest.
+        scratch = f"localhost/burst-asks:{uuid.uuid4().hex}"
+        self._ask("manifest", "create", scratch)
+        try:
+            trust = self._trust(reference)
+            return self._ask("manifest", "add", *trust, scratch, f"docker://{reference}")
+        finally:
+            self._ask("manifest", "rm", scratch)
 
     def _size(self, reference: str) -> int:
         listed = self._ask("images", "--json", reference)

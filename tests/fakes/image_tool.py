@@ -98,6 +98,15 @@ class _Tool:
         return 0
 
     def _manifest(self, arguments: list[str]) -> int:
+        lists = self.state.setdefault("lists", [])
+        if arguments[0] == "create":
+            lists.append(arguments[-1])
+            return 0
+        if arguments[0] == "rm":
+            lists.remove(arguments[-1])
+            return 0
+        if arguments[0] == "add":
+            assert arguments[-2] in lists
         if arguments[-1].removeprefix("docker://") in self.state["registry"]:
             print("{}")
             return 0

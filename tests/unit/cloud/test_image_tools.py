@@ -89,6 +89,7 @@ def test_each_program_builds_finds_and_pushes(tools: Path, name: str) -> None:
     assert [(state.is_current, state.published) for state in states] == [(True, True)] * 2
     assert [state.here.size_bytes for state in states if state.here] == [300, 300]
     assert {call[0] for call in read_state(tools)["calls"]} == {name}
+    assert read_state(tools).get("lists", []) == [], "what was made to ask is left behind"
 
 
 def test_names_carry_version_and_blender() -> None:
@@ -266,5 +267,5 @@ def test_what_did_not_come_along_is_named(monkeypatch: pytest.MonkeyPatch, tmp_p
     with pytest.raises(ToolMissing, match="images/none did not come"):
         bundled("images/none")
     monkeypatch.setattr("burst.cloud.bundled._PACKAGE", tmp_path / "site-packages" / "burst")
-    with pytest.raises(ToolMissing, match=r"images did not come.*share/burst"):
-        bundled("images")
+    with pytest.raises(ToolMissing, match=r"images/none did not come.*share/burst"):
+        bundled("images/none")
