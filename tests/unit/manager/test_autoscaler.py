@@ -267,9 +267,7 @@ async def test_workers_that_can_do_nothing_of_what_is_queued_are_not_started_in_
         await pool.round()
         await pool.round(wait - 0.1)
         assert len(pool.provider.started) == count
-        assert f"it can't take frame 1 of {job.id}: the scene needs USD" in (
-            pool.view.failure
-        )
+        assert f"it can't take frame 1 of {job.id}: the scene needs USD" in (pool.view.failure)
         await pool.round(0.1)
         assert len(pool.provider.started) == count + 1
 
