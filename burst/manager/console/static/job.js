@@ -87,6 +87,7 @@ function takeJob(view) {
   const hasEnded = job && !ENDED.has(job.status) && ENDED.has(view.status);
   job = view;
   if (hasEnded) lookAtWhy();
+  if (job.status === "completed") byId("why").hidden = true; // what was so a moment ago
   write(byId("name"), job.id);
   document.title = `${job.id}, ${job.status} · burst`;
   if (!byId("status").firstChild) byId("status").append(chip(job.status));
