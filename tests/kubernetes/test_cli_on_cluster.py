@@ -1,8 +1,7 @@
 """The command line on a real cluster: a farm comes, is reached, fails to change, and goes.
 
-Left out: rendering, and what becomes of workers; those need the images, and are elsewhere. This
-needs the manager's only: ``BURST_TEST_MANAGER_IMAGE`` names its archive, as `scripts/images` makes
-it.
+Left out: rendering, and what becomes of workers. ``BURST_TEST_IMAGES`` names the folder with the
+manager's image, as `scripts/images` makes it.
 """
 
 from __future__ import annotations
@@ -64,10 +63,10 @@ def farm(
     load_image: Callable[[Path], None],
     tmp_path: Path,
 ) -> Iterator[Farm]:
-    archive = os.environ.get("BURST_TEST_MANAGER_IMAGE")
-    if not archive:
-        pytest.skip("no image of the manager: scripts/images builds it")
-    load_image(Path(archive))
+    images = os.environ.get("BURST_TEST_IMAGES")
+    if not images:
+        pytest.skip("no image of the manager: scripts/images could not build it here")
+    load_image(Path(images) / "manager.tar")
     farm = Farm(cluster, buckets, tmp_path)
     farm.succeed("up", "--kubeconfig", str(cluster.kubeconfig), "--no-images")
     yield farm
