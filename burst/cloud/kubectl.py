@@ -115,7 +115,7 @@ class Kubectl:
             raise refusal(done.stderr, f"kubectl {arguments[0]}")
         return done.stdout
 
-    def list(self, kind: str, labels: Mapping[str, str] | None = None) -> list[dict[str, Any]]:
+    def objects(self, kind: str, labels: Mapping[str, str] | None = None) -> list[dict[str, Any]]:
         """Return all objects of a kind in the namespace, or of several: ``pods,jobs``."""
         selector = ",".join(f"{key}={value}" for key, value in (labels or {}).items())
         chosen = ["--selector", selector] if selector else []

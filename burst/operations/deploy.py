@@ -139,7 +139,7 @@ def take_down(settings: ClusterFarm, tell: Tell) -> Removal:
     kubectl.delete_all("jobs", ours, seconds=_GONE_SECONDS)
     kubectl.delete_all("pods", ours, seconds=_GONE_SECONDS)
     forget_note(settings.state_dir)
-    return Removal(tuple(mine), tuple(_named(one) for one in kubectl.list(_LEFT, ours)))
+    return Removal(tuple(mine), tuple(_named(one) for one in kubectl.objects(_LEFT, ours)))
 
 
 def _deploy_all(

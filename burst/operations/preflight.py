@@ -133,7 +133,7 @@ def check_helm(settings: ClusterFarm) -> Releases:
 def _check_alone(kubectl: Kubectl, farm: str) -> None:
     others = {
         found["metadata"].get("labels", {}).get("burst/farm", "?")
-        for found in kubectl.list("statefulsets", {"app.kubernetes.io/part-of": "burst"})
+        for found in kubectl.objects("statefulsets", {"app.kubernetes.io/part-of": "burst"})
     } - {farm}
     if others:
         raise ClusterUnfit(

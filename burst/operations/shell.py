@@ -93,7 +93,7 @@ def _find_pod(settings: ClusterFarm, named: str) -> str | None:
         return f"{settings.cluster.farm}-manager-0"
     if kubectl.find("pod", named) is not None:
         return named
-    pods = kubectl.list("pods", {"burst/farm": settings.cluster.farm, "burst/worker": named})
+    pods = kubectl.objects("pods", {"burst/farm": settings.cluster.farm, "burst/worker": named})
     return str(pods[-1]["metadata"]["name"]) if pods else None
 
 
@@ -102,7 +102,7 @@ def _template(settings: ClusterFarm, pool: str | None) -> Mapping[str, Any]:
     farm = settings.cluster.farm
     ours = {"burst/kind": "worker-pool", "burst/farm": farm}
     found = {}
-    for config in kubectl_of(settings.cluster).list("configmaps", ours):
+    for config in kubectl_of(settings.cluster).objects("configmaps", ours):
         facts = json.loads(config["data"]["pool.json"])
         found[facts["name"]] = (facts["preference"], config["data"]["job.json"])
     if not found:
