@@ -28,6 +28,9 @@ NOTICE_SECONDS = 40.0
 SERVICES_SECONDS = 2.0
 """A machine still has to end its services; that is when a kubelet says how its pods ended."""
 IMPORT_SECONDS = 30.0
+WATCHERS = Path("/proc/sys/fs/inotify/max_user_instances")
+ENOUGH_WATCHERS = 1024
+"""Each node takes about ten, all have one user's share, and as it comes that is 128."""
 
 
 def up(place: Place, programs: Path, nodes: int, marks: Marks) -> None:
@@ -36,6 +39,8 @@ def up(place: Place, programs: Path, nodes: int, marks: Marks) -> None:
     for folder in (place.run, place.run / "volumes", place.archives):
         folder.mkdir(parents=True, exist_ok=True)
     (place.run / "volumes").chmod(0o777)
+    if int(WATCHERS.read_text()) < ENOUGH_WATCHERS:
+        WATCHERS.write_text(str(ENOUGH_WATCHERS))
     run_checked("ip", "link", "add", place.bridge, "type", "bridge")
     run_checked("ip", "address", "add", f"{place.gateway}/24", "dev", place.bridge)
     run_checked("ip", "link", "set", place.bridge, "up")
