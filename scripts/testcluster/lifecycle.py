@@ -30,7 +30,7 @@ SERVICES_SECONDS = 2.0
 IMPORT_SECONDS = 30.0
 WATCHERS = Path("/proc/sys/fs/inotify/max_user_instances")
 ENOUGH_WATCHERS = 1024
-"""Each node takes about ten, all have one user's share, and as it comes that is 128."""
+"""Each node takes at least seven, all have one user's share, and as it comes that is 128."""
 
 
 def up(place: Place, programs: Path, nodes: int, marks: Marks) -> None:
