@@ -28,6 +28,8 @@ _LONGEST_PAUSE_SECONDS = 2.0
 _READY = re.compile(r"Forwarding from 127\.0\.0\.1:(\d+) ")
 _BROKEN = re.compile(r"error occurred forwarding|error forwarding|error creating|lost connection")
 """Not ``error copying``: a client hung up, and all is well."""
+_COMING = re.compile(r"timed out waiting|pod is not running")
+"""The pod is on its way."""
 _TAKEN = re.compile(r"unable to listen|address already in use")
 
 _WITH_PARENT = """
@@ -188,7 +190,7 @@ class Forward:
 
     def _refusal(self) -> BurstError:
         said = "\n".join(self._words)
-        if not self._words or "timed out waiting" in said or _BROKEN.search(said):
+        if not self._words or _COMING.search(said) or _BROKEN.search(said):
             last = f": {self._words[-1]}" if self._words else ""
             return ClusterUnreachable(
                 f"{self._target} can't be reached{last}", hint="see: kubectl get pods"

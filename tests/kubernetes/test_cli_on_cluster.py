@@ -77,10 +77,10 @@ def farm(
 def test_a_farm_comes_is_reached_and_leaves_nothing(farm: Farm) -> None:
     status = json.loads(farm.succeed("status", "--json"))
     assert (status["farm"], status["namespace"]) == (FARM, FARM)
-    assert [pool["name"] for pool in json.loads(farm.succeed("pools", "--json"))] == ["cpu"]
+    assert [pool["name"] for pool in json.loads(farm.succeed("pools", "list", "--json"))] == ["cpu"]
     assert "manager ready" in farm.succeed("logs", "manager")
     farm.succeed("pools", "set", "cpu", "--max", "3")
-    (pool,) = json.loads(farm.succeed("pools", "--json"))
+    (pool,) = json.loads(farm.succeed("pools", "list", "--json"))
     assert pool["maximum"] == 3
 
     removal = json.loads(farm.succeed("down", "--yes", "--json"))
@@ -98,7 +98,9 @@ def test_a_change_that_does_not_come_up_is_taken_back_and_the_farm_goes_on(farm:
     assert "the farm is as it was before" in done.stderr
     farm.configure(pools="[pools.other]\ncores = 1\n")
     farm.succeed("deploy", "--no-images")
-    assert [pool["name"] for pool in json.loads(farm.succeed("pools", "--json"))] == ["other"]
+    assert [pool["name"] for pool in json.loads(farm.succeed("pools", "list", "--json"))] == [
+        "other"
+    ]
 
 
 def test_a_manager_whose_pod_is_deleted_is_reached_again(farm: Farm) -> None:

@@ -110,11 +110,19 @@ def test_what_another_try_would_not_help_is_said_at_once(
     assert len(tools.calls) == 1
 
 
-def test_a_cluster_that_is_away_is_asked_again(
-    tools: FakeTools, kubectl: Kubectl, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    "words",
+    [
+        "The connection to the server was refused - did you specify",
+        "error: unable to forward port because pod is not running. Current status=Pending",
+        "error: timed out waiting for the condition",
+    ],
+)
+def test_what_is_just_away_is_asked_again(
+    tools: FakeTools, kubectl: Kubectl, monkeypatch: pytest.MonkeyPatch, words: str
 ) -> None:
     monkeypatch.setattr(forward, "_LONGEST_PAUSE_SECONDS", 0.1)
-    tools.refuse("port-forward", "The connection to the server was refused - did you specify")
+    tools.refuse("port-forward", words)
     tried = Forward(kubectl, "statefulset/farm-manager", 8080)
     try:
         until(lambda: tried.restarts > 1)
