@@ -250,6 +250,7 @@ def _print_collected(collected: Collected, *, dry_run: bool, json: bool) -> None
                 "kept_blobs": collected.kept,
                 "young_blobs": collected.young,
                 "expired_uploads": collected.expired,
+                "pending_uploads": collected.uploads,
             }
         )
         return
@@ -257,6 +258,9 @@ def _print_collected(collected: Collected, *, dry_run: bool, json: bool) -> None
     console.say(f"{words.count(collected.blobs, 'file')}, {words.size(collected.bytes)} {done}")
     young = f", {collected.young} are too young" if collected.young else ""
     console.tell(f"{words.count(collected.kept, 'file')} are in use{young}")
+    if collected.uploads:
+        uploads = words.count(collected.uploads, "upload")
+        console.tell(f"{uploads} not ended: what such a one has sent is held for a day")
 
 
 def _head(version: Version) -> dict[str, Any]:

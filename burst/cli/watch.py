@@ -14,6 +14,7 @@ from burst.errors import StorageError
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from burst.config.farm import FarmSettings
     from burst.operations.download import Published
     from burst.operations.frames import FrameFolder
     from burst.protocol.messages import OutputFile
@@ -60,24 +61,34 @@ def download(
     A file that is there already is not brought again, and one that you have changed stays.
     With --storage from the storage alone, with no farm anywhere.
     """
-    from burst.cli.bringing import bringing_progress
     from burst.operations import download as downloads
-    from burst.operations.frames import FrameFolder, bring_all, output_of, with_way_back
-    from burst.storage.storage import open_storage
+    from burst.storage.storage import ready_to_fetch
 
     settings = farm_settings(state_dir, storage=storage, local=local)
     is_alone = downloads.must_be_read_alone(settings, is_storage_typed=storage is not None)
     if follow and not is_alone:
         watch(job, output, local, state_dir, json)
         return
-    found = downloads.find_published(job, settings, console.tell, storage_only=is_alone)
-    if follow:
-        downloads.check_ended(found)
+    with ready_to_fetch(settings.storage_url or ""):
+        found = downloads.find_published(job, settings, console.tell, storage_only=is_alone)
+        if follow:
+            downloads.check_ended(found)
+        again = _again(found.job_id, output, storage, where_typed(settings, state_dir))
+        folder = _bring(found, settings, output, again)
+    _tell_brought(found, folder, json=json)
+
+
+def _bring(
+    found: Published, settings: FarmSettings, output: Path | None, again: str
+) -> FrameFolder:
+    from burst.cli.bringing import bringing_progress
+    from burst.operations.frames import FrameFolder, bring_all, output_of, with_way_back
+    from burst.storage.storage import open_storage
+
     place = output_of(found.output, found.name, output)
     with bringing_progress() as tell:
         opened = open_storage(found.storage_url)
         folder = FrameFolder(place, opened, found.job_id, settings.state_dir, tell)
-        again = _again(found.job_id, output, storage, where_typed(settings, state_dir))
         try:
             bring_all(folder, _listing(found))
         except StorageError as error:
@@ -86,7 +97,7 @@ def download(
             console.tell()
             console.tell(f"what was brought stays, go on with: {again}")
             raise
-    _tell_brought(found, folder, json=json)
+    return folder
 
 
 def _listing(found: Published) -> Callable[[], Sequence[OutputFile]]:

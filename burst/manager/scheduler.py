@@ -88,7 +88,7 @@ class Scheduler:
         caller.add_done_callback(lambda _: farm.waiting.wake_worker(name))
         try:
             # Verdicts are waited for: a claim with reports is answered at once.
-            while assignment is None and not verdicts and not self._orders(worker, message):
+            while not (assignment or verdicts or self._orders(worker, message) or caller.done()):
                 left = deadline - farm.clock.monotonic()
                 if left <= 0:
                     break

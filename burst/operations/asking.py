@@ -78,7 +78,8 @@ def _hashing_meanwhile(traced: SceneTrace, cache: Path) -> Iterator[None]:
     def hash_ahead() -> None:
         # What goes wrong here goes wrong again where it is told.
         with contextlib.suppress(_EnoughError, BurstError):
-            Hasher(cache).hash_all([file.path for file in traced.files], look)
+            # By threads: they take no memory, and are done when Blender is.
+            Hasher(cache, processes=1).hash_all([file.path for file in traced.files], look)
 
     thread = threading.Thread(target=hash_ahead, name="hash-ahead", daemon=True)
     thread.start()

@@ -45,6 +45,8 @@ class Collected:
     """Blobs that nothing names, too young to be removed."""
     expired: int
     """Pledges of uploads that died long ago."""
+    uploads: int
+    """Uploads under way, or broken off less than a day ago: they hold what they sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +137,7 @@ class Collection:
             kept=self._kept,
             young=self._young,
             expired=expired,
+            uploads=self._named.uploads,
         )
 
     def _expired(self, now: float) -> list[Stored]:
@@ -264,6 +267,11 @@ class _Named:
             found |= self._read_all(names)
         self._by_manifest = found
         self._hashes = set().union(*found.values())
+
+    @property
+    def uploads(self) -> int:
+        """How many uploads were pending when it looked."""
+        return sum(name.startswith(layout.PENDING) for name in self._by_manifest)
 
     def has(self, blob: Stored) -> bool:
         """Say whether something names a blob."""

@@ -1,8 +1,8 @@
 """Processes that hash files for another one; `hash_crew` starts them.
 
-What each is to hash comes as a line of JSON by the standard input. The news go to the
-standard output, as lines of JSON that are short enough for several processes to write into one
-pipe. When nobody reads them any more, writing ends the process.
+By the standard input come how many threads each may have for large files, and a line of JSON for
+each. The news go to the standard output, as lines of JSON that are short enough for several
+processes to write into one pipe. When nobody reads them any more, writing ends the process.
 """
 
 from __future__ import annotations
@@ -47,11 +47,12 @@ class _Out:
         self._news, self._size, self._told_at = [], 0, time.monotonic()
 
 
-def hash_share(share: bytes) -> None:
+def hash_share(share: bytes, threads: int) -> None:
     """Hash files, and tell of each.
 
     Args:
         share: JSON, a list of each file's number, size and path.
+        threads: for the large ones.
     """
     out = _Out()
     numbers: dict[Path, int] = {}
@@ -60,7 +61,7 @@ def hash_share(share: bytes) -> None:
         path = Path(name)
         numbers[path] = number
         sizes.append((size, path))
-    for news in read_in_threads(_hash_or_not, sizes, threads=1):
+    for news in read_in_threads(_hash_or_not, sizes, threads):
         out.add(numbers[news.path], news.bytes, *(news.result or ()))
     out.flush()
 
@@ -75,7 +76,7 @@ def _hash_or_not(path: Path, read: Read) -> tuple[Signature, Hashed] | tuple[Non
 
 def main() -> None:
     """Fork one process for each share, and hash."""
-    mine, *others = sys.stdin.buffer.readlines()
+    threads, mine, *others = sys.stdin.buffer.readlines()
     # Whoever reads the news has gone: nobody needs to be told of that.
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     forked: list[int] = []
@@ -85,7 +86,7 @@ def main() -> None:
             mine, forked = share, []
             break
         forked.append(pid)
-    hash_share(mine)
+    hash_share(mine, int(threads))
     for pid in forked:
         os.waitpid(pid, 0)
 

@@ -1,8 +1,9 @@
 """Who hashes many files: threads of this process, or a few processes.
 
 A small file takes longer in Python than in the hash, and the threads of one process have one
-Python between them. So thousands of small files are dealt out to processes, which `hash_child`
-forks. Whatever they don't bring, for whatever reason, threads of this process do.
+Python between them. So where there are thousands of small ones, all files are dealt
+out to processes, which `hash_child` forks. Whatever they don't bring, for whatever reason, threads
+of this process do.
 """
 
 from __future__ import annotations
@@ -21,8 +22,7 @@ from burst.config.machine import available_cores
 from burst.scene.digest import Hashed, Signature, hash_file
 from burst.scene.readers import LARGE_BYTES, News, read_in_threads
 
-MOST_PROCESSES = 2
-"""Each takes memory while a Blender has its own; more would be done before that is."""
+MOST_PROCESSES = 4
 SMALL_FILES = 2000
 """From so many small files on processes are worth their start, a tenth of a second."""
 
@@ -35,17 +35,18 @@ _FILE_BYTES = 200_000
 HashNews = News[tuple[Signature, Hashed]]
 
 
-def read_files(sizes: Sequence[tuple[int, Path]]) -> Iterator[HashNews]:
+def read_files(sizes: Sequence[tuple[int, Path]], most: int) -> Iterator[HashNews]:
     """Hash files, and yield the news in the caller's thread.
 
     Args:
         sizes: bytes and path of each.
+        most: processes.
 
     Raises:
         SceneError: a file can't be read, or does not stop changing; the others are ended.
     """
     small = sum(size < LARGE_BYTES for size, _ in sizes)
-    processes = min(MOST_PROCESSES, available_cores())
+    processes = min(most, available_cores())
     if small < SMALL_FILES or processes < 2:
         return read_in_threads(hash_file, sizes, _THREADS)
     return _read_in_processes(sizes, processes)
@@ -66,7 +67,7 @@ def _read_in_processes(sizes: Sequence[tuple[int, Path]], count: int) -> Iterato
     left = set(range(len(sizes)))
     begun: dict[int, int] = {}
     """Bytes told of files that are not done."""
-    with contextlib.suppress(OSError), _running(sizes, count) as lines:
+    with contextlib.suppress(OSError, ValueError), _running(sizes, count) as lines:
         for index, size, *found in lines:
             path = sizes[index][1]
             if not found:
@@ -103,6 +104,7 @@ def _running(sizes: Sequence[tuple[int, Path]], count: int) -> Iterator[Iterator
     tells, hears = cast("IO[bytes]", process.stdin), cast("IO[bytes]", process.stdout)
     try:
         with contextlib.suppress(BrokenPipeError):
+            tells.write(b"%d\n" % max(1, _THREADS // count))
             for share in shares(sizes, count):
                 files = [(index, sizes[index][0], os.fsdecode(sizes[index][1])) for index in share]
                 tells.write(json.dumps(files).encode() + b"\n")
@@ -111,7 +113,7 @@ def _running(sizes: Sequence[tuple[int, Path]], count: int) -> Iterator[Iterator
         yield _lines(hears.fileno())
     finally:
         # Those it forked are of its group, which nobody else can have before it is waited for.
-        with contextlib.suppress(ProcessLookupError):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(_END_SECONDS)

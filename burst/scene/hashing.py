@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from burst.scene.digest import Hashed, Signature, unreadable
-from burst.scene.hash_crew import read_files
+from burst.scene.hash_crew import MOST_PROCESSES, read_files
 
 _log = logging.getLogger(__name__)
 _Result = TypeVar("_Result")
@@ -61,17 +61,22 @@ OnRead = Callable[[Path, int, bool], None]
 class Hasher:
     """Hashes files, and remembers."""
 
-    def __init__(self, cache: Path | None, *, rehash: bool = False) -> None:
+    def __init__(
+        self, cache: Path | None, *, rehash: bool = False, processes: int = MOST_PROCESSES
+    ) -> None:
         """Remember in the folder ``cache``; None is not at all.
 
-        With ``rehash`` every file is read, and what was remembered of it is put right.
+        With ``rehash`` every file is read, and what was remembered of it is put right. Many files
+        are read by so many ``processes``; with one, by threads of this.
         """
         self._database = None if cache is None else cache / _FILE_NAME
         self._rehash = rehash
+        self._processes = processes
 
     def anew(self) -> Hasher:
         """Return one with the same memory, that reads every file."""
-        return Hasher(self._database and self._database.parent, rehash=True)
+        cache = self._database and self._database.parent
+        return Hasher(cache, rehash=True, processes=self._processes)
 
     def hash_all(
         self,
@@ -107,7 +112,7 @@ class Hasher:
         fresh: dict[Path, tuple[Signature, Hashed]] = {}
         unwritten_bytes = 0
         try:
-            for news in read_files(lacking):
+            for news in read_files(lacking, self._processes):
                 tell(news.path, news.bytes, news.result is not None)
                 unwritten_bytes += news.bytes
                 if news.result is None:

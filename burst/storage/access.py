@@ -212,6 +212,12 @@ def _emulator_at(named: str) -> str:
             hint=f"set it to one such as http://localhost:4443, or unset {EMULATOR} to talk to "
             "Google",
         )
+    if parts.path or parts.query or parts.fragment or "@" in parts.netloc:
+        # Not repeated here: it may have a password.
+        raise ConfigError(
+            f"{EMULATOR} has more than a host and a port, and the rest would not be heeded",
+            hint=f"set it to {parts.scheme}://{parts.netloc.rpartition('@')[2]} alone",
+        )
     return endpoint
 
 
@@ -252,6 +258,14 @@ def bucket_error(status: int | None, message: str, what: str, access: Access) ->
             hint="wait a few minutes; then the same command goes on",
         )
     return StorageError(f"{what}: {access.url} refuses it ({status} {reason})")
+
+
+def damaged_error(what: str) -> StorageError:
+    """Return the error for what arrives, each time, as something else than was sent."""
+    return StorageError(
+        f"{what}: it arrives damaged again and again",
+        hint="look at the network and at this machine's memory: something changes what is sent",
+    )
 
 
 def _why(message: str) -> str | None:

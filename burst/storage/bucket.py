@@ -244,8 +244,8 @@ class BucketStorage:
         self,
         content: bytes,
         name: str,
-        generation: int | None = None,
-        metadata: dict[str, str] | None = None,
+        generation: int,
+        metadata: dict[str, str],
     ) -> None:
         what, expected = f"can't store {name}", (len(content), crc32c(content))
         _until_whole(

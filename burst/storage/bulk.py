@@ -15,6 +15,7 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from burst.config.machine import available_cores
+from burst.errors import StorageError
 from burst.storage import layout
 from burst.storage.access import Access
 from burst.storage.bulk_crew import Crew
@@ -42,6 +43,9 @@ _DELETED_AT_ONCE = 1000
 _LOOKED_AT = 2000
 """Files that are looked at to decide: the rest may be a long list that nobody has whole."""
 
+_ready: dict[str, Crew] = {}
+"""Of `ready_to_fetch`, by the bucket's URL."""
+
 _Result = TypeVar("_Result")
 
 
@@ -53,6 +57,20 @@ def crew_for(access: Access, files: int, size: int) -> AbstractContextManager[Cr
     """
     count = processes_worth(files, size, available_cores())
     return Crew(access, "send", count) if count > 1 else contextlib.nullcontext()
+
+
+@contextlib.contextmanager
+def ready_to_fetch(access: Access) -> Iterator[None]:
+    """Start the processes for a `fetch` of many files that may come, while they are being found."""
+    count = min(MOST_PROCESSES, available_cores())
+    with contextlib.ExitStack() as stack:
+        if count > 1:
+            with contextlib.suppress(StorageError):
+                _ready[access.url] = stack.enter_context(Crew(access, "fetch", count))
+        try:
+            yield
+        finally:
+            _ready.pop(access.url, None)
 
 
 def send(
@@ -162,7 +180,8 @@ def _carry(access: Access, kind: Kind, items: Iterable[Item], tell: Tell) -> lis
     everything = itertools.chain(first, left)
     count = processes_worth(len(first), sum(item.size for item in first), available_cores())
     if count > 1:
-        with Crew(access, kind, count) as crew:
+        ready = _ready.pop(access.url, None) if kind == "fetch" else None
+        with contextlib.nullcontext(ready) if ready else Crew(access, kind, count) as crew:
             return crew.carry(everything, tell)
     return _run(_carry_here(access, kind, everything, tell))
 

@@ -12,7 +12,8 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable
 from typing import NamedTuple
 
-from burst.storage.bulk_line import Line, RefusedError
+from burst.storage.bulk_http import RefusedError
+from burst.storage.bulk_line import Line
 
 PAGE = 1000
 """Names that a bucket lists at a time."""
@@ -130,7 +131,7 @@ class Asker:
 
         async def once() -> bool:
             try:
-                await self._line.exchange("GET", url)
+                (await self._line.exchange("GET", url)).read()
             except RefusedError as error:
                 if error.is_absent_object:
                     return False
@@ -144,7 +145,7 @@ class Asker:
         url = self._line.url(
             "o", prefix=prefix, maxResults=PAGE, fields="items/name,nextPageToken", **options
         )
-        page = (await self._line.ask("GET", url, f"can't list {prefix}")).read()
+        page = await self._line.read(url, f"can't list {prefix}")
         return [item["name"] for item in page.get("items", [])], page.get("nextPageToken", "")
 
 

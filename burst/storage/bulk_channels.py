@@ -11,14 +11,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import http.client
-import os
 import socket
-import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 from urllib.parse import urlsplit
+
+from burst.storage.bulk_http import Answer, check_headers
+from burst.storage.bulk_reach import tls_context
 
 CHUNK_BYTES = 256 * 1024
 """Read at once: it stays in the processor's cache until it is hashed and written."""
@@ -30,8 +31,6 @@ GENERATION_HEADER = "X-Goog-Generation"
 
 _Result = TypeVar("_Result")
 
-_PROXIES = ("https_proxy", "HTTPS_PROXY", "http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY")
-
 
 class Head(NamedTuple):
     """The beginning of an answer."""
@@ -41,30 +40,11 @@ class Head(NamedTuple):
     """Of the object; empty where something on the way took that header away."""
 
 
-class Refusal(NamedTuple):
-    """An answer that is none."""
-
-    status: int
-    text: str
-
-
-class Reply(NamedTuple):
-    """What was answered to what was sent."""
-
-    status: int
-    content: bytes
-
-
 Begin = Callable[[Head], None]
 Take = Callable[[memoryview], bool]
 """Takes what came, in a thread; False is that no more is wanted."""
 Give = Callable[[], Iterator[bytes]]
 """Makes what is sent, chunk by chunk, in a thread. What it raises ends the request."""
-
-
-def uses_proxy() -> bool:
-    """Say whether connections go by a proxy, which is not done here."""
-    return any(os.environ.get(name) for name in _PROXIES)
 
 
 class Channels:
@@ -85,11 +65,10 @@ class Channels:
         self._seconds = (connect_seconds, stalled_seconds)
         self._idle: list[http.client.HTTPConnection] = []
         self._threads = ThreadPoolExecutor(count, thread_name_prefix="channel")
-        self._tls: ssl.SSLContext | None = None
 
     async def get(
         self, target: str, headers: Mapping[str, str], begin: Begin, take: Take
-    ) -> Head | Refusal:
+    ) -> Head | Answer:
         """Ask once, and have ``take`` take the content.
 
         Canceled, it ends only when no thread is at it any more.
@@ -107,7 +86,7 @@ class Channels:
         """
         return await self._do(lambda channel: channel.get(target, headers, begin, take))
 
-    async def post(self, target: str, headers: Mapping[str, str], size: int, give: Give) -> Reply:
+    async def post(self, target: str, headers: Mapping[str, str], size: int, give: Give) -> Answer:
         """Send once, and return the whole answer.
 
         Canceled, it ends only when no thread is at it any more.
@@ -134,9 +113,10 @@ class Channels:
             answer = await asyncio.shield(work)
         except asyncio.CancelledError:
             channel.abort()
+            # Perhaps it was done before it heard of that. This is seen to even where whoever
+            # waits here is canceled once more.
+            work.add_done_callback(channel.close_after)
             await asyncio.wait([work])
-            # It had to fail; nobody wants to know how.
-            work.exception()
             raise
         if channel.is_usable:
             self._idle.append(channel.connection)
@@ -152,9 +132,9 @@ class Channels:
     def _new(self) -> http.client.HTTPConnection:
         if not self._is_secret:
             return http.client.HTTPConnection(self._host, timeout=self._seconds[0])
-        if self._tls is None:
-            self._tls = ssl.create_default_context()
-        return http.client.HTTPSConnection(self._host, timeout=self._seconds[0], context=self._tls)
+        return http.client.HTTPSConnection(
+            self._host, timeout=self._seconds[0], context=tls_context()
+        )
 
 
 class _Channel:
@@ -181,21 +161,23 @@ class _Channel:
 
     def get(
         self, target: str, headers: Mapping[str, str], begin: Begin, take: Take
-    ) -> Head | Refusal:
+    ) -> Head | Answer:
         """Ask, and take what comes."""
+        check_headers(headers)
         with _network():
             self._open()
             self.connection.request("GET", target, headers=dict(headers))
         with self._answer() as response:
             if response.status >= 300:
-                return Refusal(response.status, _all(response).decode("utf-8", errors="replace"))
+                return Answer(response.status, _all(response))
             head = Head(response.status, response.headers.get(GENERATION_HEADER, ""))
             begin(head)
             self._take_all(response, take)
         return head
 
-    def post(self, target: str, headers: Mapping[str, str], size: int, give: Give) -> Reply:
+    def post(self, target: str, headers: Mapping[str, str], size: int, give: Give) -> Answer:
         """Send what ``give`` makes."""
+        check_headers(headers)
         with _network():
             self._open()
             self.connection.putrequest("POST", target, skip_accept_encoding=True)
@@ -212,7 +194,7 @@ class _Channel:
                 is_whole = False
                 break
         with self._answer() as response:
-            reply = Reply(response.status, _all(response))
+            reply = Answer(response.status, _all(response))
         if not is_whole:
             # There is no telling where the next answer would begin.
             self.is_usable = False
@@ -226,6 +208,11 @@ class _Channel:
             if self._socket is not None:
                 with contextlib.suppress(OSError):
                     self._socket.shutdown(socket.SHUT_RDWR)
+
+    def close_after(self, work: asyncio.Future[Any]) -> None:
+        """Close the connection after ``work``; nobody wants to know how that failed."""
+        work.exception()
+        self.connection.close()
 
     def _open(self) -> None:
         if self.connection.sock is None:

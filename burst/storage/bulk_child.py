@@ -22,7 +22,7 @@ from burst.errors import BurstError, StorageAway
 from burst.storage import bulk_fetch, bulk_send
 from burst.storage.access import Access
 from burst.storage.bulk_jobs import Action, Item, Kind, action, unpacked
-from burst.storage.bulk_line import Line
+from burst.storage.bulk_line import Line, load_streams
 from burst.storage.bulk_tasks import AT_ONCE, all_of
 from burst.storage.items import Transferred
 
@@ -140,8 +140,11 @@ def _messages(descriptor: int) -> Iterator[dict[str, Any]]:
 
 
 def main(arguments: list[str]) -> None:
-    """Fork, and run: the arguments are the descriptors that each process reads and writes."""
-    pipes = [tuple(int(number) for number in pair.split(",")) for pair in arguments]
+    """Fork, and run: the arguments are what is done, and the descriptors of each process."""
+    kind, *pairs = arguments
+    pipes = [tuple(int(number) for number in pair.split(",")) for pair in pairs]
+    if kind == "fetch":
+        load_streams()
     # What is there now stays, and is not written to: the processes go on sharing it.
     gc.freeze()
     mine, *others = pipes
@@ -159,6 +162,8 @@ def main(arguments: list[str]) -> None:
     uvloop.run(_run(*mine))
     for pid in forked:
         os.waitpid(pid, 0)
+    # Python would take everything apart first, while somebody waits for the end.
+    os._exit(0)
 
 
 async def _run(reads: int, writes: int) -> None:

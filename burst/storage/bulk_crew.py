@@ -87,6 +87,7 @@ class Crew:
     def __init__(self, access: Access, kind: Kind, count: int) -> None:
         """Start ``count`` processes."""
         self._access = access
+        self._has_carried = False
         self._hands: list[_Hand] = []
         theirs: list[tuple[int, int]] = []
         for _ in range(count):
@@ -98,7 +99,7 @@ class Crew:
         try:
             self._process = subprocess.Popen(
                 [
-                    *(sys.executable, "-P", "-m", "burst.storage.bulk_child"),
+                    *(sys.executable, "-P", "-m", "burst.storage.bulk_child", kind),
                     *(f"{reads},{writes}" for reads, writes in theirs),
                 ],
                 pass_fds=descriptors,
@@ -126,14 +127,15 @@ class Crew:
         _error: BaseException | None,
         _traceback: TracebackType | None,
     ) -> None:
-        if kind is None:
+        if kind is None and self._has_carried:
             for hand in self._hands:
                 hand.write({"end": True})
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(_END_SECONDS)
         # Those it forked are of its group, which nobody else can have before it is waited for.
         if self._process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
+            # Where all of them have ended already macOS says that it may not be done.
+            with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
         self._close()
@@ -144,6 +146,7 @@ class Crew:
         Raises:
             StorageError: one can't be done; others may be under way still.
         """
+        self._has_carried = True
         waiting = enumerate(items)
         under_way: dict[int, Item] = {}
         changed: list[Item] = []

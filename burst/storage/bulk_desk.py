@@ -1,18 +1,20 @@
-"""Requests one by one, over a connection that stays open from one to the next.
+"""Small requests from any thread, over connections that stay open from one to the next.
 
-Any thread may ask, and waits for its own answer only. An event loop in a thread of its own does
-what is asked; it begins with the first request.
+Who asks waits for that answer only; what is asked may be many requests at the same time. An event
+loop in a thread of its own does it, and begins with the first.
 """
 
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import os
 import threading
 import weakref
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from burst.errors import StorageAway
 from burst.storage.access import Access
 
 if TYPE_CHECKING:
@@ -39,6 +41,7 @@ class Desk:
 
         Raises:
             StorageError: whatever ``work`` raises.
+            StorageAway: the program is ending.
         """
         return self._own_clerk().do(work)
 
@@ -58,29 +61,54 @@ class _Clerk:
     def __init__(self, access: Access) -> None:
         from burst.storage.bulk_line import Line
 
-        self._loop = asyncio.new_event_loop()
         self._line = Line(access)
+        self._loop = asyncio.new_event_loop()
         self._pid = os.getpid()
+        self._lock = threading.Lock()
+        self._is_leaving = False
         self._thread = threading.Thread(target=self._run, name="desk", daemon=True)
         self._thread.start()
 
     def do(self, work: Work[_Result]) -> _Result:
-        asked = asyncio.run_coroutine_threadsafe(work(self._line), self._loop)
+        with self._lock:
+            if self._is_leaving:
+                raise _ending()
+            asked = asyncio.run_coroutine_threadsafe(work(self._line), self._loop)
         try:
             return asked.result()
+        except concurrent.futures.CancelledError as error:
+            raise _ending() from error
         except BaseException:
             # A Ctrl-C: nobody waits for it any more.
             asked.cancel()
             raise
+        finally:
+            # It holds an error, which holds this frame, which would hold it, and the desk.
+            del asked
 
     def end(self) -> None:
-        if self._pid == os.getpid():
+        if self._pid == os.getpid() and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._loop.stop)
-            self._thread.join(_END_SECONDS)
+            if threading.current_thread() is not self._thread:
+                self._thread.join(_END_SECONDS)
 
     def _run(self) -> None:
         loop = self._loop
         loop.run_forever()
-        loop.run_until_complete(self._line.__aexit__())
-        loop.run_until_complete(loop.shutdown_default_executor())
+        loop.run_until_complete(self._leave())
         loop.close()
+
+    async def _leave(self) -> None:
+        with self._lock:
+            self._is_leaving = True
+        # What was asked before that is begun now.
+        await asyncio.sleep(0)
+        left = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
+        await self._line.__aexit__()
+
+
+def _ending() -> StorageAway:
+    return StorageAway("the program is ending", hint="start it again")

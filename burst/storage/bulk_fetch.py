@@ -14,14 +14,13 @@ import secrets
 
 from burst.errors import BlobMissing, storage_error
 from burst.storage import layout
-from burst.storage.bulk_channels import GENERATION_HEADER, THREAD_BYTES, Head, uses_proxy
-from burst.storage.bulk_line import STREAMS, Line, RefusedError
-from burst.storage.bulk_tasks import Progress
+from burst.storage.bulk_channels import GENERATION_HEADER, THREAD_BYTES, Head
+from burst.storage.bulk_http import RefusedError
+from burst.storage.bulk_line import STREAMS, Line
+from burst.storage.bulk_tasks import Progress, seldom
 from burst.storage.items import Tell, Wanted
 
 CHUNK_BYTES = 256 * 1024
-TOLD_BYTES = 1024 * 1024
-"""Of a large file that has come further by so much that is told."""
 
 _PARTIAL, _NOTHING_LEFT = 206, 416
 _TRIES = 2
@@ -90,7 +89,8 @@ class Fetcher:
             headers = {"Range": f"bytes={arrival.count}-"} if arrival.count else {}
             url = self._line.url(path, alt="media", **options)
             try:
-                await (self._receive if arrival.is_large else self._read)(url, headers, arrival)
+                is_threads = arrival.wanted.size >= THREAD_BYTES and not self._line.by_proxy
+                await (self._receive if is_threads else self._read)(url, headers, arrival)
             except RefusedError as error:
                 if error.status == _NOTHING_LEFT:
                     return
@@ -116,15 +116,11 @@ class Fetcher:
 
     async def _receive(self, url: str, headers: dict[str, str], arrival: _Arrival) -> None:
         """Have a thread take what comes."""
-        call = asyncio.get_running_loop().call_soon_threadsafe
-        told = arrival.count
+        tell = seldom(arrival.tell)
 
         def take(chunk: memoryview) -> bool:
-            nonlocal told
             wants_more = arrival.take(chunk)
-            if arrival.count - told >= TOLD_BYTES:
-                told = arrival.count
-                call(arrival.tell, told)
+            tell(arrival.count)
             return wants_more
 
         await self._line.receive(url, headers, arrival.start, take)
@@ -141,7 +137,6 @@ class _Arrival:
         """Bytes."""
         self.furthest = 0
         """Bytes that one of the tries got to."""
-        self.is_large = wanted.size >= THREAD_BYTES and not uses_proxy()
         self._sink = sink
         self._progress = progress
         self._hash = hashlib.sha256()
@@ -153,9 +148,11 @@ class _Arrival:
 
     def begin(self, generation: str) -> None:
         """Start from the first byte."""
+        if self.count:
+            # Only then: ext4 writes a file out, at once, that was ever cut to nothing.
+            os.ftruncate(self._sink, 0)
         self.generation, self.count = generation, 0
         self._hash = hashlib.sha256()
-        os.ftruncate(self._sink, 0)
 
     def start(self, head: Head) -> None:
         """Go on, or begin anew, as an answer says."""

@@ -8,21 +8,21 @@ one of our errors. What to send and what to make of the answers is the business 
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
+from burst import threads
 from burst.errors import StorageAway
-from burst.storage.access import RETRIABLE_STATUSES, Access, bucket_error
-from burst.storage.bulk_channels import Begin, Channels, Give, Head, Refusal, Take, uses_proxy
-from burst.storage.bulk_wire import Wire
+from burst.storage.access import Access, bucket_error, damaged_error
+from burst.storage.bulk_channels import Begin, Channels, Give, Head, Take
+from burst.storage.bulk_http import Answer, ArrivedDamagedError, RefusedError, check_headers
+from burst.storage.bulk_reach import tls_context, uses_proxy
+from burst.storage.bulk_wire import IDLE_SECONDS, Wire
 
 if TYPE_CHECKING:
     import aiohttp
-
-_NO_BUCKET = "bucket does not exist"
 
 STALLED_SECONDS = 120.0
 """A request that has not moved a byte for so long is given up, and asked again."""
@@ -32,6 +32,9 @@ MOST_TRIES = 20
 
 STREAMS = 4
 """Large contents that come at once, each by a thread; more would get in each other's way."""
+
+_DAMAGED_TRIES = 3
+"""Of what arrives as something else."""
 
 _CONNECT_SECONDS = 10.0
 _READ_BYTES = 256 * 1024
@@ -49,46 +52,16 @@ Body = bytes | AsyncIterable[bytes]
 """Of a request by aiohttp."""
 
 
-class Answer(NamedTuple):
-    """What the bucket said."""
-
-    status: int
-    content: bytes
-
-    def read(self) -> dict[str, Any]:
-        """Return its JSON object; an answer that has none is an empty one."""
-        try:
-            found = json.loads(self.content)
-        except ValueError:
-            return {}
-        return found if isinstance(found, dict) else {}
-
-
-class RefusedError(Exception):
-    """One try came to nothing."""
-
-    def __init__(
-        self, status: int | None, message: str, login: dict[str, str] | None = None
-    ) -> None:
-        super().__init__(message)
-        self.status = status
-        self.message = message
-        self.login = login
-        """The headers that it was asked with."""
-
-    @property
-    def is_absent_object(self) -> bool:
-        """Whether there is a bucket, but not that object in it."""
-        return self.status == 404 and _NO_BUCKET not in self.message
-
-    @property
-    def may_pass(self) -> bool:
-        """Whether the answer may be another one later."""
-        return self.status is None or self.status in RETRIABLE_STATUSES
-
-
 class _NoLoginError(Exception):
-    """Nobody answers who could renew the login; its cause says so."""
+    """Nobody answers who could renew the login."""
+
+    def __init__(self, away: StorageAway) -> None:
+        super().__init__(str(away))
+        self.away = away
+
+
+_FAILURES = (RefusedError, _NoLoginError, ConnectionError, TimeoutError)
+"""Of one try."""
 
 
 class _Hope:
@@ -121,7 +94,9 @@ class Line:
         self._login = login or self._own_login
         self._session: aiohttp.ClientSession | None = None
         self._channels: Channels | None = None
-        self._wire = None if uses_proxy() else Wire(access.endpoint, _CONNECT_SECONDS)
+        self.by_proxy = uses_proxy(access.endpoint)
+        """It all goes by aiohttp then."""
+        self._wire = None if self.by_proxy else Wire(access.endpoint, _CONNECT_SECONDS)
         self._streams = asyncio.Semaphore(STREAMS)
         self._headers: dict[str, str] = {}
         self._fresh_until = 0.0
@@ -142,6 +117,8 @@ class Line:
             self._wire.close()
         if self._session is not None:
             await self._session.close()
+        # Connections are closed a moment later, which the event loop has to be there for.
+        await asyncio.sleep(0)
 
     def url(self, path: str, **query: str | int) -> str:
         """Return where ``path`` is below the bucket, from the host on."""
@@ -155,32 +132,19 @@ class Line:
         """Return the path of an object below the bucket."""
         return f"o/{quote(name, safe='')}"
 
-    async def ask(
-        self,
-        method: str,
-        url: str,
-        what: str,
-        *,
-        body: bytes | None = None,
-        headers: dict[str, str] | None = None,
-        accept: frozenset[int] = frozenset(),
-    ) -> Answer:
-        """Ask until there is an answer, and return it.
+    async def read(self, url: str, what: str) -> dict[str, Any]:
+        """Ask until there is an answer that has a JSON object, and return that.
 
         Args:
-            method: of HTTP.
-            url: by `url` or `upload_url`.
-            what: what is being done, for the error: "can't send shot.blend".
-            body: what is sent.
-            headers: beside those of the login.
-            accept: statuses that are answers, too, beside success.
+            url: by `url`.
+            what: what is being done, for the error: "can't list blobs/".
 
         Raises:
             StorageError: it is refused, or nobody answers; see `bucket_error`.
         """
 
-        async def once() -> Answer:
-            return await self.exchange(method, url, body, headers, accept)
+        async def once() -> dict[str, Any]:
+            return (await self.exchange("GET", url)).read()
 
         return await self.persist(once, what)
 
@@ -201,32 +165,33 @@ class Line:
             StorageError: it is refused for good, or for too long.
         """
         loop = asyncio.get_running_loop()
-        hope, is_new_login, reached = _Hope(self.access), False, progress()
+        hope, is_new_login, reached, damaged = _Hope(self.access), False, progress(), 0
         while True:
-            begun, is_cut = loop.time(), False
-            away: BaseException | None = None
+            begun = loop.time()
             try:
                 return await attempt()
-            except RefusedError as error:
-                refused = error
-            except _NoLoginError as error:
-                refused, away = RefusedError(None, str(error)), error.__cause__
-            except (ConnectionError, TimeoutError) as error:
-                refused = RefusedError(None, str(error) or type(error).__name__)
-                is_cut = not isinstance(error, TimeoutError)
+            except _FAILURES as error:
+                failed = error
+            refused = _refusal(failed)
             if refused.status == 401 and not is_new_login:
                 is_new_login = True
                 self._refuse(refused.login)
                 continue
             if progress() > reached:
                 hope, reached = _Hope(self.access), progress()
-            elif is_cut and loop.time() - begun > self.access.patience_seconds:
+            elif (
+                isinstance(failed, ConnectionError)
+                and loop.time() - begun > self.access.patience_seconds
+            ):
                 # It went well for a while. Where it timed out nothing moved meanwhile.
                 hope.renew()
+            damaged += isinstance(failed, ArrivedDamagedError)
+            if damaged == _DAMAGED_TRIES:
+                raise damaged_error(what) from refused
             if not refused.may_pass or not await hope.pause():
                 break
-        if away:
-            raise away
+        if isinstance(failed, _NoLoginError):
+            raise failed.away
         raise bucket_error(refused.status, refused.message, what, self.access) from refused
 
     @asynccontextmanager
@@ -250,10 +215,11 @@ class Line:
         from yarl import URL
 
         if self._session is None:
-            self._session = _new_session()
+            self._session = _new_session(self.by_proxy, self.access.endpoint.startswith("https:"))
         loop = asyncio.get_running_loop()
         login = await self._current_headers()
         sent, address = {**login, **(headers or {})}, URL(self.access.endpoint + url, encoded=True)
+        check_headers(sent)
         try:
             async with asyncio.timeout(STALLED_SECONDS) as patience:
 
@@ -266,8 +232,8 @@ class Line:
                     # From here on each read has its own bound.
                     patience.reschedule(None)
                     if given.status >= 300 and given.status not in accept:
-                        text = (await given.read()).decode("utf-8", errors="replace")
-                        raise RefusedError(given.status, _message(text), login)
+                        refusal = Answer(given.status, await given.read())
+                        raise RefusedError(refusal.status, refusal.message, login)
                     yield given
         except TimeoutError:
             raise
@@ -295,7 +261,7 @@ class Line:
                 return Answer(response.status, await response.read())
         login = await self._current_headers()
         sent = {**login, **(headers or {})}
-        answer = Answer(*await self._wire.ask(method, url, sent, body, STALLED_SECONDS))
+        answer = await self._wire.ask(method, url, sent, body, STALLED_SECONDS)
         return self._accepted(answer, accept, login)
 
     async def receive(self, url: str, headers: dict[str, str], begin: Begin, take: Take) -> Head:
@@ -308,8 +274,8 @@ class Line:
             login = await self._current_headers()
             answer = await self._open_channels().get(url, {**login, **headers}, begin, take)
         self.access.has_answered = True
-        if isinstance(answer, Refusal):
-            raise RefusedError(answer.status, _message(answer.text), login)
+        if isinstance(answer, Answer):
+            raise RefusedError(answer.status, answer.message, login)
         return answer
 
     async def post(
@@ -320,20 +286,19 @@ class Line:
         Raises:
             RefusedError: the answer is neither success nor among those that ``accept`` names.
         """
-        if uses_proxy():
+        if self.by_proxy:
             body, length = _by_and_by(give()), {"Content-Length": str(size)}
             async with self.open("POST", url, body, {**headers, **length}, accept) as response:
                 return Answer(response.status, await response.read())
         async with self._streams:
             login = await self._current_headers()
             answer = await self._open_channels().post(url, {**login, **headers}, size, give)
-        return self._accepted(Answer(*answer), accept, login)
+        return self._accepted(answer, accept, login)
 
     def _accepted(self, answer: Answer, accept: frozenset[int], login: dict[str, str]) -> Answer:
         self.access.has_answered = True
         if answer.status >= 300 and answer.status not in accept:
-            text = answer.content.decode("utf-8", errors="replace")
-            raise RefusedError(answer.status, _message(text), login)
+            raise RefusedError(answer.status, answer.message, login)
         return answer
 
     def _open_channels(self) -> Channels:
@@ -350,7 +315,9 @@ class Line:
     async def _own_login(self, anew: bool) -> dict[str, str]:
         if self.access.anonymous:
             return {}
-        return await asyncio.to_thread(self.access.headers, anew=anew)
+        # Not by the event loop's own threads: those are waited for when it ends.
+        asked = threads.start(lambda: self.access.headers(anew=anew), "login")
+        return await asyncio.wrap_future(asked)
 
     async def _current_headers(self) -> dict[str, str]:
         loop = asyncio.get_running_loop()
@@ -359,7 +326,7 @@ class Line:
             async with self._logging_in:
                 if self._failure and self._failed_at > asked:
                     # That of another task, which was waited for, is ours, too.
-                    raise _NoLoginError from self._failure
+                    raise _NoLoginError(self._failure)
                 if loop.time() >= self._fresh_until:
                     await self._log_in()
         return self._headers
@@ -370,7 +337,7 @@ class Line:
             self._headers = await self._login(self._is_refused)
         except StorageAway as error:
             self._failed_at, self._failure = loop.time(), error
-            raise _NoLoginError from error
+            raise _NoLoginError(error) from error
         self._is_refused, self._fresh_until = False, loop.time() + _HEADERS_SECONDS
 
     def _refuse(self, login: dict[str, str] | None) -> None:
@@ -379,12 +346,14 @@ class Line:
             self._is_refused, self._fresh_until = True, 0.0
 
 
-def _new_session() -> aiohttp.ClientSession:
+def _new_session(by_proxy: bool, is_secret: bool) -> aiohttp.ClientSession:
     # Here: what has no streams goes without it, and it is slow to import.
     import aiohttp
 
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=60),
+        connector=aiohttp.TCPConnector(
+            limit=0, keepalive_timeout=IDLE_SECONDS, ssl=tls_context() if is_secret else False
+        ),
         timeout=aiohttp.ClientTimeout(
             total=None, sock_connect=_CONNECT_SECONDS, sock_read=STALLED_SECONDS
         ),
@@ -392,8 +361,13 @@ def _new_session() -> aiohttp.ClientSession:
         auto_decompress=False,
         skip_auto_headers=("Accept-Encoding",),
         read_bufsize=_READ_BYTES,
-        trust_env=uses_proxy(),
+        trust_env=by_proxy,
     )
+
+
+def load_streams() -> None:
+    """Import what `Line.open` needs, which it does by itself otherwise."""
+    import aiohttp  # noqa: F401
 
 
 async def _watched(body: AsyncIterable[bytes], moved: Callable[[], None]) -> AsyncIterator[bytes]:
@@ -408,9 +382,7 @@ async def _by_and_by(chunks: Iterator[bytes]) -> AsyncIterator[bytes]:
         yield chunk
 
 
-def _message(text: str) -> str:
-    """Return what an answer says for people: JSON of the API, or plain text of a proxy."""
-    try:
-        return str(json.loads(text)["error"]["message"])
-    except (ValueError, KeyError, TypeError):
-        return text
+def _refusal(failed: Exception) -> RefusedError:
+    if isinstance(failed, RefusedError):
+        return failed
+    return RefusedError(None, str(failed) or type(failed).__name__)

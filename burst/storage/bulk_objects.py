@@ -1,4 +1,4 @@
-"""Requests about single objects that bulk transfer makes beside the transfer itself."""
+"""What is asked about objects and listings, and what is read in the answers."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from burst.errors import StorageError
-from burst.storage.bulk_line import Answer, Line, RefusedError
+from burst.storage.bulk_http import Answer, ArrivedDamagedError, RefusedError
+from burst.storage.bulk_line import Line
 from burst.storage.bulk_parts import joined_crc32c
 from burst.storage.checksum import crc32c
 from burst.storage.items import Stored
@@ -18,6 +19,7 @@ TAKEN = frozenset({412})
 CONTENT_KIND = "application/octet-stream"
 
 REFUSED_CONTENT = frozenset({400})
+_JSON = {"Content-Type": "application/json"}
 
 _FIELDS = "size,crc32c,generation"
 _BOUNDARY = "burst-7c0d1c0b6a9f4f3e"
@@ -49,10 +51,14 @@ class BulkObjects:
             StorageError: it has another content than it must have.
         """
         url = self._line.url(self._line.object_path(name), fields=_FIELDS)
-        answer = await self._line.ask("GET", url, f"can't look at {name}", accept=GONE)
-        if answer.status in GONE:
+
+        async def once() -> Made | None:
+            answer = await self._line.exchange("GET", url, accept=GONE)
+            return None if answer.status in GONE else made_of(answer, name)
+
+        found = await self._line.persist(once, f"can't look at {name}")
+        if found is None:
             return None
-        found = made_of(answer, name)
         if (found.size, found.crc32c) != (size, crc):
             raise StorageError(
                 f"{name} is damaged in the storage",
@@ -70,7 +76,7 @@ class BulkObjects:
             kind: its type, as MIME has it.
 
         Raises:
-            StorageError: the bucket does not take it.
+            StorageError: the bucket does not take it, or it arrives damaged again and again.
         """
         crc = crc32c(content)
         body = multipart(name, crc, kind, content)
@@ -91,13 +97,14 @@ class BulkObjects:
 
         Raises:
             RefusedError: it is not; another try may do better.
+            ConnectionError: nobody knows, as that is no answer.
         """
         if answer.status in REFUSED_CONTENT:
             raise _content_refused(answer)
         made = made_of(answer, name)
         if (made.size, made.crc32c) != (size, crc):
             await self.delete(made.name, made.generation)
-            raise RefusedError(503, f"what arrived as {made.name} is not what was sent")
+            raise ArrivedDamagedError(f"what arrived as {made.name} is not what was sent")
         return made
 
     async def page(self, prefix: str, token: str) -> tuple[list[Stored], str]:
@@ -111,14 +118,21 @@ class BulkObjects:
         fields = "items(name,size,updated,generation),nextPageToken"
         url = self._line.url("o", prefix=prefix, fields=fields, **options)
         what = f"can't list {prefix or self._line.access.url}"
-        page = (await self._line.ask("GET", url, what)).read()
+        page = await self._line.read(url, what)
         return [_stored(item) for item in page.get("items", [])], page.get("nextPageToken", "")
 
     async def delete(self, name: str, generation: str = "") -> None:
         """Delete an object, or that generation of it; none is no error."""
         options = {"ifGenerationMatch": generation} if generation else {}
         url = self._line.url(self._line.object_path(name), **options)
-        await self._line.ask("DELETE", url, f"can't delete {name}", accept=GONE | TAKEN)
+
+        async def once() -> None:
+            answer = await self._line.exchange("DELETE", url, accept=GONE | TAKEN)
+            if answer.content and answer.status not in GONE | TAKEN:
+                # Whoever that was: a bucket says nothing more, or JSON.
+                answer.read()
+
+        await self._line.persist(once, f"can't delete {name}")
 
     async def below(self, prefix: str) -> dict[str, Made]:
         """Return the objects whose names start with ``prefix``."""
@@ -128,7 +142,7 @@ class BulkObjects:
             options = {"pageToken": token} if token else {}
             fields = "items(name,size,crc32c,generation),nextPageToken"
             url = self._line.url("o", prefix=prefix, fields=fields, **options)
-            page = (await self._line.ask("GET", url, f"can't list {prefix}")).read()
+            page = await self._line.read(url, f"can't list {prefix}")
             for item in page.get("items", []):
                 found[item["name"]] = _made(item, item["name"])
             token = page.get("nextPageToken", "")
@@ -153,17 +167,15 @@ class BulkObjects:
         path = f"{self._line.object_path(name)}/compose"
         what = f"can't join the parts of {name}"
         content = json.dumps(_composition(sources)).encode()
-        answer = await self._line.ask(
-            "POST",
-            self._line.url(path, fields=_FIELDS, **options),
-            what,
-            body=content,
-            headers={"Content-Type": "application/json"},
-            accept=GONE | TAKEN,
-        )
-        if answer.status != 200:
+        url = self._line.url(path, fields=_FIELDS, **options)
+
+        async def once() -> Made | None:
+            answer = await self._line.exchange("POST", url, content, _JSON, GONE | TAKEN)
+            return made_of(answer, name) if answer.status == 200 else None
+
+        made = await self._line.persist(once, what)
+        if made is None:
             return None
-        made = made_of(answer, name)
         if made.crc32c != joined_crc32c([(source.crc32c, source.size) for source in sources]):
             await self.delete(name, made.generation)
             raise StorageError(f"{what}: the bucket made something else of them")
@@ -175,6 +187,7 @@ def made_of(answer: Answer, name: str) -> Made:
 
     Raises:
         StorageError: it says nothing.
+        ConnectionError: it is none.
     """
     return _made(answer.read(), name)
 
@@ -200,9 +213,9 @@ def encoded_crc32c(crc: int) -> str:
 
 def _content_refused(answer: Answer) -> RefusedError:
     """Return the error for a 400: a content that was damaged on its way is sent again."""
-    error = answer.read().get("error", {})
-    message = str(error.get("message", "")) if isinstance(error, dict) else ""
-    return RefusedError(503 if "crc32c" in message.lower() else answer.status, message)
+    if "crc32c" in answer.message.lower():
+        return ArrivedDamagedError(answer.message)
+    return RefusedError(answer.status, answer.message)
 
 
 def _stored(about: dict[str, Any]) -> Stored:

@@ -10,12 +10,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import threading
 from collections.abc import Awaitable, Callable, Iterator
 from typing import NamedTuple
 
 from burst.errors import StorageError
 from burst.storage import layout
-from burst.storage.bulk_line import Answer, Line
+from burst.storage.bulk_http import Answer
+from burst.storage.bulk_line import Line
 from burst.storage.bulk_objects import (
     CONTENT_KIND,
     MULTIPART,
@@ -28,7 +30,7 @@ from burst.storage.bulk_objects import (
     multipart_head,
 )
 from burst.storage.bulk_parts import MOST_COMPOSED, PARTED_BYTES, Part, cut, joined_crc32c
-from burst.storage.bulk_tasks import Progress, all_of
+from burst.storage.bulk_tasks import Progress, all_of, seldom
 from burst.storage.checksum import crc32c
 from burst.storage.items import LocalBlob, Tell
 
@@ -56,6 +58,8 @@ class _Piece(NamedTuple):
     crc32c: int
     is_new: bool
     """Only where nothing has that name yet."""
+    changed: threading.Event
+    """Set when another piece shows that the file is not what was hashed."""
 
 
 class Sender:
@@ -80,7 +84,8 @@ class Sender:
         """
         name = layout.blob(blob.sha256)
         progress = Progress(name, blob.size, tell)
-        whole = _Piece(blob, Part(0, blob.size), name, blob.crc32c, is_new=True)
+        part, changed = Part(0, blob.size), threading.Event()
+        whole = _Piece(blob, part, name, blob.crc32c, is_new=True, changed=changed)
         try:
             if blob.size <= SMALL_BYTES:
                 await self._send_small(whole)
@@ -107,13 +112,10 @@ class Sender:
 
     async def _send_stream(self, piece: _Piece, progress: Progress) -> Made:
         """Send a file, or a part of one, as it is read."""
-        call = asyncio.get_running_loop().call_soon_threadsafe
+        tell = seldom(lambda count: progress.reach(piece.part.start, count))
         with piece.blob.path.open("rb", buffering=0) as file:
             if os.fstat(file.fileno()).st_size != piece.blob.size:
                 raise FileChangedError
-
-            def tell(count: int) -> None:
-                call(progress.reach, piece.part.start, count)
 
             body = _Body(file.fileno(), piece, tell)
             return await self._insert(
@@ -160,10 +162,7 @@ class Sender:
     async def _send_parts_and_join(self, blob: LocalBlob, folder: str, progress: Progress) -> None:
         name = layout.blob(blob.sha256)
         for _ in range(_ROUNDS):
-            there = await self._objects.below(folder)
-            parts = await all_of(
-                self._ensure_part(blob, part, there, progress) for part in cut(blob.size)
-            )
+            parts = await self._send_parts(blob, await self._objects.below(folder), progress)
             if joined_crc32c([(part.crc32c, part.size) for part in parts]) != blob.crc32c:
                 raise FileChangedError
             if await self._join(blob, name, parts):
@@ -172,18 +171,49 @@ class Sender:
             f"{name} could not be joined from its parts", hint="the same command goes on with it"
         )
 
+    async def _send_parts(
+        self, blob: LocalBlob, there: dict[str, Made], progress: Progress
+    ) -> list[Made]:
+        """Have all parts of the file in the bucket.
+
+        Raises:
+            FileChangedError: no part is on its way any more. One whose request were only given up
+                could still arrive, when all others have been cleared away.
+        """
+        changed = threading.Event()
+
+        async def ensure(part: Part) -> Made | None:
+            try:
+                return await self._ensure_part(blob, part, there, progress, changed)
+            except FileChangedError:
+                changed.set()
+                return None
+
+        made = await all_of(ensure(part) for part in cut(blob.size))
+        if changed.is_set():
+            raise FileChangedError
+        return [one for one in made if one]
+
     async def _ensure_part(
-        self, blob: LocalBlob, part: Part, there: dict[str, Made], progress: Progress
+        self,
+        blob: LocalBlob,
+        part: Part,
+        there: dict[str, Made],
+        progress: Progress,
+        changed: threading.Event,
     ) -> Made:
         """Have a part of the file in the bucket; one that is there already is not sent again."""
         async with self._streams:
+            if changed.is_set():
+                raise FileChangedError
             crc = await asyncio.to_thread(_part_crc32c, blob, part)
             name = layout.incoming(blob.sha256, part.name)
             found = there.get(name)
             if found and (found.size, found.crc32c) == (part.length, crc):
                 progress.advance(part.length)
                 return found
-            return await self._send_stream(_Piece(blob, part, name, crc, is_new=False), progress)
+            piece = _Piece(blob, part, name, crc, is_new=False, changed=changed)
+            return await self._send_stream(piece, progress)
 
     async def _join(self, blob: LocalBlob, name: str, sources: list[Made]) -> bool:
         """Compose a blob of its parts.
@@ -234,6 +264,8 @@ class _Body:
         yield self._head
         part, crc, done = self._piece.part, 0, 0
         while done < part.length:
+            if self._piece.changed.is_set():
+                raise FileChangedError
             wanted = min(CHUNK_BYTES, part.length - done)
             try:
                 chunk = os.pread(self._file, wanted, part.start + done)

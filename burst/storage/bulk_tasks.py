@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from typing import Any, TypeVar
 
@@ -10,6 +11,9 @@ from burst.storage.items import Tell, Transferred
 
 AT_ONCE = 128
 """Requests of one process on their way: most of the time each waits for its answer."""
+
+TELL_SECONDS = 0.1
+"""Between two news of one large file."""
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
@@ -67,3 +71,23 @@ class Progress:
     def finish(self) -> None:
         """The file is done."""
         self._tell(Transferred(self._name, self._size - self._told, whole=True))
+
+
+def seldom(tell: Callable[[int], None]) -> Callable[[int], None]:
+    """Return what a thread tells how far it is, and an event loop hears now and then.
+
+    To wake the loop takes as long as to move some hundred kilobytes.
+
+    Args:
+        tell: takes the last figure, in the event loop that runs here.
+    """
+    call = asyncio.get_running_loop().call_soon_threadsafe
+    told_at = time.monotonic()
+
+    def note(count: int) -> None:
+        nonlocal told_at
+        if time.monotonic() - told_at >= TELL_SECONDS:
+            told_at = time.monotonic()
+            call(tell, count)
+
+    return note

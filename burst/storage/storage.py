@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Protocol
 
+from burst.storage.access import open_access
 from burst.storage.bucket import open_bucket
 from burst.storage.directory import DirectoryStorage
 from burst.storage.items import LocalBlob, Stored, Tell, Wanted, tell_nobody
@@ -165,6 +166,15 @@ class Storage(Protocol):
             StorageError: there is no such name.
         """
         ...
+
+
+def ready_to_fetch(url: str) -> AbstractContextManager[None]:
+    """Get ready for a `Storage.fetch_all` of many files that may come, while they are found."""
+    if not is_bucket(url):
+        return nullcontext()
+    from burst.storage.bulk import ready_to_fetch as ready
+
+    return ready(open_access(url))
 
 
 def open_storage(url: str) -> Storage:

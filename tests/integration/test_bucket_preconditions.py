@@ -16,6 +16,8 @@ from urllib.parse import quote
 
 import pytest
 
+from burst.storage.bulk_objects import MULTIPART, multipart
+from burst.storage.checksum import crc32c
 from tests.fakes.emulator import running_emulator
 from tests.fakes.strict_gcs import running_strict_gcs
 
@@ -27,7 +29,12 @@ class Bucket:
         self.endpoint = endpoint
 
     def ask(
-        self, method: str, path: str, body: bytes = b"", **query: Any
+        self,
+        method: str,
+        path: str,
+        body: bytes = b"",
+        kind: str = "application/json",
+        **query: Any,
     ) -> tuple[int, dict[str, Any], bytes]:
         """Return status, headers and body of an answer."""
         options = "&".join(f"{name}={value}" for name, value in query.items())
@@ -35,7 +42,7 @@ class Bucket:
             f"{self.endpoint}{path}?{options}",
             data=body or None,
             method=method,
-            headers={"Content-Type": "application/json"} if body else {},
+            headers={"Content-Type": kind} if body else {},
         )
         try:
             with urllib.request.urlopen(request, timeout=10) as answer:
@@ -50,6 +57,12 @@ class Bucket:
     def insert(self, name: str, content: bytes, **query: Any) -> int:
         path = "/upload/storage/v1/b/farm/o"
         return self.ask("POST", path, content, uploadType="media", name=quote(name), **query)[0]
+
+    def insert_with_name(self, name: str, content: bytes, **query: Any) -> int:
+        path = "/upload/storage/v1/b/farm/o"
+        body = multipart(name, crc32c(content), "text/plain", content)
+        kind = MULTIPART["Content-Type"]
+        return self.ask("POST", path, body, kind, uploadType="multipart", **query)[0]
 
     def insert_in_chunks(self, name: str, content: bytes, **query: Any) -> int:
         path = "/upload/storage/v1/b/farm/o"
@@ -111,6 +124,10 @@ def _create_media(bucket: Bucket) -> list[int]:
     return [bucket.insert("x", b"1", ifGenerationMatch=0) for _ in range(2)]
 
 
+def _create_multipart(bucket: Bucket) -> list[int]:
+    return [bucket.insert_with_name("x", b"1", ifGenerationMatch=0) for _ in range(2)]
+
+
 def _create_in_chunks(bucket: Bucket) -> list[int]:
     return [bucket.insert_in_chunks("x", b"1", ifGenerationMatch=0) for _ in range(2)]
 
@@ -169,6 +186,7 @@ def _read_generation(bucket: Bucket) -> list[int]:
 
 
 RELIED_ON: dict[str, tuple[Callable[[Bucket], list[int]], int, bool]] = {
+    "insert (multipart), ifGenerationMatch=0": (_create_multipart, 412, True),
     "insert (media), ifGenerationMatch=0": (_create_media, 412, True),
     "insert (resumable), ifGenerationMatch=0": (_create_in_chunks, 412, True),
     "rewrite, ifGenerationMatch=0": (_copy_to_free, 412, False),

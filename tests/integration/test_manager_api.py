@@ -5,10 +5,13 @@ The worker's part is spoken by the test.
 
 from __future__ import annotations
 
+import http.client
 import signal
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -17,6 +20,7 @@ from burst.domain.transitions import JobStatus
 from burst.errors import Forbidden, NotAllowed, NotFound, Unauthorized, WorkerGone
 from burst.protocol.artist_messages import MakeVideo, SubmitJob
 from burst.protocol.client import ManagerClient
+from burst.protocol.messages import API
 from burst.protocol.worker_messages import AskInputs, Assignment, Beat, Claim
 from tests.fakes.real_manager import SCENE, TOKEN, RealManager, SpokenWorker
 
@@ -73,6 +77,35 @@ def test_a_long_poll_is_answered_when_work_comes(manager: RealManager) -> None:
     assert (task.job_id, task.frames) == (job.id, (7,))
     heard = next(event for event in events if event.kind == "job" and event.job)
     assert heard.job_id == job.id
+
+
+def test_a_worker_that_hangs_up_while_it_waits_is_silent_at_once(manager: RealManager) -> None:
+    worker = SpokenWorker(manager)
+    url = urlsplit(manager.address.worker_url)
+    claim = http.client.HTTPConnection(str(url.hostname), url.port)
+    claim.request(
+        "POST",
+        f"{API}/worker/w/claim",
+        Claim(session=worker.session, wait_seconds=60).model_dump_json(),
+        {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json"},
+    )
+    # Whoever waits is not silent for as much as a moment.
+    _wait_until(lambda: manager.artist.workers()[0].silent_seconds == 0)
+    claim.close()
+    _wait_until(lambda: manager.artist.workers()[0].silent_seconds > 0)
+    # What was opened there hands nothing to nobody.
+    job = manager.artist.submit(SubmitJob(name="shot", scene=SCENE, frames="1")).job
+    assert manager.artist.job(job.id).tasks.queued == 1
+    worker.claims = 1
+    assert worker.claim().job_id == job.id
+
+
+def _wait_until(is_so: Callable[[], bool]) -> None:
+    """Wait for what is to be so long before a claim's time is over."""
+    deadline = time.monotonic() + 20
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 def test_what_was_acknowledged_outlives_a_killed_manager(manager: RealManager) -> None:

@@ -191,7 +191,20 @@ def test_the_space_of_removed_versions_is_freed(project: Path, run: Run) -> None
     assert (planned["removed_blobs"], planned["removed_bytes"]) == (1, 3)
     text = run("scenes", "gc", "--older-than", "0", text=True)
     assert "1 file, 3 B freed\n4 files are in use" in text
+    assert "not ended" not in text
     assert run("scenes", "gc", "--older-than", "0")["removed_blobs"] == 0
+
+
+def test_what_a_broken_off_upload_holds_is_said(project: Path, run: Run, tmp_path: Path) -> None:
+    version = run("upload", "project/shot.blend")["version"]
+    storage = tmp_path / "state" / "storage"
+    pledge = storage / layout.pending("shot", version, "a")
+    pledge.parent.mkdir(parents=True, exist_ok=True)
+    pledge.write_bytes((storage / layout.manifest("shot", version)).read_bytes())
+    run("scenes", "remove", f"shot@{version}", "--yes")
+    text = run("scenes", "gc", "--older-than", "0", text=True)
+    assert "0 files, 0 B freed" in text
+    assert "1 upload not ended: what such a one has sent is held for a day" in text
 
 
 @pytest.mark.parametrize("age", ["soon", "-1d", "3 months", ""])

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 import hashlib
-import inspect
-from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -40,20 +37,10 @@ from burst.protocol.worker_messages import (
 )
 from burst.storage import layout
 from burst.storage.directory import DirectoryStorage
+from tests.fakes.asynchronous import asynchronous as asynchronous
 
 SCENE = SceneRef(name="shot", version="v1")
 BLENDER = BlenderFacts(version=(5, 0, 1), kind="binary", engines={"CYCLES": ""})
-
-
-def asynchronous(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
-    """Run an async test on a loop of its own."""
-
-    @functools.wraps(test)
-    def run(*args: Any, **kwargs: Any) -> None:
-        asyncio.run(test(*args, **kwargs))
-
-    run.__signature__ = inspect.signature(test)  # type: ignore[attr-defined]
-    return run
 
 
 class FakeClock:

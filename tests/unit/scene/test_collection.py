@@ -54,7 +54,7 @@ def test_what_versions_and_uploads_name_stays(storage: DirectoryStorage) -> None
     storage.put_bytes(manifest_of(named).to_bytes(), layout.manifest("shot", "1"))
     storage.put_bytes(manifest_of(pledged).to_bytes(), layout.pending("shot", "2", "a"))
     done = Collection(storage, 0).run()
-    assert (done.blobs, done.bytes, done.kept) == (1, len(b"old"), 2)
+    assert (done.blobs, done.bytes, done.kept, done.uploads) == (1, len(b"old"), 2, 1)
     assert are_there(storage, named, pledged, garbage) == [True, True, False]
     assert storage.identity(layout.COLLECTION_MARK) is None
 
@@ -75,7 +75,7 @@ def test_a_plan_removes_nothing_and_says_the_same(storage: DirectoryStorage) -> 
     assert are_there(storage, garbage, pledged) == [True, True]
     assert storage.identity(pending) is not None
     assert Collection(storage, 0).run() == planned
-    assert (planned.blobs, planned.expired) == (2, 1)
+    assert (planned.blobs, planned.expired, planned.uploads) == (2, 1, 0)
     assert are_there(storage, garbage, pledged) == [False, False]
 
 

@@ -90,6 +90,27 @@ def test_what_can_be_no_emulator_is_refused(monkeypatch: pytest.MonkeyPatch, nam
         open_access("gs://farm")
 
 
+@pytest.mark.parametrize(
+    "named",
+    [
+        "http://localhost:4443/base",
+        "localhost:4443/base/",
+        "http://localhost:4443?x=y",
+        "http://localhost:4443#x",
+        "http://me:secret@localhost:4443",
+        "http://me@localhost:4443",
+    ],
+)
+def test_an_emulator_is_a_host_and_a_port_and_no_more(
+    monkeypatch: pytest.MonkeyPatch, named: str
+) -> None:
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", named)
+    with pytest.raises(ConfigError, match="STORAGE_EMULATOR_HOST has more than") as caught:
+        open_access("gs://farm")
+    assert "http://localhost:4443 alone" in str(caught.value.hint)
+    assert "secret" not in f"{caught.value} {caught.value.hint}"
+
+
 def test_an_access_goes_to_another_process() -> None:
     access = Access("farm", "http://localhost:1", anonymous=True)
     access.has_answered = True

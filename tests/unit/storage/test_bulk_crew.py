@@ -5,7 +5,6 @@ Left out: what a transfer makes of each answer; see `test_bulk_send` and `test_b
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import subprocess
@@ -13,11 +12,9 @@ import sys
 import textwrap
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
 from burst.errors import BlobMissing, StorageDenied, StorageError
@@ -27,6 +24,7 @@ from burst.storage.bulk_crew import Crew
 from burst.storage.items import LocalBlob, Transferred, Wanted
 from burst.storage.layout import blob as blob_name
 from tests.fakes.blobs import local_blob
+from tests.fakes.processes import started_by, wait_until_none
 from tests.fakes.strict_gcs import StrictGcs
 
 PROCESSES = 3
@@ -41,26 +39,6 @@ def many_processes(monkeypatch: pytest.MonkeyPatch) -> None:
 def many(folder: Path, count: int = 400) -> list[LocalBlob]:
     sizes = [700_000, 300_000, *(number % 90 for number in range(count - 2))]
     return [local_blob(folder / f"f\udcff{n}", os.urandom(size)) for n, size in enumerate(sizes)]
-
-
-def wait_until_none(pids: list[int]) -> None:
-    deadline = time.monotonic() + _SECONDS
-    while any(psutil.pid_exists(pid) for pid in pids):
-        assert time.monotonic() < deadline, "a process outlived its work"
-        time.sleep(0.02)
-
-
-def started_by(pid: int) -> list[int]:
-    with contextlib.suppress(psutil.Error):
-        return [child.pid for child in psutil.Process(pid).children(recursive=True)]
-    return []
-
-
-@pytest.fixture
-def no_process_stays() -> Iterator[None]:
-    before = set(started_by(os.getpid()))
-    yield
-    wait_until_none([pid for pid in started_by(os.getpid()) if pid not in before])
 
 
 @pytest.mark.usefixtures("no_process_stays")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -76,7 +77,7 @@ def test_more_parts_than_can_be_composed_at_once_are_joined_in_two_rounds(
     [
         lambda content: content[:-1],
         lambda content: content + b"more",
-        lambda content: content[: len(content) // 2] + b"?" + content[len(content) // 2 + 1 :],
+        lambda content: bytes([content[0] ^ 1]) + content[1:],
     ],
     ids=["shorter", "longer", "other"],
 )
@@ -117,6 +118,35 @@ def test_a_file_that_changes_while_it_is_sent_is_returned(
         return read(file, count, offset)
 
     monkeypatch.setattr(os, "pread", pread)
+    assert bulk.send(access, [blob]) == [blob]
+    assert kept(gcs) == {}
+
+
+def test_no_part_arrives_when_the_others_have_been_cleared_away(
+    access: Access, gcs: StrictGcs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    blob = local_blob(tmp_path / "a", os.urandom(PARTED))
+    first, *_, last = bulk_parts.cut(PARTED)
+    read, answer = os.pread, gcs.answer
+    arrived, looked = threading.Event(), threading.Event()
+
+    def pread(file: int, count: int, offset: int) -> bytes:
+        if offset < last.start:
+            return read(file, count, offset)
+        # It is shorter by now, and the first part is on its way.
+        assert arrived.wait(20)
+        return b""
+
+    def slowly(asked: Any, body: bytes) -> Any:
+        if asked.operation == "list" and arrived.is_set():
+            looked.set()
+        elif asked.operation == "insert" and asked.name.endswith(first.name):
+            arrived.set()
+            looked.wait(0.5)
+        return answer(asked, body)
+
+    monkeypatch.setattr(os, "pread", pread)
+    monkeypatch.setattr(gcs, "answer", slowly)
     assert bulk.send(access, [blob]) == [blob]
     assert kept(gcs) == {}
 
