@@ -14,13 +14,22 @@
     │   ├── EngineUnavailable      the Blender here can't run the scene's engine
     │   ├── NoSuchDevice           no such GPU, or the worker may not use it
     │   ├── NotEnoughMemory        the job asks for more than there is
-    │   └── ToolMissing            another program is not installed, such as ffmpeg
+    │   ├── ToolMissing            another program is not installed, such as ffmpeg
+    │   ├── BuildFailed            a container image could not be built
+    │   ├── ImageMissing           neither here nor in the registry
+    │   └── RegistryDenied         the registry does not take it, or does not tell
     ├── StorageError               a directory or bucket                             exit 1
     │   ├── StorageFull            no space left
     │   ├── StorageAway            not to be reached, or too busy: later it may work
     │   ├── StorageDenied          no permission, or none any more
     │   ├── BlobMissing            a file of a scene is not there, or damaged
     │   └── StorageConflict        another file holds the name
+    ├── ClusterError               a Kubernetes cluster, or what runs on it          exit 1
+    │   ├── ClusterUnreachable     its API server does not answer
+    │   ├── ClusterDenied          no login there, or no right to do that
+    │   ├── ClusterUnfit           it lacks what a farm needs, or has another one
+    │   ├── NotOnCluster           what was asked for is not there
+    │   └── RolloutFailed          what was put there did not come up
     ├── StateError                 the manager's state directory                     exit 1
     │   ├── FarmRunning            another manager holds the directory
     │   └── StateVersionError      written by another version of burst
@@ -131,6 +140,18 @@ class ToolMissing(ToolError):
     """A program that is needed is not installed."""
 
 
+class BuildFailed(ToolError):
+    """A container image could not be built."""
+
+
+class ImageMissing(ToolError):
+    """There is no such container image."""
+
+
+class RegistryDenied(ToolError):
+    """The registry of images refuses access."""
+
+
 class StorageError(BurstError):
     """The storage can't be read or written."""
 
@@ -153,6 +174,30 @@ class BlobMissing(StorageError):
 
 class StorageConflict(StorageError):
     """Another file already holds the name."""
+
+
+class ClusterError(BurstError):
+    """The Kubernetes cluster refused, or something on it failed."""
+
+
+class ClusterUnreachable(ClusterError):
+    """The cluster does not answer."""
+
+
+class ClusterDenied(ClusterError):
+    """The cluster refuses access."""
+
+
+class ClusterUnfit(ClusterError):
+    """The cluster lacks what a farm needs."""
+
+
+class NotOnCluster(ClusterError):
+    """The cluster has no such thing."""
+
+
+class RolloutFailed(ClusterError):
+    """What was put on the cluster did not come up."""
 
 
 class StateError(BurstError):

@@ -7,8 +7,9 @@ would be waited for when Python ends.
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, wait
+from concurrent.futures import Future, wait
 from typing import TypeVar
 
 _Result = TypeVar("_Result")
@@ -43,11 +44,20 @@ def side_by_side(calls: Sequence[Callable[[], object]], at_once: int = 8) -> Non
     if len(calls) == 1:
         calls[0]()
         return
-    left, running, failed = list(reversed(calls)), set[Future[object]](), list[BaseException]()
-    while left or running:
-        while left and len(running) < at_once:
-            running.add(start(left.pop(), "side by side"))
-        done, running = wait(running, return_when=FIRST_COMPLETED)
-        failed += [error for future in done if (error := future.exception())]
+    left, failed = deque(calls), list[BaseException]()
+
+    def work() -> None:
+        # Each takes the next by itself: whoever dealt them out would be waited for every time.
+        while left:
+            try:
+                call = left.popleft()
+            except IndexError:
+                return
+            try:
+                call()
+            except BaseException as error:  # noqa: BLE001 - raised when all have ended
+                failed.append(error)
+
+    wait([start(work, "side by side") for _ in range(min(at_once, len(calls)))])
     if failed:
         raise failed[0]

@@ -11,17 +11,25 @@ if TYPE_CHECKING:
 
 
 def config(json: options.Json = False) -> None:
-    """Show every setting of the three programs, and where each value came from.
+    """Show every setting, and where each value came from.
 
     burst.toml is overruled by the environment, and that by options.
     """
+    from burst.config.cluster import ClusterSettings
     from burst.config.farm import FarmSettings
+    from burst.config.images import ImageSettings
     from burst.config.load import config_file, load, variable
     from burst.manager.settings import ManagerSettings
     from burst.worker.settings import WorkerSettings
 
     path = config_file()
-    programs: list[type[Settings]] = [FarmSettings, ManagerSettings, WorkerSettings]
+    programs: list[type[Settings]] = [
+        FarmSettings,
+        ManagerSettings,
+        WorkerSettings,
+        ImageSettings,
+        ClusterSettings,
+    ]
     loaded = {model.table: load(model) for model in programs}
     if json:
         values = {table: _as_json(program) for table, program in loaded.items()}

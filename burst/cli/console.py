@@ -6,11 +6,9 @@ import contextlib
 import json
 import os
 import re
-import shlex
 import sys
 import traceback
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import typer
@@ -69,14 +67,13 @@ def confirm(question: str, *, yes: bool) -> None:
         raise BurstError("nothing was done")
 
 
-def ways_back(job_id: str, state_dir: Path | None = None) -> None:
+def ways_back(job_id: str, where: str = "") -> None:
     """Say how to come back to a job that goes on by itself.
 
     Args:
         job_id: the job.
-        state_dir: as it was typed; what is to be typed next needs it too.
+        where: options by which its farm is found again, see `burst.cli.settings.where_typed`.
     """
-    where = f" --state-dir {shlex.quote(str(state_dir))}" if state_dir is not None else ""
     tell(f"  see it:         burst watch {job_id}{where}")
     tell(f"  get its frames: burst download {job_id}{where}")
     tell(f"  stop it:        burst jobs cancel {job_id}{where}")

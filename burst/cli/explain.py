@@ -7,12 +7,15 @@ from burst.cli.settings import farm_settings
 
 
 def explain(
-    job: options.Job, state_dir: options.StateDir = None, json: options.Json = False
+    job: options.Job,
+    local: options.Local = False,
+    state_dir: options.StateDir = None,
+    json: options.Json = False,
 ) -> None:
     """Say why a job waits, or who renders it, most important first."""
-    from burst.operations.jobs import find_job, local_farm
+    from burst.operations.jobs import find_job, open_farm
 
-    with local_farm(farm_settings(state_dir), console.tell) as (_, client):
+    with open_farm(farm_settings(state_dir, local=local), console.tell) as (_, client):
         found = find_job(client, job)
         explanation = client.explain(found.id)
     if json:

@@ -1,32 +1,31 @@
-"""``burst up``, ``down`` and ``status``: the farm as a whole."""
+"""``burst status``, and a farm on this machine as a whole: started, stopped."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from burst.cli import console, options
-from burst.cli.settings import farm_settings, require_local
+from burst.cli.settings import farm_settings, require_farm
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from burst.config.cluster import ClusterFarm
+    from burst.config.farm import FarmSettings
     from burst.manager.state_dir import Address
     from burst.protocol.artist_messages import FarmStatus
 
 
-def up(
-    local: options.Local = False,
-    workers: options.Workers = None,
-    blender: options.Blender = None,
-    storage: options.Storage = None,
-    state_dir: options.StateDir = None,
-    json: options.Json = False,
-) -> None:
-    """Start a farm that stays until burst down, and print where it is."""
-    require_local(local, "burst up")
+def up_local(settings: FarmSettings, *, are_given: bool, json: bool) -> None:
+    """Start a farm on this machine that stays, and print where it is.
+
+    Args:
+        settings: of the farm.
+        are_given: what it is to be like was typed.
+        json: print one JSON value.
+    """
     from burst.operations.local_farm import ensure_farm
 
-    settings = farm_settings(state_dir, workers, blender, storage)
     programs: tuple[Path, ...] = ()
     if settings.blender is not None:
         from burst.worker.discovery import find_blenders
@@ -37,7 +36,7 @@ def up(
         console.tell("a farm runs already")
         if farm.address.implicit:
             console.tell("note: a render started it, it leaves when its last job has ended")
-        if workers or blender or storage:
+        if are_given:
             console.tell("note: it keeps the Blender, storage and number of workers that it has")
     if json:
         console.emit({"started": farm.started, **_address(farm.address)})
@@ -45,16 +44,10 @@ def up(
         console.say(farm.address.console_url)
 
 
-def down(
-    local: options.Local = False,
-    state_dir: options.StateDir = None,
-    json: options.Json = False,
-) -> None:
-    """Stop the farm; its queue stays on disk."""
-    require_local(local, "burst down")
+def down_local(settings: FarmSettings, *, json: bool) -> None:
+    """Stop the farm on this machine; its queue stays on disk."""
     from burst.operations.local_farm import stop_farm
 
-    settings = farm_settings(state_dir)
     stopped = stop_farm(settings.state_dir)
     if json:
         console.emit(
@@ -74,10 +67,44 @@ def status(
     json: options.Json = False,
 ) -> None:
     """Show how the farm stands."""
-    require_local(local, "burst status")
+    settings = farm_settings(state_dir, local=local)
+    require_farm(settings, local, "burst status")
+    from burst.config.cluster import ClusterFarm
+
+    if isinstance(settings, ClusterFarm):
+        _cluster_status(settings, json=json)
+    else:
+        _local_status(settings, json=json)
+
+
+def _cluster_status(settings: ClusterFarm, *, json: bool) -> None:
+    from burst.operations.connect import open_client
+    from burst.operations.reach import reach_farm
+
+    cluster = settings.cluster
+    with open_client(reach_farm(settings).console_url) as client:
+        answer = client.status()
+    where = {
+        "farm": cluster.farm,
+        "namespace": cluster.space,
+        "context": cluster.context,
+        "kubeconfig": str(cluster.kubeconfig or ""),
+    }
+    if json:
+        console.emit({"running": True, **where, **answer.model_dump(mode="json")})
+        return
+    console.say(
+        f"farm:     {cluster.farm}, in {cluster.space} of {cluster.context or 'the cluster'}"
+    )
+    console.say(f"manager:  {answer.version}")
+    _print_status(answer)
+    if not answer.jobs and not answer.workers:
+        console.tell("submit something: burst render SCENE.blend")
+
+
+def _local_status(settings: FarmSettings, *, json: bool) -> None:
     from burst.manager.state_dir import find_manager
 
-    settings = farm_settings(state_dir)
     address = find_manager(settings.state_dir)
     if address is None:
         if json:
@@ -99,7 +126,12 @@ def status(
             }
         )
         return
-    _print_status(address, answer)
+    stays = "leaves after its last job" if address.implicit else "stays until burst down"
+    console.say(f"console:  {address.console_url}")
+    console.say(f"manager:  {answer.version}, process {address.pid}, {stays}")
+    _print_status(answer)
+    if not answer.jobs and not answer.workers:
+        console.tell("submit something: burst render SCENE.blend --local")
 
 
 def _address(address: Address) -> dict[str, object]:
@@ -111,11 +143,8 @@ def _address(address: Address) -> dict[str, object]:
     }
 
 
-def _print_status(address: Address, answer: FarmStatus) -> None:
-    stays = "leaves after its last job" if address.implicit else "stays until burst down"
+def _print_status(answer: FarmStatus) -> None:
     jobs = ", ".join(f"{number} {status}" for status, number in answer.jobs.items() if number)
-    console.say(f"console:  {address.console_url}")
-    console.say(f"manager:  {answer.version}, process {address.pid}, {stays}")
     console.say(f"storage:  {answer.storage_url}")
     if answer.storage_trouble:
         console.say(f"          {answer.storage_trouble}")
@@ -126,7 +155,7 @@ def _print_status(address: Address, answer: FarmStatus) -> None:
         now = f"{pool.running} running, {pool.starting} starting, {pool.wanted} wanted"
         reason = f": {pool.reason}" if pool.reason else ""
         console.say(f"pool:     {pool.name}, {now} of at most {pool.maximum}{reason}")
+        if pool.waiting:
+            console.say(f"          of those that start {pool.waiting}")
         if pool.failure:
             console.say(f"          last worker was of no use: {pool.failure}")
-    if not answer.jobs and not answer.workers:
-        console.tell("submit something: burst render SCENE.blend --local")

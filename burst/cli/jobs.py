@@ -10,8 +10,7 @@ from burst.cli import console, options, words
 from burst.cli.settings import farm_settings
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
+    from burst.config.farm import FarmSettings
     from burst.protocol.artist_messages import JobView
 
 app = typer.Typer(help="List, look at and steer jobs.", rich_markup_mode=None)
@@ -20,19 +19,23 @@ app = typer.Typer(help="List, look at and steer jobs.", rich_markup_mode=None)
 @app.callback(invoke_without_command=True)
 def _jobs(context: typer.Context) -> None:
     if context.invoked_subcommand is None:
-        list_jobs(None, False)
+        list_jobs()
 
 
 @app.command("list")
-def list_jobs(state_dir: options.StateDir = None, json: options.Json = False) -> None:
+def list_jobs(
+    local: options.Local = False,
+    state_dir: options.StateDir = None,
+    json: options.Json = False,
+) -> None:
     """List all jobs, newest first."""
-    from burst.operations.jobs import has_jobs, local_farm
+    from burst.operations.jobs import has_jobs, open_farm
     from burst.operations.summary import extent
 
-    settings = farm_settings(state_dir)
+    settings = farm_settings(state_dir, local=local)
     jobs: tuple[JobView, ...] = ()
     if has_jobs(settings):
-        with local_farm(settings, console.tell) as (_, client):
+        with open_farm(settings, console.tell) as (_, client):
             jobs = client.jobs()
     if json:
         console.emit([job.model_dump(mode="json") for job in jobs])
@@ -56,11 +59,16 @@ def list_jobs(state_dir: options.StateDir = None, json: options.Json = False) ->
 
 
 @app.command("show")
-def show(job: options.Job, state_dir: options.StateDir = None, json: options.Json = False) -> None:
+def show(
+    job: options.Job,
+    local: options.Local = False,
+    state_dir: options.StateDir = None,
+    json: options.Json = False,
+) -> None:
     """Show one job, with what went wrong in it."""
-    from burst.operations.jobs import find_job, local_farm
+    from burst.operations.jobs import find_job, open_farm
 
-    with local_farm(farm_settings(state_dir), console.tell) as (_, client):
+    with open_farm(farm_settings(state_dir, local=local), console.tell) as (_, client):
         found = find_job(client, job)
         tasks = client.tasks(found.id)
     if json:
@@ -74,12 +82,15 @@ def show(job: options.Job, state_dir: options.StateDir = None, json: options.Jso
 
 @app.command("tasks")
 def list_tasks(
-    job: options.Job, state_dir: options.StateDir = None, json: options.Json = False
+    job: options.Job,
+    local: options.Local = False,
+    state_dir: options.StateDir = None,
+    json: options.Json = False,
 ) -> None:
     """List the tasks of a job that were begun, with what went wrong in them."""
-    from burst.operations.jobs import find_job, local_farm
+    from burst.operations.jobs import find_job, open_farm
 
-    with local_farm(farm_settings(state_dir), console.tell) as (_, client):
+    with open_farm(farm_settings(state_dir, local=local), console.tell) as (_, client):
         found = find_job(client, job)
         tasks = client.tasks(found.id)
     if json:
@@ -96,24 +107,35 @@ def list_tasks(
 
 @app.command("cancel")
 def cancel(
-    job: options.Job, state_dir: options.StateDir = None, json: options.Json = False
+    job: options.Job,
+    local: options.Local = False,
+    state_dir: options.StateDir = None,
+    json: options.Json = False,
 ) -> None:
     """Stop a job for good; frames that are done stay."""
-    _act(job, "cancel", state_dir, json=json)
+    _act(job, "cancel", farm_settings(state_dir, local=local), json=json)
 
 
 @app.command("pause")
-def pause(job: options.Job, state_dir: options.StateDir = None, json: options.Json = False) -> None:
+def pause(
+    job: options.Job,
+    local: options.Local = False,
+    state_dir: options.StateDir = None,
+    json: options.Json = False,
+) -> None:
     """Hand out nothing more of a job; what is being rendered goes on to its end."""
-    _act(job, "pause", state_dir, json=json)
+    _act(job, "pause", farm_settings(state_dir, local=local), json=json)
 
 
 @app.command("resume")
 def resume(
-    job: options.Job, state_dir: options.StateDir = None, json: options.Json = False
+    job: options.Job,
+    local: options.Local = False,
+    state_dir: options.StateDir = None,
+    json: options.Json = False,
 ) -> None:
     """Go on with a paused job."""
-    _act(job, "resume", state_dir, json=json)
+    _act(job, "resume", farm_settings(state_dir, local=local), json=json)
 
 
 @app.command("requeue")
@@ -131,19 +153,20 @@ def requeue(
     failed: Annotated[
         bool, typer.Option("--failed", help="What failed or was canceled; without --frames too.")
     ] = False,
+    local: options.Local = False,
     state_dir: options.StateDir = None,
     json: options.Json = False,
 ) -> None:
     """Render frames again: those named, or all that failed or were canceled."""
     from burst.domain.frames import FrameRange
     from burst.errors import UsageError
-    from burst.operations.jobs import find_job, local_farm
+    from burst.operations.jobs import find_job, open_farm
     from burst.protocol.artist_messages import Requeue
 
     if failed and frames is not None:
         raise UsageError("--failed and --frames exclude each other")
     wanted = None if frames is None else str(FrameRange.parse(frames))
-    with local_farm(farm_settings(state_dir), console.tell) as (_, client):
+    with open_farm(farm_settings(state_dir, local=local), console.tell) as (_, client):
         found = find_job(client, job)
         changed = client.requeue(found.id, Requeue(frames=wanted))
     _print_change(changed, json=json)
@@ -153,13 +176,14 @@ def requeue(
 def priority(
     job: options.Job,
     value: Annotated[int, typer.Argument(metavar="0-100", min=0, max=100, show_default=False)],
+    local: options.Local = False,
     state_dir: options.StateDir = None,
     json: options.Json = False,
 ) -> None:
     """Change the priority of a job; higher goes first."""
-    from burst.operations.jobs import find_job, local_farm
+    from burst.operations.jobs import find_job, open_farm
 
-    with local_farm(farm_settings(state_dir), console.tell) as (_, client):
+    with open_farm(farm_settings(state_dir, local=local), console.tell) as (_, client):
         changed = client.set_priority(find_job(client, job).id, value)
     _print_change(changed, json=json)
 
@@ -168,6 +192,7 @@ def priority(
 def delete(
     job: options.Job,
     yes: options.Yes = False,
+    local: options.Local = False,
     state_dir: options.StateDir = None,
     json: options.Json = False,
 ) -> None:
@@ -175,9 +200,9 @@ def delete(
 
     Frames that were brought to a folder stay there.
     """
-    from burst.operations.jobs import find_job, local_farm
+    from burst.operations.jobs import find_job, open_farm
 
-    with local_farm(farm_settings(state_dir), console.tell) as (_, client):
+    with open_farm(farm_settings(state_dir, local=local), console.tell) as (_, client):
         found = find_job(client, job)
         frames = words.count(found.frames_published, "frame")
         console.confirm(f"Delete job {found.id} with {frames} in the storage?", yes=yes)
@@ -191,13 +216,13 @@ def delete(
 def _act(
     job: str,
     action: Literal["cancel", "pause", "resume"],
-    state_dir: Path | None,
+    settings: FarmSettings,
     *,
     json: bool,
 ) -> None:
-    from burst.operations.jobs import find_job, local_farm
+    from burst.operations.jobs import find_job, open_farm
 
-    with local_farm(farm_settings(state_dir), console.tell) as (_, client):
+    with open_farm(settings, console.tell) as (_, client):
         changed = client.act(find_job(client, job).id, action)
     _print_change(changed, json=json)
 

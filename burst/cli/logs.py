@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -18,28 +19,43 @@ def logs(
     name: Annotated[
         str,
         typer.Argument(
-            metavar="JOB|WORKER",
-            help="Id of a job, its beginning, or 'last'; or the name of a worker.",
+            metavar="JOB|WORKER|POD",
+            help="Id of a job, its beginning, or 'last'; the name of a worker; on a cluster also "
+            "of a pod, or 'manager'.",
             show_default=False,
         ),
     ],
     follow: options.Follow = False,
+    local: options.Local = False,
     state_dir: options.StateDir = None,
     json: options.Json = False,
 ) -> None:
-    """Print the log of a job or of a worker; with --json one JSON object a line."""
+    """Print the log of a job, a worker or a pod; with --json one JSON object a line."""
+    from burst.config.cluster import ClusterFarm
+    from burst.operations.jobs import open_farm, read_log
+
+    settings = farm_settings(state_dir, local=local)
+    if isinstance(settings, ClusterFarm):
+        from burst.operations.shell import pod_log
+
+        with pod_log(settings, name, follow=follow) as lines:
+            if lines is not None:
+                _print(lines, follow=follow, json=json)
+                return
+    with open_farm(settings, console.tell) as (_, client):
+        _print(read_log(client, name, follow=follow), follow=follow, json=json)
+
+
+def _print(lines: Iterable[LogLine | str], *, follow: bool, json: bool) -> None:
     import json as json_module
 
-    from burst.operations.jobs import local_farm, read_log
-
-    with local_farm(farm_settings(state_dir), console.tell) as (_, client):
-        for line in read_log(client, name, follow=follow):
-            if isinstance(line, str):
-                console.say(json_module.dumps({"text": line}) if json else line)
-            else:
-                console.say(line.model_dump_json() if json else as_text(line))
-            if follow:
-                sys.stdout.flush()
+    for line in lines:
+        if isinstance(line, str):
+            console.say(json_module.dumps({"text": line}) if json else line)
+        else:
+            console.say(line.model_dump_json() if json else as_text(line))
+        if follow:
+            sys.stdout.flush()
 
 
 def as_text(line: LogLine) -> str:

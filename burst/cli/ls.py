@@ -17,13 +17,16 @@ def ls(
         typer.Argument(metavar="PATH", help="A folder or file in the storage.", show_default=False),
     ] = "",
     storage: options.Storage = None,
+    local: options.Local = False,
     state_dir: options.StateDir = None,
     json: options.Json = False,
 ) -> None:
     """List what lies in the storage: scenes, renders, logs."""
     from burst.operations.scenes import list_folder, storage_meant
 
-    entries = list_folder(storage_meant(farm_settings(state_dir, storage=storage)), path)
+    entries = list_folder(
+        storage_meant(farm_settings(state_dir, storage=storage, local=local)), path
+    )
     if json:
         console.emit(
             [

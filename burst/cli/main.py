@@ -17,12 +17,18 @@ from burst.cli import (
     doctor,
     explain,
     farm,
+    forward,
+    images,
     jobs,
+    kube_token,
     logs,
     ls,
+    pools,
     render,
     roles,
     scenes,
+    shell,
+    up,
     upload,
     video,
     watch,
@@ -72,11 +78,17 @@ app.command("ls")(ls.ls)
 app.add_typer(workers.app, name="workers")
 app.command("explain")(explain.explain)
 app.command("logs")(logs.logs)
-app.command("up")(farm.up)
-app.command("down")(farm.down)
+app.add_typer(pools.app, name="pools")
+app.command("console")(forward.open_console)
+app.command("shell")(shell.shell)
+app.command("up")(up.up)
+app.command("deploy")(up.deploy)
+app.command("down")(up.down)
 app.command("status")(farm.status)
 app.command("doctor")(doctor.doctor)
+app.add_typer(images.app, name="images")
 app.command("config")(config.config)
+app.command("kube-token")(kube_token.kube_token)
 app.command("manager")(roles.manager)
 app.command("worker")(roles.worker)
 

@@ -39,6 +39,46 @@ StateDir = Annotated[
         show_default=False,
     ),
 ]
+Kubeconfig = Annotated[
+    Path | None,
+    typer.Option(
+        "--kubeconfig",
+        metavar="FILE",
+        help="Kubeconfig of the cluster that the farm is put on. [default: that of last time]",
+        show_default=False,
+    ),
+]
+Context = Annotated[
+    str | None,
+    typer.Option(
+        "--context",
+        metavar="NAME",
+        help="Context in the kubeconfig. [default: the current one]",
+        show_default=False,
+    ),
+]
+Namespace = Annotated[
+    str | None,
+    typer.Option(
+        "--namespace",
+        metavar="NAME",
+        help="Namespace of the farm, for itself. [default: the farm's name]",
+        show_default=False,
+    ),
+]
+FarmName = Annotated[
+    str | None,
+    typer.Option(
+        "--farm", metavar="NAME", help="Name of the farm. [default: burst]", show_default=False
+    ),
+]
+NoImages = Annotated[
+    bool,
+    typer.Option(
+        "--no-images", help="Neither look for images nor build them: the cluster has them."
+    ),
+]
+Pool = Annotated[str, typer.Argument(metavar="POOL", show_default=False)]
 Storage = Annotated[
     str | None,
     typer.Option(

@@ -9,7 +9,7 @@ import typer
 from burst.cli import console, options, words
 from burst.cli.bundles import unbundled
 from burst.cli.render_options import RenderOptions
-from burst.cli.settings import farm_settings, require_local, storage_typed
+from burst.cli.settings import farm_settings, require_farm, storage_typed, where_typed
 from burst.cli.upload import going_on, tell_notes
 from burst.errors import UsageError
 
@@ -43,18 +43,18 @@ def render(
     Frames, format and size are the scene's own unless an option says otherwise. Rendering
     the same again goes on where it stopped. Ctrl-C leaves the job running in the background.
     """
-    require_local(local, f"burst render {scene}")
     from burst.cli.waiting import Wait, wait_for
 
-    settings = farm_settings(state_dir, workers, blender, storage)
+    settings = farm_settings(state_dir, workers, blender, storage, local=local)
+    require_farm(settings, local, f"burst render {scene}")
     checked, submission = _submit(asked.request(scene), settings)
     if detach:
-        _leave(submission.submitted, state_dir, json=json)
+        _leave(submission.submitted, where_typed(settings, state_dir), json=json)
         return
     wait = Wait(
         job=submission.submitted.job,
         settings=settings,
-        url=submission.farm.address.console_url,
+        url=submission.farm.console_url,
         storage_url=submission.status.storage_url,
         output=checked.output,
         state_dir=state_dir,
@@ -79,25 +79,26 @@ def submit(
 
     The same as render --detach: frames are brought by burst download.
     """
-    require_local(local, f"burst submit {scene}")
-    settings = farm_settings(state_dir, workers, blender, storage)
+    settings = farm_settings(state_dir, workers, blender, storage, local=local)
+    require_farm(settings, local, f"burst submit {scene}")
+    where = where_typed(settings, state_dir)
     if scene.suffix.lower() == ".json":
         if asked != RenderOptions():
             raise UsageError(
                 f"{scene} is a job file: it says itself what is to be done",
                 hint="options that change a scene go with a .blend",
             )
-        _submit_file(scene, settings, state_dir, json=json)
+        _submit_file(scene, settings, where, json=json)
         return
     _, submission = _submit(asked.request(scene), settings)
-    _leave(submission.submitted, state_dir, json=json)
+    _leave(submission.submitted, where, json=json)
 
 
-def _submit_file(path: Path, settings: FarmSettings, state_dir: Path | None, *, json: bool) -> None:
+def _submit_file(path: Path, settings: FarmSettings, where: str, *, json: bool) -> None:
     from burst.operations.job_file import read_job_file, submit_job_file
 
     submitted = submit_job_file(read_job_file(path), settings, console.tell)
-    _leave(submitted, state_dir, json=json)
+    _leave(submitted, where, json=json)
 
 
 def _submit(request: RenderRequest, settings: FarmSettings) -> tuple[CheckedRender, Submission]:
@@ -126,7 +127,7 @@ def _submit(request: RenderRequest, settings: FarmSettings) -> tuple[CheckedRend
     return checked, submission
 
 
-def _leave(submitted: Submitted, state_dir: Path | None, *, json: bool) -> None:
+def _leave(submitted: Submitted, where: str, *, json: bool) -> None:
     job = submitted.job
     if json:
         console.emit(
@@ -142,4 +143,4 @@ def _leave(submitted: Submitted, state_dir: Path | None, *, json: bool) -> None:
         )
         return
     console.say(job.id)
-    console.ways_back(job.id, state_dir)
+    console.ways_back(job.id, where)

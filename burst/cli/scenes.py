@@ -11,8 +11,7 @@ from burst.cli.settings import farm_settings
 from burst.domain.text import printable
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
+    from burst.config.farm import FarmSettings
     from burst.scene.collection import Collected
     from burst.scene.versions import Version
     from burst.storage.storage import Storage
@@ -42,6 +41,7 @@ def list_scenes(
         typer.Argument(metavar="SCENE", help="Name of a scene. [default: all]", show_default=False),
     ] = None,
     storage: options.Storage = None,
+    local: options.Local = False,
     state_dir: options.StateDir = None,
     json: options.Json = False,
 ) -> None:
@@ -50,7 +50,7 @@ def list_scenes(
     from burst.operations.scenes import find_storage, storage_meant
     from burst.scene.versions import list_versions, read_manifests
 
-    opened = find_storage(storage_meant(farm_settings(state_dir, storage=storage)))
+    opened = find_storage(storage_meant(farm_settings(state_dir, storage=storage, local=local)))
     versions = list_versions(opened, slug(name) if name else "") if opened else []
     manifests = read_manifests(opened, versions) if opened else []
     rows = [
@@ -84,13 +84,14 @@ def list_scenes(
 def show(
     scene: VersionTyped,
     storage: options.Storage = None,
+    local: options.Local = False,
     state_dir: options.StateDir = None,
     json: options.Json = False,
 ) -> None:
     """Show the files of one version."""
     from burst.scene.versions import find_version, read_manifest
 
-    opened = _storage(storage, state_dir)
+    opened = _storage(farm_settings(state_dir, storage=storage, local=local))
     version = find_version(opened, scene)
     manifest = read_manifest(opened, version)
     if json:
@@ -125,6 +126,7 @@ def diff(
         ),
     ] = None,
     storage: options.Storage = None,
+    local: options.Local = False,
     state_dir: options.StateDir = None,
     json: options.Json = False,
 ) -> None:
@@ -136,7 +138,7 @@ def diff(
     from burst.operations.scenes import sides
     from burst.scene.versions import compare
 
-    opened = _storage(storage, state_dir)
+    opened = _storage(farm_settings(state_dir, storage=storage, local=local))
     with upload_progress() as progress:
         old, new = sides(opened, before, after, progress)
     found = compare(old.manifest, new.manifest)
@@ -176,6 +178,7 @@ def remove(
     ],
     yes: options.Yes = False,
     storage: options.Storage = None,
+    local: options.Local = False,
     state_dir: options.StateDir = None,
     json: options.Json = False,
 ) -> None:
@@ -186,7 +189,7 @@ def remove(
     from burst.operations.scenes import existing_storage, storage_meant, unused_versions
     from burst.scene.versions import remove_version
 
-    settings = farm_settings(state_dir, storage=storage)
+    settings = farm_settings(state_dir, storage=storage, local=local)
     opened = existing_storage(storage_meant(settings))
     versions, unasked = unused_versions(opened, scenes, settings)
     if unasked:
@@ -217,6 +220,7 @@ def gc(
         bool, typer.Option("--dry-run", help="Only say what would be removed.")
     ] = False,
     storage: options.Storage = None,
+    local: options.Local = False,
     state_dir: options.StateDir = None,
     json: options.Json = False,
 ) -> None:
@@ -229,7 +233,7 @@ def gc(
     from burst.scene.collection import Collection
 
     age = parse_age(older_than)
-    opened = _storage(storage, state_dir)
+    opened = _storage(farm_settings(state_dir, storage=storage, local=local))
     with collection_progress() as progress:
         collection = Collection(opened, age, progress)
         collected = collection.plan() if dry_run else collection.run()
@@ -267,7 +271,7 @@ def _head(version: Version) -> dict[str, Any]:
     }
 
 
-def _storage(storage: str | None, state_dir: Path | None) -> Storage:
+def _storage(settings: FarmSettings) -> Storage:
     from burst.operations.scenes import existing_storage, storage_meant
 
-    return existing_storage(storage_meant(farm_settings(state_dir, storage=storage)))
+    return existing_storage(storage_meant(settings))

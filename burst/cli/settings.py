@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from burst.errors import UsageError
 
 if TYPE_CHECKING:
+    from burst.config.cluster import ClusterFarm
     from burst.config.farm import FarmSettings
 
 
@@ -17,8 +19,13 @@ def farm_settings(
     workers: int | None = None,
     blender: str | None = None,
     storage: str | None = None,
+    *,
+    local: bool = False,
 ) -> FarmSettings:
     """Load what the command needs to know of the farm.
+
+    Those of a farm on a cluster, where one is set up, unless ``local`` says that this machine's
+    is meant.
 
     Raises:
         ConfigError: a setting is wrong.
@@ -32,7 +39,16 @@ def farm_settings(
         "blender": blender_typed(blender),
         "storage_url": storage_typed(storage),
     }
-    return load(FarmSettings, given).settings
+    settings = load(FarmSettings, given).settings
+    if local:
+        return settings
+    from burst.config.cluster import ClusterFarm, cluster_settings, load_pools
+
+    cluster = cluster_settings(settings.state_dir, {}, os.environ)
+    if cluster is None:
+        return settings
+    pools = load_pools(os.environ)
+    return ClusterFarm(**settings.model_dump(), cluster=cluster, pools=pools)
 
 
 def blender_typed(blender: str | None) -> str | None:
@@ -54,11 +70,62 @@ def storage_typed(storage: str | None) -> str | None:
     return str(Path(storage).expanduser().absolute())
 
 
-def require_local(local: bool, command: str) -> None:
-    """Refuse a command for a farm in the cloud, as none is set up.
+def cluster_farm(
+    state_dir: Path | None = None, storage: str | None = None, **typed: object
+) -> ClusterFarm:
+    """Load the settings of the farm on a cluster.
+
+    Args:
+        state_dir: as it was typed.
+        storage: as it was typed.
+        typed: settings of ``[cluster]`` from the command line; None is not given.
 
     Raises:
-        UsageError: ``--local`` was not given.
+        ConfigError: a setting is wrong.
+        UsageError: no cluster is named anywhere.
     """
-    if not local:
-        raise UsageError("no cloud farm is set up", hint=f"use this machine: {command} --local")
+    from burst.config.cluster import ClusterFarm, cluster_settings, load_pools
+    from burst.config.farm import FarmSettings
+    from burst.config.load import load
+
+    given = {"state_dir": state_dir, "storage_url": storage_typed(storage)}
+    settings = load(FarmSettings, given).settings
+    cluster = cluster_settings(settings.state_dir, typed, os.environ)
+    if cluster is None:
+        raise UsageError(
+            "no cloud farm is set up",
+            hint="put one on a cluster: burst up --kubeconfig FILE, or use this machine: --local",
+        )
+    pools = load_pools(os.environ)
+    return ClusterFarm(**settings.model_dump(), cluster=cluster, pools=pools)
+
+
+def where_typed(settings: FarmSettings, state_dir: Path | None) -> str:
+    """Return the options by which the next command means the same farm, with a space before.
+
+    Args:
+        settings: of the farm.
+        state_dir: as it was typed.
+    """
+    from burst.config.cluster import ClusterFarm, cluster_settings
+
+    where = f" --state-dir {shlex.quote(str(state_dir))}" if state_dir is not None else ""
+    if isinstance(settings, ClusterFarm):
+        return where
+    others = cluster_settings(settings.state_dir, {}, os.environ)
+    return f" --local{where}" if others is not None else where
+
+
+def require_farm(settings: FarmSettings, local: bool, command: str) -> None:
+    """Refuse a command that means a farm in the cloud where none is set up.
+
+    Raises:
+        UsageError: there is none, and ``--local`` was not given.
+    """
+    from burst.config.cluster import ClusterFarm
+
+    if not local and not isinstance(settings, ClusterFarm):
+        raise UsageError(
+            "no cloud farm is set up",
+            hint=f"use this machine: {command} --local, or set one up: burst up --kubeconfig FILE",
+        )

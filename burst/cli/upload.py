@@ -40,6 +40,7 @@ def upload(
         bool, typer.Option("--rehash", help="Read every file, whatever is remembered of it.")
     ] = False,
     blender: options.Blender = None,
+    local: options.Local = False,
     state_dir: options.StateDir = None,
     json: options.Json = False,
 ) -> None:
@@ -51,7 +52,7 @@ def upload(
 
     is_look = dry_run or explain
     with nullcontext() if is_look else going_on():
-        settings = farm_settings(state_dir, blender=blender, storage=storage)
+        settings = farm_settings(state_dir, blender=blender, storage=storage, local=local)
         asked = _Asked(name or scene.stem, settings, rehash, is_quiet=json)
         traced = _look_at(scene, asked, allow_missing=allow_missing or is_look)
         if is_look:

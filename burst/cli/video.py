@@ -7,11 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from burst.cli import console, options
-from burst.cli.settings import farm_settings
+from burst.cli.settings import farm_settings, where_typed
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from burst.operations.progress import Note, WatchState
     from burst.operations.video import OrderedVideo
     from burst.operations.watch import View
@@ -64,6 +62,7 @@ def video(
         ),
     ] = None,
     output: options.Output = None,
+    local: options.Local = False,
     state_dir: options.StateDir = None,
     json: options.Json = False,
 ) -> None:
@@ -74,7 +73,8 @@ def video(
     """
     from burst.cli.live import job_view
     from burst.operations.frames import FrameFolder, output_of
-    from burst.operations.jobs import find_job, local_farm
+    from burst.operations.jobs import find_job, open_farm
+    from burst.operations.reach import storage_from_here
     from burst.operations.video import bring_video, order_video
     from burst.operations.watch import Touch, watch_job
     from burst.protocol.artist_messages import MakeVideo
@@ -85,18 +85,18 @@ def video(
     wanted = MakeVideo(
         codec=codec, fps=fps, frames=frames, name=name, allow_gaps=allow_gaps, sound=not no_sound
     )
-    settings = farm_settings(state_dir)
-    with local_farm(settings, console.tell) as (farm, client):
+    settings = farm_settings(state_dir, local=local)
+    with open_farm(settings, console.tell) as (farm, client):
         found = find_job(client, job)
-        storage = open_storage(client.status().storage_url)
+        storage = open_storage(storage_from_here(settings, client.status()))
         ordered = order_video(client, found, wanted)
     console.tell(f"job {found.id}: {ordered.name} is being made")
-    touch = Touch(settings, farm.address.console_url)
+    touch = Touch(settings, farm.console_url)
     try:
         with job_view() as shown:
             state = watch_job(ordered.job, touch, None, _Troubles(shown))
     except KeyboardInterrupt:
-        _tell_left(ordered, state_dir, json=json)
+        _tell_left(ordered, where_typed(settings, state_dir), json=json)
         return
     folder = output_of(found.output, found.name, output)
     brought = bring_video(
@@ -109,10 +109,10 @@ def video(
     console.emit({"job": found.id, "video": ordered.name, **facts})
 
 
-def _tell_left(ordered: OrderedVideo, state_dir: Path | None, *, json: bool) -> None:
+def _tell_left(ordered: OrderedVideo, where: str, *, json: bool) -> None:
     console.tell()
     console.tell(f"left: {ordered.name} is made in the background")
-    console.ways_back(ordered.job.id, state_dir)
+    console.ways_back(ordered.job.id, where)
     if json:
         console.emit({"job": ordered.job.id, "video": ordered.name, "detached": True})
 

@@ -10,6 +10,7 @@ from typing import Any
 from burst.cli import console, words
 from burst.cli.bringing import folder_notes
 from burst.cli.live import job_view
+from burst.cli.settings import where_typed
 from burst.config.farm import FarmSettings
 from burst.domain.transitions import JobStatus
 from burst.operations.frames import FrameFolder
@@ -56,7 +57,7 @@ def wait_for(wait: Wait, *, json: bool) -> None:
     except KeyboardInterrupt:
         console.tell()
         console.tell(f"left: job {job.id} goes on in the background")
-        console.ways_back(job.id, wait.state_dir)
+        console.ways_back(job.id, where_typed(wait.settings, wait.state_dir))
         if json:
             left = summarize(job, (), wait.output).as_json()
             console.emit({**left, **wait.extra, "detached": True})

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from burst.cli import console, options, words
-from burst.cli.settings import farm_settings
+from burst.cli.settings import farm_settings, where_typed
 from burst.errors import StorageError
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 def watch(
     job: options.Job,
     output: options.Output = None,
+    local: options.Local = False,
     state_dir: options.StateDir = None,
     json: options.Json = False,
 ) -> None:
@@ -30,15 +31,16 @@ def watch(
     from burst.cli.waiting import Wait, wait_for
     from burst.operations.frames import output_of
     from burst.operations.jobs import ask_farm, find_job
+    from burst.operations.reach import storage_from_here
 
-    settings = farm_settings(state_dir)
+    settings = farm_settings(state_dir, local=local)
     found, storage_url, url = ask_farm(
         settings,
         console.tell,
         lambda farm, client: (
             find_job(client, job),
-            client.status().storage_url,
-            farm.address.console_url,
+            storage_from_here(settings, client.status()),
+            farm.console_url,
         ),
     )
     folder = output_of(found.output, found.name, output)
@@ -50,6 +52,7 @@ def download(
     output: options.Output = None,
     follow: options.Follow = False,
     storage: options.Storage = None,
+    local: options.Local = False,
     state_dir: options.StateDir = None,
     json: options.Json = False,
 ) -> None:
@@ -61,16 +64,16 @@ def download(
     from burst.operations import download as downloads
     from burst.storage.storage import ready_to_fetch
 
-    settings = farm_settings(state_dir, storage=storage)
+    settings = farm_settings(state_dir, storage=storage, local=local)
     is_alone = downloads.must_be_read_alone(settings, is_storage_typed=storage is not None)
     if follow and not is_alone:
-        watch(job, output, state_dir, json)
+        watch(job, output, local, state_dir, json)
         return
     with ready_to_fetch(settings.storage_url or ""):
         found = downloads.find_published(job, settings, console.tell, storage_only=is_alone)
         if follow:
             downloads.check_ended(found)
-        again = _again(found.job_id, output, storage, state_dir)
+        again = _again(found.job_id, output, storage, where_typed(settings, state_dir))
         folder = _bring(found, settings, output, again)
     _tell_brought(found, folder, json=json)
 
@@ -103,11 +106,11 @@ def _listing(found: Published) -> Callable[[], Sequence[OutputFile]]:
     return lambda: next(listings)()
 
 
-def _again(job: str, output: Path | None, storage: str | None, state_dir: Path | None) -> str:
+def _again(job: str, output: Path | None, storage: str | None, where: str) -> str:
     """Return what is to be typed to go on."""
-    given = (("--output", output), ("--storage", storage), ("--state-dir", state_dir))
+    given = (("--output", output), ("--storage", storage))
     more = [part for name, value in given if value is not None for part in (name, str(value))]
-    return shlex.join(["burst", "download", job, *more])
+    return shlex.join(["burst", "download", job, *more]) + where
 
 
 def _tell_brought(found: Published, folder: FrameFolder, *, json: bool) -> None:

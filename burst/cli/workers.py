@@ -20,23 +20,27 @@ app = typer.Typer(help="List workers, and let one go.", rich_markup_mode=None)
 @app.callback(invoke_without_command=True)
 def _workers(context: typer.Context) -> None:
     if context.invoked_subcommand is None:
-        list_workers(None, False)
+        list_workers()
 
 
 @app.command("list")
-def list_workers(state_dir: options.StateDir = None, json: options.Json = False) -> None:
+def list_workers(
+    local: options.Local = False,
+    state_dir: options.StateDir = None,
+    json: options.Json = False,
+) -> None:
     """List the workers that are here, and what they render."""
-    from burst.manager.state_dir import find_manager
     from burst.operations.connect import open_client
+    from burst.operations.reach import find_farm
 
-    address = find_manager(farm_settings(state_dir).state_dir)
+    url = find_farm(farm_settings(state_dir, local=local))
     workers: tuple[WorkerView, ...] = ()
-    if address is not None:
-        with open_client(address.console_url) as client:
+    if url is not None:
+        with open_client(url) as client:
             workers = client.workers()
     if json:
         console.emit([worker.model_dump(mode="json") for worker in workers])
-    elif address is None:
+    elif url is None:
         console.tell("no local farm is running, so there are no workers")
     elif not workers:
         console.tell("there are no workers: they come when there is work")
@@ -50,18 +54,19 @@ def list_workers(state_dir: options.StateDir = None, json: options.Json = False)
 @app.command("drain")
 def drain(
     worker: Annotated[str, typer.Argument(metavar="NAME", show_default=False)],
+    local: options.Local = False,
     state_dir: options.StateDir = None,
     json: options.Json = False,
 ) -> None:
     """Let a worker finish what it holds, then leave."""
     from burst.errors import NotFound
-    from burst.manager.state_dir import find_manager
     from burst.operations.connect import open_client
+    from burst.operations.reach import find_farm
 
-    address = find_manager(farm_settings(state_dir).state_dir)
-    if address is None:
+    url = find_farm(farm_settings(state_dir, local=local))
+    if url is None:
         raise NotFound("no local farm is running, so there are no workers")
-    with open_client(address.console_url) as client:
+    with open_client(url) as client:
         drained = client.drain(worker)
     if json:
         console.emit(drained.model_dump(mode="json"))

@@ -20,8 +20,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from burst.errors import ConfigError
 
 FILE_NAME = "burst.toml"
-TABLES = ("farm", "manager", "worker")
-"""Tables that ``burst.toml`` may have, one a program."""
+TABLES = ("farm", "manager", "worker", "cluster", "pools", "images")
+"""Tables that ``burst.toml`` may have: one a program, and three for a farm on a cluster."""
 
 
 class Settings(BaseModel):
@@ -81,7 +81,7 @@ def load(
     path = config_file(environ)
     values: dict[str, Any] = {}
     sources = dict.fromkeys(model.model_fields, "default")
-    for key, value in (_read_table(path, model.table) if path else {}).items():
+    for key, value in (read_table(path, model.table) if path else {}).items():
         values[key] = value
         sources[key] = str(path)
     for field in model.model_fields:
@@ -95,10 +95,15 @@ def load(
     try:
         return Loaded(model.model_validate(values), sources)
     except ValidationError as error:
-        raise ConfigError(_explain(error, sources)) from error
+        raise ConfigError(explain(error, sources)) from error
 
 
-def _read_table(path: Path, table: str) -> dict[str, Any]:
+def read_table(path: Path, table: str) -> dict[str, Any]:
+    """Return one table of a ``burst.toml``, empty if it is not there.
+
+    Raises:
+        ConfigError: the file can't be read, or has another table that burst does not know.
+    """
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -114,11 +119,20 @@ def _read_table(path: Path, table: str) -> dict[str, Any]:
     return content
 
 
-def _explain(error: ValidationError, sources: Mapping[str, str]) -> str:
+def explain(
+    error: ValidationError, sources: Mapping[str, str] | None = None, prefix: str = ""
+) -> str:
+    """Return all that is wrong with settings, each with its key.
+
+    Args:
+        error: what pydantic found.
+        sources: where each value came from, if that is to be said.
+        prefix: the table that the keys are in, if that is to be said.
+    """
     problems = []
     for problem in error.errors():
-        key = ".".join(map(str, problem["loc"]))
-        source = sources.get(str(problem["loc"][0]) if problem["loc"] else "", "")
+        key = ".".join(map(str, (prefix, *problem["loc"]) if prefix else problem["loc"]))
+        source = (sources or {}).get(str(problem["loc"][0]) if problem["loc"] else "", "")
         where = f" ({source})" if source not in ("", "default") else ""
         text = problem["msg"].removeprefix("Value error, ")
         problems.append(f"{key}{where}: {text}" if key else text)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from burst.domain.transitions import TASK_MOVES, AttemptStatus, TaskStatus, check_move
@@ -107,6 +107,10 @@ class TaskBoard:
                 return index
             self._next_untouched += 1
         return None
+
+    def translated(self, values: Mapping[TaskStatus, int]) -> bytearray:
+        """Return a byte for each task: what ``values`` has for its status."""
+        return self._codes.translate(bytes(values[status] for status in _STATUSES).ljust(256))
 
     def with_status(self, status: TaskStatus) -> Iterator[int]:
         """Yield the tasks that have ``status``, ascending."""

@@ -23,8 +23,9 @@ from burst.config.machine import available_cores
 from burst.errors import BurstError, StateError
 from burst.manager import state_dir
 from burst.manager.api.apps import Parts, create_console_app, create_worker_app
-from burst.manager.autoscaler.loop import POOL, Autoscaler
-from burst.manager.autoscaler.processes import ProcessProvider
+from burst.manager.autoscaler.loop import Autoscaler
+from burst.manager.autoscaler.processes import POOL, ProcessProvider
+from burst.manager.autoscaler.provider import WorkerProvider
 from burst.manager.clock import Clock, SystemClock
 from burst.manager.database.database import Database
 from burst.manager.farm import Farm
@@ -92,9 +93,7 @@ class RunningManager:
         self._publishing = Publishing(self._farm)
         self._scheduler = Scheduler(self._farm)
         self._provider = self._create_provider()
-        self._autoscaler = Autoscaler(
-            self._farm, self._scheduler, self._provider, _most_workers(settings)
-        )
+        self._autoscaler = Autoscaler(self._farm, self._scheduler, self._provider)
         console, self._worker_app = self._create_apps()
         self._door = Door(console)
         self._stop = asyncio.Event()
@@ -212,7 +211,12 @@ class RunningManager:
         console = create_console_app(parts, (host, *local, *hosts), token)
         return console, create_worker_app(parts, self._token)
 
-    def _create_provider(self) -> ProcessProvider:
+    def _create_provider(self) -> WorkerProvider:
+        if self._settings.provider == "kubernetes":
+            # Here, for it takes longer to load than a local farm takes to start.
+            from burst.manager.autoscaler.kubernetes import open_provider
+
+            return open_provider(self._settings.kubernetes_namespace, self._settings.farm)
         folder = self._settings.state_dir
         environment = {
             "BURST_MANAGER_URL": url_of(self._sockets.workers),
@@ -224,7 +228,8 @@ class RunningManager:
         if self._settings.blender:
             environment["BURST_BLENDER"] = self._settings.blender
         logs = state_dir.logs_path(folder) / "workers"
-        return ProcessProvider(state_dir.workers_path(folder), logs, environment)
+        most = _most_workers(self._settings)
+        return ProcessProvider(state_dir.workers_path(folder), logs, environment, most)
 
     def _address(self) -> Address:
         return Address(

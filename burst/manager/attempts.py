@@ -203,7 +203,12 @@ def _note_failure(
     }
     worker = index.workers.get(attempt.worker)
     if outcome is AttemptStatus.OUT_OF_MEMORY and worker is not None:
-        memory_bytes = worker.capabilities.memory_bytes
+        pool = index.pools.get(worker.pool)
+        # A worker may say a little less than its pool: the next class is larger than both.
+        memory_bytes = max(
+            worker.capabilities.memory_bytes,
+            pool.memory_bytes if pool and not pool.is_shared else 0,
+        )
         job.outgrown[task] = max(job.outgrown.get(task, 0), memory_bytes)
         values["outgrown_bytes"] = job.outgrown[task]
     return values

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from burst.domain.pools import why_unfit
 from burst.domain.transitions import JobStatus, TaskStatus
 from burst.manager import registry, turns
 from burst.manager.index import Index, JobEntry, WorkerEntry
@@ -134,7 +135,7 @@ def _queued(index: Index, job: JobEntry, pools: Sequence[PoolView]) -> list[Reas
         reasons += [_of_job(text) for text in _jobs_first(index, job)]
         reasons += [_busy(index, job, kinds, worker) for worker in able]
     if not (able and is_active):
-        reasons += [reason for pool in pools for reason in _pool(pool)]
+        reasons += [reason for pool in pools for reason in _pool(index, job, pool)]
     return reasons + unable
 
 
@@ -158,15 +159,22 @@ def _busy(index: Index, job: JobEntry, kinds: list[int], worker: WorkerEntry) ->
             for a in work
         ]
         return Reason(subject=worker.name, text=f"could take it, and is busy with {_some(labels)}")
-    if not any(may_take(job, task, worker, index.workers.values()) for task in kinds):
+    here, pools = index.workers.values(), index.pools.values()
+    if not any(may_take(job, task, worker, here, pools) for task in kinds):
         return Reason(subject=worker.name, text="failed at it; another worker is to try first")
     status = registry.status_of(worker)
     return Reason(subject=worker.name, text=f"could take it, and is {status}")
 
 
-def _pool(pool: PoolView) -> Iterator[Reason]:
+def _pool(index: Index, job: JobEntry, pool: PoolView) -> Iterator[Reason]:
+    entry = index.pools.get(pool.name)
+    if entry and (problem := why_unfit(entry, job.requirements)):
+        yield Reason(subject=pool.name, text=f"can't do it: {problem}")
+        return
     text = f"{pool.running} workers are here, {pool.starting} start, {pool.wanted} are wanted"
     yield Reason(subject=pool.name, text=text + (f" ({pool.reason})" if pool.reason else ""))
+    if pool.waiting:
+        yield Reason(subject=pool.name, text=f"of those that start {pool.waiting}")
     if pool.failure:
         yield Reason(subject=pool.name, text=f"the last worker was of no use: {pool.failure}")
 

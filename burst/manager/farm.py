@@ -148,7 +148,9 @@ class Farm:
         if self._epoch != epoch:
             return
         # Should this fail too, no commit is accepted until it succeeds.
+        pools = self.index.pools
         self.index = build_index(self.database.read, self.clock.monotonic())
+        self.index.pools = pools
         self._epoch += 1
         self.database.renew()
         # Open claims go on with the entries of the new index.

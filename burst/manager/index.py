@@ -13,6 +13,7 @@ from datetime import datetime
 
 from burst.domain.frames import FrameRange, TaskPlan, is_frame
 from burst.domain.jobs import RenderSettings, SceneRef
+from burst.domain.pools import WorkerPool
 from burst.domain.tasks import TaskBoard
 from burst.domain.transitions import JOB_ENDED, FrameStatus, JobStatus, TaskStatus
 from burst.domain.workers import Capabilities, Requirements
@@ -208,6 +209,16 @@ class WorkerStart:
     started_at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class PoolChoice:
+    """What somebody has set for a worker pool, in place of what it says itself."""
+
+    minimum: int | None = None
+    maximum: int | None = None
+    scale: int | None = None
+    """As many workers as this, whatever there is to do."""
+
+
 class Index:
     """All entries, by what they are asked for."""
 
@@ -218,6 +229,9 @@ class Index:
         self.workers: dict[str, WorkerEntry] = {}
         self.starts: dict[str, WorkerStart] = {}
         self.counters: dict[str, int] = {}
+        self.pool_choices: dict[str, PoolChoice] = {}
+        self.pools: dict[str, WorkerPool] = {}
+        """As the provider described them in the autoscaler's last round, choices included."""
 
     def job(self, job_id: str) -> JobEntry:
         """Return a job by its id, an unambiguous beginning of it, or ``last``.
@@ -264,6 +278,11 @@ class Index:
             if job.work_key == work_key and not (job.ended or job.given_up)
         ]
         return max(jobs, key=lambda job: job.seq, default=None)
+
+    def stays_idle(self, pool: str) -> bool:
+        """Say whether workers of a pool are to stay though there is nothing to do."""
+        choice, entry = self.pool_choices.get(pool), self.pools.get(pool)
+        return bool((choice and choice.scale) or (entry and entry.minimum))
 
     def next_counter(self, name: str) -> int:
         """Return the next value of a counter; the caller writes it down."""

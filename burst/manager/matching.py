@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
+from burst.domain.pools import WorkerPool, larger_to_come
 from burst.domain.transitions import TaskStatus
 from burst.domain.turns import encodes
 from burst.domain.workers import check_fit
@@ -49,20 +50,32 @@ def can_render(job: JobEntry, worker: WorkerEntry) -> bool:
     return job.plan.frame_task_count > 0 and can_do(job, 0, worker)
 
 
-def next_task(job: JobEntry, worker: WorkerEntry, workers: Collection[WorkerEntry]) -> int | None:
+def next_task(
+    job: JobEntry,
+    worker: WorkerEntry,
+    workers: Collection[WorkerEntry],
+    pools: Collection[WorkerPool] = (),
+) -> int | None:
     """Return the queued task of a job that a worker should be given, or None."""
     if can_render(job, worker):
-        return job.board.next_queued(lambda task: may_take(job, task, worker, workers))
+        return job.board.next_queued(lambda task: may_take(job, task, worker, workers, pools))
     # There may be many frames that it can't render, and there are few commands.
     queued = job.command_tasks(TaskStatus.QUEUED)
-    return next((task for task in queued if may_take(job, task, worker, workers)), None)
+    return next((task for task in queued if may_take(job, task, worker, workers, pools)), None)
 
 
-def may_take(job: JobEntry, task: int, worker: WorkerEntry, workers: Iterable[WorkerEntry]) -> bool:
+def may_take(
+    job: JobEntry,
+    task: int,
+    worker: WorkerEntry,
+    workers: Iterable[WorkerEntry],
+    pools: Iterable[WorkerPool] = (),
+) -> bool:
     """Say whether a worker should be given a task that was touched before.
 
     One that failed goes to a worker that has not failed at it, if there is one that can do
-    it; and after it ran out of memory, to one with more, if there is one.
+    it; and after it ran out of memory, to one with more, if there is one, or can be started
+    in one of ``pools``.
     """
     if not can_do(job, task, worker):
         return False
@@ -72,6 +85,9 @@ def may_take(job: JobEntry, task: int, worker: WorkerEntry, workers: Iterable[Wo
     able = [w for w in workers if not w.draining and can_do(job, task, w)]
     others = [w for w in able if w.name not in failed_on]
     outgrown = job.outgrown.get(task, 0)
+    is_small = 0 < outgrown >= worker.capabilities.memory_bytes
+    if is_small and larger_to_come(pools, job.requirements, outgrown):
+        return False
     larger = [w for w in others if w.capabilities.memory_bytes > outgrown] if outgrown else []
     return worker.name in {w.name for w in larger or others or able}
 

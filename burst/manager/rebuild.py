@@ -24,6 +24,7 @@ from burst.manager.index import (
     Index,
     JobEntry,
     PendingFrame,
+    PoolChoice,
     WorkerEntry,
     WorkerStart,
 )
@@ -37,6 +38,10 @@ def build_index(read: Read, monotonic: float) -> Index:
     """Return the index that the rows add up to; every lease starts at ``monotonic``."""
     index = Index()
     index.counters = {row["name"]: row["value"] for row in read(statements.all_counters())}
+    index.pool_choices = {
+        row["pool"]: PoolChoice(row["minimum"], row["maximum"], row["scale"])
+        for row in read(statements.all_pool_choices())
+    }
     index.jobs = {row["id"]: _job(row) for row in read(statements.all_jobs())}
     _add_tasks(index, read)
     _add_frames(index, read)

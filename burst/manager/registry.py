@@ -135,7 +135,7 @@ def remove(
     now: datetime,
     changes: Changes,
 ) -> None:
-    """Forget a worker; what it held becomes ``outcome``, which is interrupted or lost."""
+    """Forget a worker; what it held becomes ``outcome``: interrupted, lost, out of memory."""
     worker = index.workers[name]
     for attempt_id in sorted(worker.attempts):
         ending = attempts.Ending(outcome, reason)

@@ -50,12 +50,14 @@ class Scheduler:
         farm, changes = self._farm, Changes()
         now, monotonic = farm.clock.now(), farm.clock.monotonic()
         worker = registry.register(farm.index, message, now, monotonic, changes)
+        # Where some stay, the autoscaler says who leaves.
+        stays = farm.index.stays_idle(message.pool)
         await farm.save(changes)
         return Registered(
             session=worker.session,
             lease_seconds=farm.lease_seconds,
             beat_seconds=farm.beat_seconds,
-            idle_exit_seconds=farm.settings.idle_exit_seconds,
+            idle_exit_seconds=None if stays else farm.settings.idle_exit_seconds,
         )
 
     async def beat(self, name: str, message: Beat) -> BeatAnswer:
@@ -172,11 +174,13 @@ class Scheduler:
         lost, self._lost = self._lost, set()
         return lost
 
-    async def give_up(self, name: str, reason: str) -> None:
-        """Give up a worker whose process is known to have ended."""
+    async def give_up(
+        self, name: str, reason: str, outcome: AttemptStatus = AttemptStatus.LOST
+    ) -> None:
+        """Give up a worker that is known to have ended; what it held becomes ``outcome``."""
         farm, changes = self._farm, Changes()
         if name in farm.index.workers:
-            registry.remove(farm.index, name, AttemptStatus.LOST, reason, farm.clock.now(), changes)
+            registry.remove(farm.index, name, outcome, reason, farm.clock.now(), changes)
             await farm.save(changes)
 
     async def _wait(self, worker: WorkerEntry, seconds: float) -> None:
@@ -216,9 +220,9 @@ class Scheduler:
         if worker.draining:
             return None
         farm = self._farm
-        workers = farm.index.workers.values()
+        workers, pools = farm.index.workers.values(), farm.index.pools.values()
         for job in farm.index.claimable_jobs():
-            task = next_task(job, worker, workers)
+            task = next_task(job, worker, workers, pools)
             if task is not None:
                 now = farm.clock.now()
                 return attempts.grant(farm.index, job, task, worker, claim, now, changes)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from pathlib import Path
-from typing import ClassVar, Self
+from typing import ClassVar, Literal, Self
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
@@ -45,6 +45,16 @@ class ManagerSettings(Settings):
     workers: int | None = Field(default=None, ge=0, le=1024)
     """Most local workers at a time, 0 for none; by default one for every two cores, at most
     eight."""
+
+    provider: Literal["processes", "kubernetes"] = "processes"
+    """What starts workers: ``processes`` on this machine, or ``kubernetes``, as Jobs of the worker
+    pools that are described in the cluster."""
+
+    kubernetes_namespace: str = "default"
+    """Namespace of the pools and of the Jobs."""
+
+    farm: str = Field(default="burst", pattern=r"^[a-z0-9]([a-z0-9-]{0,50}[a-z0-9])?$")
+    """Name of the farm in a cluster: only what is labeled with it is ours."""
 
     lease_seconds: float = Field(default=20.0, ge=1.0)
     """A worker that is silent for so long is lost and its tasks go to others. Long enough to

@@ -135,6 +135,12 @@ def _task_view(plan: TaskPlan, row: Mapping[str, Any], attempts: Iterable[Attemp
     )
 
 
+def untouched_task(job: JobEntry, task_index: int) -> TaskView:
+    """Return a task that the database has no row of."""
+    row = {"task_index": task_index, "status": job.board.status(task_index), "failures": 0}
+    return _task_view(job.plan, row, ())
+
+
 def job_counts(index: Index) -> dict[Any, int]:
     """Return how many jobs have each status."""
     counts: dict[Any, int] = {}

@@ -8,13 +8,19 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from burst.config.cluster import ClusterFarm
 from burst.config.farm import FarmSettings, default_cache_dir
 from burst.config.machine import memory_limit_bytes
-from burst.domain.workers import BlenderFacts, Capabilities, Requirements
+from burst.domain.workers import Capabilities, Requirements
 from burst.errors import SceneError, StorageError, ToolError, ToolMissing, UsageError
 from burst.manager.state_dir import check_storage, check_version
 from burst.operations.asking import trace_with_blender
-from burst.operations.matching import check_baked, match_worker, version_notes
+from burst.operations.matching import (
+    check_baked,
+    find_requirements,
+    match_worker,
+    version_notes,
+)
 from burst.operations.request import JobPlan, RenderRequest, plan_job, without_sound
 from burst.protocol.artist_messages import SceneFacts
 from burst.scene.facts import read_facts
@@ -36,8 +42,6 @@ class CheckedRender:
     trace: SceneTrace
     programs: tuple[Path, ...]
     """The Blenders that a farm which is started for it gets."""
-    blender: BlenderFacts
-    """The one of them that renders it."""
     plan: JobPlan
     requirements: Requirements
     output: Path
@@ -93,24 +97,23 @@ def check_render(request: RenderRequest, settings: FarmSettings) -> CheckedRende
             f"the Blender scene {facts.blender_scene!r} has no camera",
             hint="add a camera in Blender, make it the active one, and save",
         )
-    installed = probe_blenders(find_blenders(settings.blender), cache=default_cache_dir())
+    installed = _blenders_needed(settings)
     traced, missing = check_scene(
         request.scene, allow_missing=request.allow_missing, installed=installed
     )
     needs = read_needs(traced, request.blender_scene)
-    machine = Capabilities(
-        blenders=tuple(one.facts for one in installed), memory_bytes=memory_limit_bytes()
-    )
-    requirements, blender = match_worker(request, facts, needs, machine)
     simulations = check_baked(request, needs)
-    if plan.commands and not ffmpeg_version():
-        raise ToolMissing(
-            "there is no ffmpeg, which the video is made with",
-            hint="install ffmpeg, or render without a video: --video none",
+    if isinstance(settings, ClusterFarm):
+        # Which of its pools can is the manager's to say.
+        requirements = find_requirements(request, facts, needs)
+        versions: tuple[str, ...] = ()
+    else:
+        machine = Capabilities(
+            blenders=tuple(one.facts for one in installed), memory_bytes=memory_limit_bytes()
         )
-    check_version(settings.state_dir)
-    if settings.storage_url is not None:
-        check_storage(settings.state_dir, canonical(settings.storage_url))
+        requirements, blender = match_worker(request, facts, needs, machine)
+        versions = version_notes(facts, blender)
+        _check_local_farm(settings, makes_video=bool(plan.commands))
     prove_writable(output)
     return CheckedRender(
         request=request,
@@ -118,12 +121,29 @@ def check_render(request: RenderRequest, settings: FarmSettings) -> CheckedRende
         facts=facts,
         trace=traced,
         programs=tuple(one.program for one in installed),
-        blender=blender,
         plan=plan if needs.has_sound else without_sound(plan),
         requirements=requirements,
         output=output,
-        notes=(*plan.notes, *version_notes(facts, blender), *simulations, *missing),
+        notes=(*plan.notes, *versions, *simulations, *missing),
     )
+
+
+def _blenders_needed(settings: FarmSettings) -> tuple[Installed, ...]:
+    """Return the Blenders here; only a farm on a cluster, which brings its own, does without."""
+    if isinstance(settings, ClusterFarm):
+        return blenders_at_hand(settings)
+    return probe_blenders(find_blenders(settings.blender), cache=default_cache_dir())
+
+
+def _check_local_farm(settings: FarmSettings, *, makes_video: bool) -> None:
+    if makes_video and not ffmpeg_version():
+        raise ToolMissing(
+            "there is no ffmpeg, which the video is made with",
+            hint="install ffmpeg, or render without a video: --video none",
+        )
+    check_version(settings.state_dir)
+    if settings.storage_url is not None:
+        check_storage(settings.state_dir, canonical(settings.storage_url))
 
 
 def must_be_file(path: Path) -> None:

@@ -8,14 +8,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from burst.config.cluster import ClusterFarm
 from burst.config.farm import FarmSettings
 from burst.domain.transitions import JOB_ENDED
 from burst.errors import NotFound, UsageError
 from burst.manager.state_dir import database_path, is_locked, lock_path
 from burst.operations.connect import open_client
 from burst.operations.jobs import LAST, ask_farm, find_job, has_jobs
-from burst.operations.local_farm import Farm, storage_url, was_stopped
+from burst.operations.local_farm import storage_url, was_stopped
 from burst.operations.published import MadeResult, RenderIndex, find_index, read_index
+from burst.operations.reach import Reached, storage_from_here
 from burst.operations.summary import Extent, extent
 from burst.operations.watch import files_of
 from burst.protocol.messages import OutputFile
@@ -59,7 +61,8 @@ def find_published(
 ) -> Published:
     """Return what is published of a job.
 
-    A farm that runs knows best. Where none does, none is started for what the storage lists.
+    A farm that runs knows best. Where none does, no local one is started for what the storage
+    lists.
 
     Args:
         named: the job's id, an unambiguous beginning of it, or ``last``.
@@ -71,20 +74,23 @@ def find_published(
         NotFound: there is no such job, or several.
         StorageError: the storage can't be read.
     """
-    if storage_only or not is_locked(lock_path(settings.state_dir)):
+    if storage_only or _is_local_and_away(settings):
         url = storage_url(settings)
         index = find_index(url, named)
         if index is not None:
             return _of_index(index, url, _output_said_here(index.job, settings))
         _complain_unless_farm_may_know(named, settings, url, storage_only=storage_only)
 
-    def ask(farm: Farm, client: ManagerClient) -> Published:
+    def ask(farm: Reached, client: ManagerClient) -> Published:
         job = find_job(client, named)
-        return _of_farm(
-            job, client.frames(job.id), client.status().storage_url, farm.address.console_url
-        )
+        url = storage_from_here(settings, client.status())
+        return _of_farm(job, client.frames(job.id), url, farm.console_url)
 
     return ask_farm(settings, tell, ask)
+
+
+def _is_local_and_away(settings: FarmSettings) -> bool:
+    return not isinstance(settings, ClusterFarm) and not is_locked(lock_path(settings.state_dir))
 
 
 def must_be_read_alone(settings: FarmSettings, *, is_storage_typed: bool) -> bool:

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from burst.config.farm import FarmSettings
 from burst.errors import ManagerUnreachable, UsageError
 from burst.operations.connect import open_client
-from burst.operations.local_farm import ensure_farm
+from burst.operations.reach import reach_farm
 from burst.protocol.artist_messages import SubmitJob, Submitted
 
 _EXAMPLE = 'at least {"name": "…", "commands": [{"name": "…", "commands": [{"kind": "echo", …}]}]}'
@@ -60,10 +60,10 @@ def submit_job_file(
         ManagerError: the manager refused the job.
     """
     for _ in range(_TRIES):
-        farm = ensure_farm(settings, implicit=True, tell=tell)
+        farm = reach_farm(settings, tell=tell)
         try:
-            with open_client(farm.address.console_url) as client:
+            with open_client(farm.console_url) as client:
                 return client.submit(job)
         except ManagerUnreachable:
             continue
-    raise ManagerUnreachable("the local farm leaves as soon as it has started")
+    raise ManagerUnreachable("the farm leaves as soon as it has started")

@@ -1,4 +1,4 @@
-"""Reaching the jobs of the local farm: start it if it is not there, find the job meant."""
+"""Reaching the jobs of a farm: start a local one that is not there, find the job meant."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, TypeVar
 
+from burst.config.cluster import ClusterFarm
 from burst.config.farm import FarmSettings
 from burst.errors import ManagerUnreachable, NotFound
 from burst.manager.state_dir import database_path, is_locked, lock_path
 from burst.operations.connect import open_client
-from burst.operations.local_farm import Farm, ensure_farm
+from burst.operations.reach import Reached, reach_farm
 
 if TYPE_CHECKING:
     from burst.protocol.artist_messages import JobView
@@ -26,40 +27,44 @@ LAST = "last"
 
 
 def has_jobs(settings: FarmSettings) -> bool:
-    """Say whether a job was ever submitted to the local farm, without starting it."""
+    """Say whether a job was ever submitted to the farm, without starting a local one."""
+    if isinstance(settings, ClusterFarm):
+        return True
     return database_path(settings.state_dir).exists() or is_locked(lock_path(settings.state_dir))
 
 
 @contextmanager
-def local_farm(
+def open_farm(
     settings: FarmSettings, tell: Callable[[str], None]
-) -> Iterator[tuple[Farm, ManagerClient]]:
-    """Reach the local farm, started if it has a queue and does not run.
+) -> Iterator[tuple[Reached, ManagerClient]]:
+    """Reach the farm; a local one is started if it has a queue and does not run.
 
     One that was started so goes on with its unfinished jobs, and leaves after them.
 
     Raises:
         NotFound: nothing was ever submitted to it.
         StateError: it can't be started.
+        ClusterError: the one on a cluster can't be reached.
     """
     if not has_jobs(settings):
         raise NotFound(
             f"no job was ever submitted to the local farm in {settings.state_dir}",
             hint="submit one: burst render SCENE.blend --local",
         )
-    farm = ensure_farm(settings, implicit=True, tell=tell)
-    with open_client(farm.address.console_url) as client:
+    farm = reach_farm(settings, tell=tell)
+    with open_client(farm.console_url) as client:
         yield farm, client
 
 
 def ask_farm(
     settings: FarmSettings,
     tell: Callable[[str], None],
-    ask: Callable[[Farm, ManagerClient], _Answer],
+    ask: Callable[[Reached, ManagerClient], _Answer],
 ) -> _Answer:
-    """Ask the local farm something that changes nothing; see `local_farm`.
+    """Ask the farm something that changes nothing; see `open_farm`.
 
-    One that has no work leaves, and may do so just when it is asked: then another is started.
+    A local one that has no work leaves, and may do so just when it is asked: then another is
+    started.
 
     Raises:
         NotFound: nothing was ever submitted to it.
@@ -67,9 +72,9 @@ def ask_farm(
         ManagerUnreachable: it does not answer, again and again.
     """
     for _ in range(_TRIES - 1):
-        with suppress(ManagerUnreachable), local_farm(settings, tell) as (farm, client):
+        with suppress(ManagerUnreachable), open_farm(settings, tell) as (farm, client):
             return ask(farm, client)
-    with local_farm(settings, tell) as (farm, client):
+    with open_farm(settings, tell) as (farm, client):
         return ask(farm, client)
 
 

@@ -28,7 +28,7 @@ def match_worker(
         SceneTooNew: it was saved by a newer Blender than those here.
         ToolError: none of these can render it.
     """
-    requirements = _requirements(request, facts, needs)
+    requirements = find_requirements(request, facts, needs)
     try:
         blender = check_fit(requirements, machine)
     except EngineUnavailable as error:
@@ -83,7 +83,8 @@ def _listed(names: tuple[str, ...]) -> str:
     return f"{', '.join(named[:-1])} and {named[-1]}" if len(named) > 1 else named[0]
 
 
-def _requirements(request: RenderRequest, facts: SceneFacts, needs: SceneNeeds) -> Requirements:
+def find_requirements(request: RenderRequest, facts: SceneFacts, needs: SceneNeeds) -> Requirements:
+    """Return what the job needs of a worker, wherever that is."""
     engine = choose_engine(request.engine, facts)
     features = set(needs.features)
     denoises = needs.denoises if request.denoiser is None else request.denoiser == "oidn"

@@ -9,14 +9,15 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from burst.config.cluster import ClusterFarm
 from burst.config.farm import FarmSettings, default_cache_dir
 from burst.domain.jobs import SceneRef, slug
 from burst.domain.transitions import JOB_ENDED
 from burst.errors import ManagerUnreachable, NotAllowed, NotFound, UsageError, storage_error
-from burst.manager.state_dir import database_path, find_manager
+from burst.manager.state_dir import database_path
 from burst.operations.check import must_be_file
 from burst.operations.connect import open_client
-from burst.operations.local_farm import storage_url
+from burst.operations.reach import find_farm, storage_in_use
 from burst.protocol.artist_messages import JobView
 from burst.scene.hashing import Hasher
 from burst.scene.manifest import Manifest
@@ -40,18 +41,6 @@ def storage_meant(settings: FarmSettings) -> str:
     if settings.storage_url is not None:
         return settings.storage_url
     return storage_in_use(settings)
-
-
-def storage_in_use(settings: FarmSettings) -> str:
-    """Return the storage of the farm that runs, or of the one that would be started."""
-    address = find_manager(settings.state_dir)
-    if address is None:
-        return storage_url(settings)
-    try:
-        with open_client(address.console_url) as client:
-            return client.status().storage_url
-    except ManagerUnreachable:
-        return storage_url(settings)
 
 
 def find_storage(url: str) -> Storage | None:
@@ -114,12 +103,14 @@ def unused_versions(
 def _jobs_of_the_farm(settings: FarmSettings) -> tuple[tuple[JobView, ...], str]:
     """Return the farm's jobs, and why it was not asked for them."""
     farm = f"the farm in {settings.state_dir}"
-    address = find_manager(settings.state_dir)
-    if address is None:
+    if isinstance(settings, ClusterFarm):
+        farm = f"the farm {settings.cluster.farm}"
+    url = find_farm(settings)
+    if url is None:
         has_queue = database_path(settings.state_dir).exists()
         return (), f"{farm} does not run, so it was not asked" if has_queue else ""
     try:
-        with open_client(address.console_url) as client:
+        with open_client(url) as client:
             return client.jobs(), ""
     except ManagerUnreachable:
         return (), f"{farm} does not answer, so it was not asked"

@@ -10,8 +10,7 @@ from burst.domain.jobs import SceneRef
 from burst.errors import ManagerUnreachable
 from burst.operations.check import CheckedRender
 from burst.operations.connect import open_client
-from burst.operations.local_farm import Farm, ensure_farm
-from burst.operations.scenes import storage_in_use
+from burst.operations.reach import Reached, reach_farm, storage_from_here, storage_in_use
 from burst.protocol.artist_messages import FarmStatus, SubmitJob, Submitted
 from burst.scene.hashing import Hasher
 from burst.scene.trace import SceneTrace
@@ -26,7 +25,7 @@ _TRIES = 3
 class Submission:
     """A job that was submitted, and the farm that has it."""
 
-    farm: Farm
+    farm: Reached
     status: FarmStatus
     uploaded: Uploaded
     submitted: Submitted
@@ -72,17 +71,19 @@ def submit_render(
     Raises:
         StorageError: the scene can't be brought into the storage.
         StateError: the farm can't be started.
+        ClusterError: the farm on a cluster can't be reached.
         ManagerError: the manager refused the job.
     """
     url = storage_in_use(settings)
     uploaded = upload(checked.trace, checked.request.scene.stem, url, ears)
     for tries_left in reversed(range(_TRIES)):
-        farm = ensure_farm(settings, implicit=True, blenders=checked.programs, tell=ears.tell)
+        farm = reach_farm(settings, blenders=checked.programs, tell=ears.tell)
         try:
-            with open_client(farm.address.console_url) as client:
+            with open_client(farm.console_url) as client:
                 status = client.status()
-                if status.storage_url != url:
-                    url = status.storage_url
+                used = storage_from_here(settings, status)
+                if used != url:
+                    url = used
                     uploaded = upload(checked.trace, checked.request.scene.stem, url, ears)
                 submitted = client.submit(_message(checked, uploaded.scene))
         except ManagerUnreachable:
@@ -90,7 +91,7 @@ def submit_render(
                 raise
             continue
         return Submission(farm, status, uploaded, submitted)
-    raise ManagerUnreachable("the local farm leaves as soon as it has started")
+    raise ManagerUnreachable("the farm leaves as soon as it has started")
 
 
 def _message(checked: CheckedRender, scene: SceneRef) -> SubmitJob:

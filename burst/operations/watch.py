@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Protocol
 
+from burst.config.cluster import ClusterFarm
 from burst.config.farm import FarmSettings
 from burst.errors import DatabaseUnavailable, ManagerUnreachable, StorageAway, StorageError
 from burst.manager.state_dir import find_manager, is_locked, lock_path
@@ -22,6 +23,7 @@ from burst.operations.progress import (
     after_frames,
     after_losing_touch,
 )
+from burst.operations.reach import reach_again
 from burst.protocol.artist_messages import FrameView, JobView
 from burst.protocol.client import ManagerClient
 from burst.protocol.messages import OutputFile
@@ -43,7 +45,7 @@ class View(Protocol):
 
 
 class Touch:
-    """The connection to a local farm, made again when its manager goes away."""
+    """The connection to a farm, made again when its manager goes away."""
 
     def __init__(
         self,
@@ -71,12 +73,16 @@ class Touch:
         self._told = False
 
     def make_again(self, tell: Callable[[str], None]) -> None:
-        """Wait a moment, or start the manager again if it was killed.
+        """Wait a moment, or start a local manager again if it was killed.
 
         Raises:
             ManagerUnreachable: the farm was stopped on purpose.
             StateError: it can't be started again.
         """
+        if isinstance(self._settings, ClusterFarm):
+            self.be_patient("the manager does not answer, trying again", tell)
+            self.url = reach_again(self._settings)
+            return
         state_dir = self._settings.state_dir
         if is_locked(lock_path(state_dir)):
             self.be_patient("the manager does not answer, trying again", tell)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Literal
 
@@ -25,6 +26,9 @@ from burst.protocol.messages import (
     RenderProgress,
     WorkerStatistics,
 )
+
+POOL_MAX = 100_000
+"""Most workers that can be asked of a pool; whoever wants more has mistyped."""
 
 
 class SceneFacts(Message):
@@ -237,6 +241,49 @@ class Tasks(Message):
     tasks: tuple[TaskView, ...]
 
 
+FrameState = Literal["queued", "active", "committed", "published", "failed", "canceled"]
+"""Where a frame stands, of its task and of its result in one word."""
+
+FRAME_LETTERS: Mapping[FrameState, str] = {
+    "queued": "q",
+    "active": "a",
+    "committed": "c",
+    "published": "p",
+    "failed": "f",
+    "canceled": "x",
+}
+
+
+class CommandState(Message):
+    """Where one command task of a job stands."""
+
+    name: str
+    status: TaskStatus
+
+
+class FrameStates(Message):
+    """``GET /jobs/{id}/states``: where every frame stands, small enough to be asked for often."""
+
+    job_id: str
+    frames: str
+    """The job's frame range."""
+    states: str
+    """Of its frames, ascending, as runs of a count and a letter: ``480p1a19q``; a count of 1 is
+    left out. The letters: **q**ueued, **a**ctive, **c**ommitted, **p**ublished, **f**ailed,
+    canceled (**x**)."""
+    commands: tuple[CommandState, ...]
+
+
+class FrameDetails(Message):
+    """``GET /jobs/{id}/frames/{frame}``: all that is known of one frame."""
+
+    job_id: str
+    frame: int
+    task: TaskView
+    """The task that renders it; one that nobody tried yet has no attempts."""
+    result: FrameView | None
+
+
 class WorkerView(Message):
     """One worker that is here."""
 
@@ -277,6 +324,43 @@ class PoolView(Message):
     """Why so many are wanted."""
     failure: str
     """Why the last worker was of no use: it could not start, or can't render; else empty."""
+    waiting: str = ""
+    """What those wait for that were started and have not begun; empty if nothing holds them up."""
+    minimum: int = 0
+    """Workers that stay though there is nothing to do."""
+    scale: int | None = None
+    """As many as this, whatever there is to do; set by hand."""
+    preference: int = 0
+    """Pools with a smaller number are used first."""
+    cores: float = 0
+    """CPU cores of a worker, or of the machine that they share."""
+    memory_bytes: int = 0
+    """Memory of a worker, or what they share."""
+    memory_class: int = 0
+    """A larger one has more memory."""
+    device: str = "auto"
+    """``cpu`` or ``gpu``; ``auto``: the workers know."""
+    blender: tuple[str, ...] = ()
+    """Versions at a worker's hand; empty: the workers know."""
+    spot: bool = False
+
+
+class Pools(Message):
+    """``GET /pools``: those to be used first at the front."""
+
+    pools: tuple[PoolView, ...]
+
+
+class ChangePool(Message):
+    """``PUT /pools/{name}``: a field that is left out stays as it is.
+
+    Null is what the pool says itself, and of ``scale`` that the autoscaler decides.
+    """
+
+    minimum: int | None = Field(default=None, ge=0, le=POOL_MAX)
+    maximum: int | None = Field(default=None, ge=0, le=POOL_MAX)
+    scale: int | None = Field(default=None, ge=0, le=POOL_MAX)
+    """As many workers as this, whatever there is to do."""
 
 
 class FarmStatus(Message):

@@ -155,6 +155,17 @@ class ManagerClient:
         """Return the workers that are here."""
         return self._get("/workers", artist_messages.Workers).workers
 
+    def pools(self) -> tuple[artist_messages.PoolView, ...]:
+        """Return the worker pools, those to be used first at the front."""
+        return self._get("/pools", artist_messages.Pools).pools
+
+    def change_pool(
+        self, name: str, message: artist_messages.ChangePool
+    ) -> artist_messages.PoolView:
+        """Set how many workers a pool has; what ``message`` was not given stays as it is."""
+        body = message.model_dump_json(exclude_unset=True).encode()
+        return _parse(self._request("PUT", f"/pools/{name}", body), artist_messages.PoolView)
+
     def drain(self, worker: str) -> artist_messages.WorkerView:
         """Let a worker finish what it holds and leave."""
         return self._post(f"/workers/{worker}/drain", None, artist_messages.WorkerView)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +25,12 @@ _MACHINE = Path("/sys/class/dmi/id/product_name")
 """Where a machine of Google's says so."""
 
 
-def find_login() -> Any:
+def find_login(scopes: Sequence[str] = SCOPES, what: str = "can't ask the bucket") -> Any:
     """Return the login of this process, as Google's libraries take it.
+
+    Args:
+        scopes: what it must be good for.
+        what: what it is wanted for, for messages.
 
     Raises:
         StorageError: there is none, or it is damaged.
@@ -45,14 +50,14 @@ def find_login() -> Any:
                 found, _ = google.auth.load_credentials_from_file(str(path))  # type: ignore[no-untyped-call]
             else:
                 found, _ = google.auth.default()
-            return credentials.with_scopes_if_required(found, SCOPES)  # type: ignore[no-untyped-call]
+            return credentials.with_scopes_if_required(found, scopes)  # type: ignore[no-untyped-call]
     except exceptions.GoogleAuthError as error:
-        raise login_error(error, "can't ask the bucket") from error
+        raise login_error(error, what) from error
     except OSError as error:
-        raise _no_login(f" ({error.filename}: {error.strerror})") from error
+        raise _no_login(f" ({error.filename}: {error.strerror})", what) from error
     except AttributeError as error:
         # It looks for names in whatever JSON there is.
-        raise _no_login(" (that is no file of a login)") from error
+        raise _no_login(" (that is no file of a login)", what) from error
 
 
 def nobody() -> Any:
@@ -86,7 +91,7 @@ def login_error(error: Exception, what: str, login: Any = None) -> StorageError:
     return _no_login("" if "credentials were not found" in reason else f" ({reason})", what)
 
 
-def _no_login(why: str, what: str = "can't ask the bucket") -> StorageDenied:
+def _no_login(why: str, what: str) -> StorageDenied:
     return StorageDenied(
         f"{what}: there is no login to Google Cloud{why}",
         hint=f"{LOG_IN}, or have {_KEY} name the key of a service account",

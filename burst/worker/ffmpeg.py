@@ -15,8 +15,6 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
-import imageio_ffmpeg
-
 from burst.domain.commands import Codec
 from burst.errors import ToolMissing
 from burst.worker.process import ask
@@ -75,8 +73,11 @@ def find_ffmpeg() -> Path:
     if own:
         return Path(own)
     try:
+        # Here: the image of the manager, which makes no videos, has no such wheel.
+        import imageio_ffmpeg
+
         return Path(imageio_ffmpeg.get_ffmpeg_exe())
-    except RuntimeError as error:
+    except (ImportError, RuntimeError) as error:
         raise ToolMissing(
             "there is no ffmpeg, which videos are made with", hint=_INSTALL
         ) from error

@@ -53,23 +53,27 @@ def program() -> Path:
 
 
 @contextmanager
-def running_emulator(folder: Path, bucket: str = "farm") -> Iterator[Emulator]:
-    """Run an emulator that keeps its objects below ``folder``, and stop it by its pid."""
+def running_emulator(folder: Path, bucket: str = "farm", address: str = "") -> Iterator[Emulator]:
+    """Run an emulator that keeps its objects below ``folder``, and stop it by its pid.
+
+    It is asked on the loopback, or under the address that is given.
+    """
     (folder / bucket).mkdir(parents=True, exist_ok=True)
     server = program()
     port = free_port()
+    # By this name, not by number: gcsfuse speaks plain HTTP to localhost alone, unless told more.
+    host = f"{address or 'localhost'}:{port}"
     with (folder.with_name(f"{folder.name}.log")).open("wb") as log:
         process = subprocess.Popen(
             [
-                str(server), "-scheme", "http", "-host", "127.0.0.1", "-port", str(port),
+                str(server), "-scheme", "http", "-host", address or "127.0.0.1", "-port", str(port),
                 "-backend", "filesystem", "-filesystem-root", str(folder),
-                "-public-host", f"localhost:{port}",
+                "-public-host", host,
             ],
             stdin=subprocess.DEVNULL, stdout=log, stderr=log,
         )  # fmt: skip
     try:
-        # By this name, not by number: gcsfuse speaks plain HTTP to localhost alone.
-        emulator = Emulator(f"http://localhost:{port}", bucket, process.pid, folder)
+        emulator = Emulator(f"http://{host}", bucket, process.pid, folder)
         _wait_until_up(process, emulator)
         yield emulator
     finally:

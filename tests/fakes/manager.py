@@ -24,6 +24,8 @@ from burst.protocol.artist_messages import (
     FrameView,
     Jobs,
     JobView,
+    Pools,
+    PoolView,
     TaskCounts,
     Tasks,
     TaskView,
@@ -96,6 +98,9 @@ class FakeManager:
         self.frames: list[FrameView] = []
         self.workers: tuple[WorkerView, ...] = ()
         self.tasks: tuple[TaskView, ...] = ()
+        self.pools: tuple[PoolView, ...] = ()
+        self.asked: list[tuple[str, Any]] = []
+        """What was put: path and body."""
         self.streams: list[list[Any]] = []
         """One list a listener: events, and callables that are run between them."""
         self.listened_after: list[str | None] = []
@@ -128,6 +133,8 @@ class FakeManager:
             )
         if path == "/jobs":
             return Jobs(jobs=(self.job,))
+        if path == "/pools":
+            return Pools(pools=self.pools)
         if path == "/workers":
             return Workers(workers=self.workers)
         if path == f"/jobs/{self.job.id}":
@@ -153,7 +160,16 @@ class FakeManager:
                 answer = fake.answer(path, parse_qs(address.query))
                 body = {"code": "not_found", "message": f"there is no {path}"}
                 content = answer.model_dump_json() if answer else json.dumps(body)
-                self.send_response(200 if answer else 404)
+                self._answer(content, found=bool(answer))
+
+            def do_PUT(self) -> None:
+                path = self.path.removeprefix(API)
+                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                fake.asked.append((path, body))
+                self._answer(fake.pools[0].model_dump_json(), found=True)
+
+            def _answer(self, content: str, *, found: bool) -> None:
+                self.send_response(200 if found else 404)
                 self.send_header("Content-Length", str(len(content.encode())))
                 self.end_headers()
                 self.wfile.write(content.encode())

@@ -11,8 +11,11 @@ from starlette.types import ASGIApp
 import burst
 from burst.manager.api import errors
 from burst.manager.api.artists import farm_routes, job_routes, result_routes
+from burst.manager.api.console import SafeAnswers, console_routes
+from burst.manager.api.frames import frame_routes
 from burst.manager.api.guards import ConsoleGuard, TokenGuard
 from burst.manager.api.health import health_routes
+from burst.manager.api.pools import pool_routes
 from burst.manager.api.workers import worker_routes
 from burst.manager.autoscaler.loop import Autoscaler
 from burst.manager.autoscaler.provider import WorkerProvider
@@ -55,11 +58,15 @@ def create_artists_app(parts: Parts) -> FastAPI:
     errors.install(app)
     app.include_router(job_routes(parts.farm, parts.queue))
     app.include_router(result_routes(parts.farm, parts.queue, parts.autoscaler))
+    app.include_router(frame_routes(parts.farm))
     app.include_router(farm_routes(parts.farm, parts.scheduler, parts.autoscaler, parts.provider))
+    app.include_router(pool_routes(parts.autoscaler))
     app.include_router(health_routes(parts.farm, parts.metrics))
     return app
 
 
 def create_console_app(parts: Parts, hosts: tuple[str, ...], token: str | None) -> ASGIApp:
-    """Return what the console listener serves: the artists' API behind its guard."""
-    return ConsoleGuard(create_artists_app(parts), hosts, token)
+    """Return what the console listener serves: the artists' API and the pages, guarded."""
+    app = create_artists_app(parts)
+    app.include_router(console_routes())
+    return SafeAnswers(ConsoleGuard(app, hosts, token))

@@ -89,7 +89,7 @@ def result_routes(farm: Farm, queue: Queue, autoscaler: Autoscaler) -> APIRouter
     async def explain_job(job_id: str) -> Explanation:
         trouble = farm.storing.trouble
         job = farm.index.job(job_id)
-        return explain(farm.index, job, (autoscaler.view,), trouble.text if trouble else "")
+        return explain(farm.index, job, autoscaler.views, trouble.text if trouble else "")
 
     @router.get("/{job_id}/frames")
     async def list_frames(job_id: str, after: Annotated[int, Query(ge=0)] = 0) -> Frames:
@@ -141,7 +141,7 @@ def farm_routes(
             tasks_queued=sum(j.board.count(TaskStatus.QUEUED) for j in jobs if not j.ended),
             tasks_active=sum(j.board.count(TaskStatus.ACTIVE) for j in jobs),
             workers=len(farm.index.workers),
-            pools=(autoscaler.view,),
+            pools=autoscaler.views,
         )
 
     @router.get("/workers")

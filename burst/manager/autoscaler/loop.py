@@ -1,65 +1,97 @@
-"""The autoscaler's loop: look, decide, write down, act; about once a second."""
+"""The autoscaler's loop: look, decide, write down, act; about twice a second."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import math
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import asdict, replace
 
-from burst.domain.transitions import TaskStatus
-from burst.errors import BurstError, ToolError
+from burst.domain.pools import WorkerPool
+from burst.errors import BurstError, NotAllowed, NotFound
 from burst.manager.autoscaler import policy
-from burst.manager.autoscaler.provider import WorkerProvider
+from burst.manager.autoscaler.demand import demand_of
+from burst.manager.autoscaler.departures import Departures
+from burst.manager.autoscaler.pool_state import Census, PoolState, chosen
+from burst.manager.autoscaler.provider import Order, StartedWorker, WorkerProvider
 from burst.manager.changes import Changes
 from burst.manager.database import statements
 from burst.manager.farm import Farm
-from burst.manager.index import WorkerEntry, WorkerStart
-from burst.manager.matching import why_useless
+from burst.manager.index import PoolChoice, WorkerEntry, WorkerStart
 from burst.manager.scheduler import Scheduler
-from burst.protocol.artist_messages import PoolView
+from burst.protocol.artist_messages import ChangePool, PoolView
 
 log = logging.getLogger(__name__)
 
 ROUND_SECONDS = 0.5
-POOL = "local"
 
-START_SECONDS_MAX = 180.0
-"""What a worker has from its start until it registers: to probe a bpy wheel on a cold disk
-takes up to two minutes."""
+BATCH = 200
+"""Names that are written down in one commit, and workers that the provider starts at once."""
 
-ABSENT_SECONDS_MAX = 30.0
-"""What a running worker has that is not registered, and is not starting either: it left and
-ends, or a manager that was started again waits for it to come back."""
+START_ROUND_SECONDS = 5.0
+"""How long a round may go on with starts, before it looks again at what there is."""
+
+IDLE_MARGIN_SECONDS = 5.0
+"""Idle workers leave by themselves; those that don't so much later were told to stay."""
 
 
 class Autoscaler:
-    """Sizes one worker pool."""
+    """Sizes the worker pools of one provider."""
 
-    def __init__(
-        self, farm: Farm, scheduler: Scheduler, provider: WorkerProvider, maximum: int
-    ) -> None:
-        """Start at most ``maximum`` workers of ``provider`` for ``farm``."""
+    def __init__(self, farm: Farm, scheduler: Scheduler, provider: WorkerProvider) -> None:
+        """Start workers of ``provider`` for ``farm``."""
         self._farm = farm
         self._scheduler = scheduler
         self._provider = provider
-        self._maximum = maximum
-        self._failed_starts = 0
-        self._last_failure_at = 0.0
-        self._failure = ""
-        self._registered: set[str] = set()
-        self._came: dict[str, WorkerEntry] = {}
-        """Workers as they last were here."""
-        self._gave_up = 0
-        """Workers in a row that came for nothing: they can't render, or nothing that is queued."""
-        self._rendered: set[str] = set()
-        """Those that have finished a frame."""
-        self._absent_since: dict[str, float] = {}
-        self._view = self._pool_view(0, 0, "")
+        self._states: dict[str, PoolState] = {}
+        self._departures = Departures(farm, self._state)
+        self._idle_since: dict[str, float] = {}
+        self._described: dict[str, WorkerPool] = {}
+        """Pools as the provider describes them."""
+        self._views: tuple[PoolView, ...] = ()
+        self._trouble = ""
 
     @property
-    def view(self) -> PoolView:
-        """The pool as it was in the last round."""
-        return self._view
+    def views(self) -> tuple[PoolView, ...]:
+        """The pools as they were in the last round, those to be used first at the front."""
+        if not self._trouble:
+            return self._views
+        return tuple(view.model_copy(update={"failure": self._trouble}) for view in self._views)
+
+    def view(self, name: str) -> PoolView:
+        """Return one pool.
+
+        Raises:
+            NotFound: there is none of that name.
+        """
+        for view in self.views:
+            if view.name == name:
+                return view
+        names = ", ".join(view.name for view in self._views) or "none"
+        raise NotFound(f"there is no worker pool {name}", hint=f"pools are: {names}")
+
+    async def change(self, name: str, message: ChangePool) -> PoolView:
+        """Set how many workers a pool has, and return it; the next round acts on it.
+
+        Raises:
+            NotFound: there is no such pool.
+            NotAllowed: the least would be more than the most.
+        """
+        index, changes = self._farm.index, Changes()
+        self.view(name)
+        given = {key: getattr(message, key) for key in message.model_fields_set}
+        choice = replace(index.pool_choices.get(name, PoolChoice()), **given)
+        pool = chosen(self._described[name], choice)
+        if pool.minimum > pool.maximum:
+            raise NotAllowed(
+                f"pool {name} can't have at least {pool.minimum} workers and at most {pool.maximum}"
+            )
+        index.pool_choices[name], index.pools[name] = choice, pool
+        changes.write(statements.put_pool_choice(name, **asdict(choice)))
+        await self._farm.save(changes)
+        return self.view(name).model_copy(
+            update={"minimum": pool.minimum, "maximum": pool.maximum, "scale": choice.scale}
+        )
 
     async def run(self) -> None:
         """Run for ever."""
@@ -67,160 +99,176 @@ class Autoscaler:
             try:
                 await self.round()
             except BurstError as error:
-                log.warning("autoscaler: %s", error)
+                self._note_trouble(str(error))
+            else:
+                self._note_trouble("")
             await asyncio.sleep(ROUND_SECONDS)
 
     async def round(self) -> None:
         """Look, decide, act once."""
-        self._note_registered()
-        await self.clear_away()
-        capacity = await asyncio.to_thread(self._provider.capacity)
+        self._departures.note_registered()
+        running = await self.clear_away()
+        pools = await self._pools()
         index, now = self._farm.index, self._farm.clock.monotonic()
-        here = [w for w in index.workers.values() if w.pool == POOL]
-        self._note_registered()
-        draining = sum(worker.draining for worker in here)
-        starting = len(index.starts.keys() - self._registered)
-        pool = policy.Pool(
-            name=POOL,
-            maximum=self._maximum,
-            workers=len(here) - draining,
-            starting=starting,
-            leaving=draining,
-            cores=capacity.cores,
-            memory_bytes=capacity.memory_bytes,
-            boot_seconds=capacity.boot_seconds,
-            failed_starts=max(self._failed_starts, self._gave_up),
-            last_failure_at=self._last_failure_at,
+        self._departures.note_registered()
+        figures = {pool.name: self._census(pool, running) for pool in pools}
+        resizes = policy.decide(
+            demand_of(index, pools),
+            [
+                self._state(pool.name).for_policy(pool, figures[pool.name], self._scale(pool.name))
+                for pool in pools
+            ],
+            now,
         )
-        (resize,) = policy.decide(self._demand(), [pool], now)
-        for _ in range(resize.start):
-            await self._start(resize.threads)
-        youngest = sorted(here, key=lambda w: w.registered_at, reverse=True)
-        for worker in [w for w in youngest if not w.draining][: resize.drain]:
-            await self._scheduler.drain(worker.name)
-        self._view = self._pool_view(len(here), starting + resize.start, resize.reason, resize)
-
-    def _demand(self) -> list[policy.Demand]:
-        jobs = []
-        for job in self._farm.index.jobs.values():
-            mean = job.times.mean_seconds
-            ready = job.board.count(TaskStatus.QUEUED) if job.claimable else 0
-            active = job.board.count(TaskStatus.ACTIVE)
-            if ready or active:
-                seconds = mean * job.plan.chunk if mean is not None else None
-                peak = max(job.times.peak_memory_bytes, job.requirements.memory_bytes)
-                jobs.append(policy.Demand(ready, active, seconds, peak))
-        return jobs
-
-    async def _start(self, threads: int) -> None:
-        """Write a new name down, then start a worker of that name."""
-        farm, changes = self._farm, Changes()
-        number, now = farm.index.next_counter("worker"), farm.clock.now()
-        name = f"{POOL}-{number}"
-        farm.index.starts[name] = WorkerStart(name, POOL, threads, now)
-        changes.write(
-            statements.put_counter("worker", number),
-            statements.add_worker_start(name, POOL, threads, now),
+        for pool, resize in zip(pools, resizes, strict=True):
+            await self._start(pool, resize)
+            await self._send_away(pool, resize, running)
+        self._views = tuple(
+            self._state(pool.name).view(pool, figures[pool.name], resize, self._scale(pool.name))
+            for pool, resize in zip(pools, resizes, strict=True)
         )
-        await farm.save(changes)
-        try:
-            await asyncio.to_thread(self._provider.start, name, threads)
-        except ToolError as error:
-            self._note_failure(error.message)
 
-    async def clear_away(self) -> None:
-        """Give up workers whose process has ended, and remove what is left of them."""
+    async def clear_away(self) -> Sequence[StartedWorker]:
+        """Give up workers that have ended, remove what is left of them, and return the others."""
         workers = await asyncio.to_thread(self._provider.list)
-        known = {worker.name for worker in workers}
         ended = [worker for worker in workers if not worker.running]
+        running = [worker for worker in workers if worker.running]
         for worker in ended:
-            if worker.failure and worker.name not in self._registered:
-                self._note_failure(worker.failure)
-            elif worker.gave_up:
-                self._note_gave_up(worker.failure)
-            elif reason := self._why_useless(worker.name):
-                self._note_gave_up(reason)
-            await self._scheduler.give_up(worker.name, worker.failure or "its process has ended")
-            await asyncio.to_thread(self._provider.remove, worker.name)
-        for name in self._overdue({worker.name for worker in workers if worker.running}):
-            await asyncio.to_thread(self._provider.remove, name)
-        starts = self._farm.index.starts
-        gone = {worker.name for worker in ended} | (starts.keys() - known)
-        for name in sorted(gone & starts.keys()):
-            changes = Changes()
-            del starts[name]
-            changes.write(statements.delete_worker_start(name))
-            self._registered.discard(name)
-            self._rendered.discard(name)
-            self._came.pop(name, None)
+            self._departures.note_end(worker)
+            reason = worker.failure or "its process has ended"
+            await self._scheduler.give_up(worker.name, reason, worker.outcome)
+        overdue = self._departures.overdue(running, self._scheduler.take_lost())
+        gone = {worker.name for worker in ended}
+        if gone or overdue:
+            await asyncio.to_thread(self._provider.remove, sorted(gone | overdue))
+        known = {worker.name for worker in workers}
+        await self._forget(gone | (self._farm.index.starts.keys() - known))
+        return [worker for worker in running if worker.name not in overdue]
+
+    async def _pools(self) -> list[WorkerPool]:
+        described = await asyncio.to_thread(self._provider.pools)
+        self._described = {pool.name: pool for pool in described}
+        choices = self._farm.index.pool_choices
+        pools = [chosen(pool, choices.get(pool.name)) for pool in described]
+        pools.sort(key=lambda pool: (pool.preference, pool.name))
+        self._farm.index.pools = {pool.name: pool for pool in pools}
+        return pools
+
+    def _census(self, pool: WorkerPool, running: Iterable[StartedWorker]) -> Census:
+        index = self._farm.index
+        here = [worker for worker in index.workers.values() if worker.pool == pool.name]
+        begun = {start.name for start in index.starts.values() if start.pool == pool.name}
+        # One that was written down by nobody starts all the same.
+        begun |= {worker.name for worker in running if worker.pool == pool.name}
+        starting = begun - self._departures.registered
+        census = Census(
+            here=len(here),
+            draining=sum(worker.draining for worker in here),
+            idle=len(self._idle(here)),
+            starting=len(starting),
+        )
+        for worker in running:
+            if worker.waits and worker.name in starting:
+                census.waits[worker.waits] = census.waits.get(worker.waits, 0) + 1
+        return census
+
+    def _idle(self, here: Collection[WorkerEntry]) -> list[WorkerEntry]:
+        """Return those that had nothing to do for longer than they would stay by themselves."""
+        now = self._farm.clock.monotonic()
+        limit = self._farm.settings.idle_exit_seconds + IDLE_MARGIN_SECONDS
+        found = []
+        for worker in here:
+            if worker.attempts or worker.draining:
+                self._idle_since.pop(worker.name, None)
+            elif now - self._idle_since.setdefault(worker.name, now) >= limit:
+                found.append(worker)
+        return found
+
+    async def _start(self, pool: WorkerPool, resize: policy.Resize) -> None:
+        """Write new names down, then start workers of those names; batch by batch."""
+        clock, left = self._farm.clock, resize.start
+        deadline = clock.monotonic() + START_ROUND_SECONDS
+        while left > 0 and clock.monotonic() < deadline:
+            names = await self._write_down(pool.name, min(left, BATCH), resize.threads)
+            orders = [Order(name, pool.name, resize.threads) for name in names]
+            refused = await asyncio.to_thread(self._provider.start, orders)
+            left -= len(names)
+            if refused:
+                # One reason for all: whoever waits doubles the time at each.
+                reason = next(iter(refused.values()))
+                self._state(pool.name).note_failure(reason, clock.monotonic())
+                return
+
+    async def _write_down(self, pool: str, count: int, threads: int) -> list[str]:
+        farm, changes = self._farm, Changes()
+        now, names = farm.clock.now(), []
+        for _ in range(count):
+            number = farm.index.next_counter("worker")
+            name = f"{pool}-{number}"
+            farm.index.starts[name] = WorkerStart(name, pool, threads, now)
+            changes.write(statements.add_worker_start(name, pool, threads, now))
+            names.append(name)
+        changes.write(statements.put_counter("worker", farm.index.counters["worker"]))
+        await farm.save(changes)
+        return names
+
+    async def _send_away(
+        self, pool: WorkerPool, resize: policy.Resize, running: Iterable[StartedWorker]
+    ) -> None:
+        """Let workers leave that are too many, and take back those that nobody waits for."""
+        here = [w for w in self._farm.index.workers.values() if w.pool == pool.name]
+        here = sorted(
+            (worker for worker in here if not worker.draining),
+            # Whoever has nothing to do goes first, and the youngest.
+            key=lambda worker: (len(worker.attempts), -worker.registered_at.timestamp()),
+        )
+        leave = here[: resize.drain]
+        idle = {worker.name for worker in self._idle(here)}
+        leave += [worker for worker in here if worker not in leave and worker.name in idle][
+            : resize.release
+        ]
+        for worker in leave:
+            await self._scheduler.drain(worker.name)
+        state, settings = self._state(pool.name), self._farm.settings
+        now = self._farm.clock.monotonic()
+        count = state.needless(resize, now, settings.idle_exit_seconds)
+        starting = [
+            worker
+            for worker in running
+            if worker.pool == pool.name and worker.name not in self._departures.registered
+        ]
+        # Those first that have not even begun.
+        starting.sort(key=lambda worker: (not worker.holdup, worker.name))
+        # Nothing is waited for between this look and the order: one that registers is spared.
+        names = [worker.name for worker in starting if self._is_absent(worker.name)][:count]
+        if names:
+            log.info("%s: %d workers that start are not needed any more", pool.name, len(names))
+            await asyncio.to_thread(self._provider.remove, names)
+
+    def _is_absent(self, name: str) -> bool:
+        return name not in self._farm.index.workers
+
+    async def _forget(self, names: set[str]) -> None:
+        """Forget starts whose workers are gone."""
+        starts, changes = self._farm.index.starts, Changes()
+        for name in sorted(names):
+            self._departures.forget(name)
+            self._idle_since.pop(name, None)
+            if name in starts:
+                del starts[name]
+                changes.write(statements.delete_worker_start(name))
+        if changes.statements:
             await self._farm.save(changes)
 
-    def _overdue(self, running: set[str]) -> list[str]:
-        """Return the workers that run and are of no use: they hold memory, and a place."""
-        index, clock = self._farm.index, self._farm.clock
-        absent = running - index.workers.keys()
-        now = clock.monotonic()
-        self._absent_since = {name: self._absent_since.get(name, now) for name in absent}
-        # Those were given up while they ran, frozen or cut off.
-        overdue = self._scheduler.take_lost() & absent
-        for name in absent - overdue:
-            start = index.starts.get(name)
-            age = (clock.now() - start.started_at).total_seconds() if start else math.inf
-            is_starting = name not in self._registered and age < START_SECONDS_MAX
-            if is_starting or now - self._absent_since[name] < ABSENT_SECONDS_MAX:
-                continue
-            overdue.add(name)
-            if name not in self._registered:
-                self._note_failure(f"{name} did not register within {START_SECONDS_MAX:.0f} s")
-        return sorted(overdue)
+    def _state(self, pool: str) -> PoolState:
+        return self._states.setdefault(pool, PoolState(pool))
 
-    def _note_registered(self) -> None:
-        """Remember who has come; that another worker could start ends the waiting for retries.
+    def _scale(self, pool: str) -> int | None:
+        choice = self._farm.index.pool_choices.get(pool)
+        return choice.scale if choice else None
 
-        Where workers come and then find that they can't render, only a frame ends it.
-        """
-        workers = [w for w in self._farm.index.workers.values() if w.pool == POOL]
-        here = {worker.name for worker in workers}
-        rendered = {worker.name for worker in workers if worker.frames_finished}
-        if rendered - self._rendered:
-            self._gave_up = 0
-        if here - self._registered:
-            self._failed_starts = 0
-        if not self._failed_starts and not self._gave_up:
-            self._failure = ""
-        self._registered |= here
-        self._rendered |= rendered
-        self._came.update((worker.name, worker) for worker in workers)
-
-    def _why_useless(self, name: str) -> str:
-        """Return why a worker that left could do nothing of what is queued.
-
-        The next one will be no better, until somebody gives the machine what is lacking.
-        """
-        worker = self._came.get(name)
-        return why_useless(self._farm.index.claimable_jobs(), worker) if worker else ""
-
-    def _note_failure(self, reason: str) -> None:
-        self._failed_starts += 1
-        self._last_failure_at = self._farm.clock.monotonic()
-        self._failure = reason
-        log.warning("a worker could not start: %s", reason)
-
-    def _note_gave_up(self, reason: str) -> None:
-        self._gave_up += 1
-        self._last_failure_at = self._farm.clock.monotonic()
-        self._failure = reason
-        log.warning("a worker came for nothing: %s", reason)
-
-    def _pool_view(
-        self, running: int, starting: int, reason: str, resize: policy.Resize | None = None
-    ) -> PoolView:
-        return PoolView(
-            name=POOL,
-            running=running,
-            starting=starting,
-            wanted=resize.wanted if resize else 0,
-            maximum=self._maximum,
-            reason=reason,
-            failure=self._failure,
-        )
+    def _note_trouble(self, text: str) -> None:
+        """Remember what keeps the loop from its work, and log it once."""
+        if text and text != self._trouble:
+            log.warning("autoscaler: %s", text)
+        self._trouble = text

@@ -15,12 +15,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from burst.config.machine import available_cores, memory_limit_bytes
+from burst.domain.pools import WorkerPool
 from burst.errors import EXIT_FAILURE, ToolError
-from burst.manager.autoscaler.provider import Capacity, StartedWorker
+from burst.manager.autoscaler.provider import Order, StartedWorker
 from burst.manager.state_dir import is_locked
 
 BOOT_SECONDS = 3.0
@@ -35,6 +36,12 @@ PASSED_ON = (
 )
 """The artist's settings for a worker, which the manager itself has no use for."""
 
+POOL = "local"
+"""The one pool that a machine is."""
+
+START_SECONDS = 180.0
+"""To probe a bpy wheel on a cold disk takes up to two minutes."""
+
 LOOK_SECONDS = 0.05
 
 LEAVE_SECONDS = 10.0
@@ -44,42 +51,59 @@ LEAVE_SECONDS = 10.0
 class ProcessProvider:
     """Workers on this machine, each in a session of its own, so that they outlive a manager."""
 
-    def __init__(self, folder: Path, logs: Path, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self, folder: Path, logs: Path, environment: Mapping[str, str], maximum: int
+    ) -> None:
         """Keep workers below ``folder`` and what they print in ``logs``.
 
         Args:
             folder: one folder a worker, by its name.
             logs: one file a worker, kept when it is gone.
             environment: settings of every worker.
+            maximum: most workers at a time.
         """
         self._folder = folder
         self._logs = logs
         self._environment = environment
+        self._maximum = maximum
         self._children: dict[str, subprocess.Popen[bytes]] = {}
 
-    def capacity(self) -> Capacity:
+    def pools(self) -> Sequence[WorkerPool]:
         """Return the cores and the memory of this machine, or of the cgroup it gives us."""
-        return Capacity(
-            cores=available_cores(), memory_bytes=memory_limit_bytes(), boot_seconds=BOOT_SECONDS
+        pool = WorkerPool(
+            name=POOL,
+            maximum=self._maximum,
+            cores=available_cores(),
+            memory_bytes=memory_limit_bytes(),
+            boot_seconds=BOOT_SECONDS,
+            start_seconds=START_SECONDS,
+            is_shared=True,
         )
+        return [pool]
 
-    def start(self, name: str, threads: int) -> None:
-        """Start a worker process that holds the lock of its name."""
-        home = self._folder / name
-        try:
-            home.mkdir(parents=True, exist_ok=True)
-            self._logs.mkdir(parents=True, exist_ok=True)
-            lock = os.open(home / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    def start(self, orders: Sequence[Order]) -> Mapping[str, str]:
+        """Start worker processes, each of which holds the lock of its name."""
+        refused = {}
+        for order in orders:
             try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                with self.log_path(name).open("ab") as output:
-                    self._children[name] = self._spawn(name, home, threads, lock, output.fileno())
-            except BlockingIOError:
-                return
-            finally:
-                os.close(lock)
-        except OSError as error:
-            raise ToolError(f"can't start worker {name}: {error}") from error
+                self._start(order.name, order.threads)
+            except OSError as error:
+                refused[order.name] = f"can't start worker {order.name}: {error}"
+        return refused
+
+    def _start(self, name: str, threads: int) -> None:
+        home = self._folder / name
+        home.mkdir(parents=True, exist_ok=True)
+        self._logs.mkdir(parents=True, exist_ok=True)
+        lock = os.open(home / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            with self.log_path(name).open("ab") as output:
+                self._children[name] = self._spawn(name, home, threads, lock, output.fileno())
+        except BlockingIOError:
+            return
+        finally:
+            os.close(lock)
 
     def list(self) -> Sequence[StartedWorker]:
         """Return every worker that has a folder."""
@@ -88,14 +112,18 @@ class ProcessProvider:
             child = self._children.get(home.name)
             status = child.poll() if child else None
             if is_locked(home / "lock"):
-                found.append(StartedWorker(home.name, running=True))
+                found.append(StartedWorker(home.name, running=True, pool=POOL))
             else:
                 failure, gave_up = self._failure(home.name, status), status == EXIT_FAILURE
-                found.append(StartedWorker(home.name, False, failure, gave_up))
+                found.append(StartedWorker(home.name, False, failure, gave_up, POOL))
         return found
 
-    def remove(self, name: str) -> None:
-        """Kill the worker if it runs, and delete its folder; its log stays."""
+    def remove(self, names: Collection[str]) -> None:
+        """Kill workers that run, and delete their folders; their logs stay."""
+        for name in names:
+            self._remove(name)
+
+    def _remove(self, name: str) -> None:
         home = self._folder / name
         if is_locked(home / "lock"):
             with contextlib.suppress(OSError, ValueError):
@@ -122,7 +150,7 @@ class ProcessProvider:
             time.sleep(LOOK_SECONDS)
         for worker in self.list():
             if worker.running:
-                self.remove(worker.name)
+                self._remove(worker.name)
 
     def _homes(self) -> Sequence[Path]:
         try:

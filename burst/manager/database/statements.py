@@ -17,6 +17,7 @@ from burst.manager.database.tables import (
     counters,
     frames,
     jobs,
+    pool_choices,
     tasks,
     worker_starts,
     workers,
@@ -144,6 +145,11 @@ def delete_worker_start(name: str) -> Statement:
     return sa.delete(worker_starts).where(worker_starts.c.name == name)
 
 
+def put_pool_choice(pool: str, **values: int | None) -> Statement:
+    """Set what somebody chose for a worker pool."""
+    return _upsert(pool_choices, {"pool": pool}, values)
+
+
 def put_counter(name: str, value: int) -> Statement:
     """Set a counter."""
     return _upsert(counters, {"name": name}, {"value": value})
@@ -181,6 +187,11 @@ def attempts_of_job(job_id: str) -> Select:
     return sa.select(attempts).where(attempts.c.job_id == job_id).order_by(attempts.c.started_at)
 
 
+def attempts_of_task(job_id: str, task_index: int) -> Select:
+    """Return every attempt at one task, oldest first."""
+    return attempts_of_job(job_id).where(attempts.c.task_index == task_index)
+
+
 def attempt_by_id(attempt_id: str) -> Select:
     """Return one attempt."""
     return sa.select(attempts).where(attempts.c.id == attempt_id)
@@ -189,6 +200,11 @@ def attempt_by_id(attempt_id: str) -> Select:
 def tasks_of_job(job_id: str) -> Select:
     """Return the touched tasks of a job, in order."""
     return sa.select(tasks).where(tasks.c.job_id == job_id).order_by(tasks.c.task_index)
+
+
+def task_by_index(job_id: str, task_index: int) -> Select:
+    """Return one task, if it was touched."""
+    return tasks_of_job(job_id).where(tasks.c.task_index == task_index)
 
 
 def frame_sums() -> Select:
@@ -315,6 +331,11 @@ def all_workers() -> Select:
 def all_worker_starts() -> Select:
     """Return every worker that was started and is not gone."""
     return sa.select(worker_starts).order_by(worker_starts.c.started_at)
+
+
+def all_pool_choices() -> Select:
+    """Return what somebody chose for each worker pool."""
+    return sa.select(pool_choices)
 
 
 def all_counters() -> Select:

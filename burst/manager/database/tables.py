@@ -134,6 +134,15 @@ worker_starts = sa.Table(
     sa.Column("started_at", Instant, nullable=False),
 )
 
+pool_choices = sa.Table(
+    "pool_choices",
+    metadata,
+    sa.Column("pool", sa.Text, primary_key=True),
+    sa.Column("minimum", sa.Integer),
+    sa.Column("maximum", sa.Integer),
+    sa.Column("scale", sa.Integer),
+)
+
 counters = sa.Table(
     "counters",
     metadata,

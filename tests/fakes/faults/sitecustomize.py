@@ -214,7 +214,7 @@ def wrap_processes(module):
     """Around the start of a worker."""
     wrap(
         module.ProcessProvider,
-        "start",
+        "_start",
         before=lambda _, name, threads: pass_point("before-spawn", name),
         after=lambda _, name, threads: pass_point("after-spawn", name),
     )

@@ -11,7 +11,6 @@ from burst.domain.commands import CommandTask, Copy, Echo, Encode, Exec, Sleep
 from burst.domain.jobs import RenderSettings
 from burst.domain.transitions import AttemptStatus, TaskStatus, WorkerStatus
 from burst.domain.workers import BlenderFacts, Capabilities, Requirements
-from burst.manager.state_dir import Address
 from burst.protocol.artist_messages import AttemptView, FarmStatus, TaskView, WorkerView
 from burst.protocol.messages import RenderProgress
 from tests.fakes.manager import NOW, job_view
@@ -210,12 +209,11 @@ def test_a_worker_that_waits_for_the_storage_says_so_first() -> None:
 def test_the_status_names_what_keeps_the_manager_from_the_storage(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    address = Address(pid=7, console_url="c", worker_url="w", version="1", implicit=False)
     answer = FarmStatus(
         version="1", started_at=NOW, storage_url="gs://show", jobs={}, tasks_queued=0,
         tasks_active=0, workers=1, pools=(), storage_trouble="no storage.objects.create; grant it",
     )  # fmt: skip
-    farm._print_status(address, answer)
+    farm._print_status(answer)
     lines = capsys.readouterr().out.splitlines()
     at = lines.index("storage:  gs://show")
     assert lines[at + 1].strip() == "no storage.objects.create; grant it"

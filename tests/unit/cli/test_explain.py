@@ -26,10 +26,10 @@ def test_a_job_that_just_runs_is_said_to_run(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     @contextmanager
-    def local_farm(*_: Any) -> Iterator[tuple[None, Client]]:
+    def open_farm(*_: Any) -> Iterator[tuple[None, Client]]:
         yield None, Client()
 
-    monkeypatch.setattr(jobs, "local_farm", local_farm)
+    monkeypatch.setattr(jobs, "open_farm", open_farm)
     explain("shot-1")
     assert capsys.readouterr().err == "job shot-1 is active, and nothing holds it up\n"
     explain("shot-1", json=True)

@@ -80,6 +80,8 @@ class BoardMachine(RuleBasedStateMachine):
     @invariant()
     def statuses_and_counts_agree(self) -> None:
         assert [self.board.status(i) for i in range(len(self.board))] == self.statuses
+        letters = {status: ord(status[0]) + number for number, status in enumerate(TaskStatus)}
+        assert list(self.board.translated(letters)) == [letters[s] for s in self.statuses]
         for status in TaskStatus:
             indexes = [i for i, now in enumerate(self.statuses) if now is status]
             assert self.board.count(status) == len(indexes)

@@ -8,6 +8,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx
+from starlette.types import ASGIApp
+
 from burst.domain.commands import CommandTask, Echo, Encode
 from burst.domain.jobs import SceneRef
 from burst.domain.workers import BlenderFacts, Capabilities
@@ -254,3 +257,25 @@ def command(name: str, *after: str, **encode: Any) -> CommandTask:
         return CommandTask(name=name, commands=(Echo(text=name),), after=after)
     video = Encode(**{"name": f"{name}.mp4", "fps": 24, **encode})
     return CommandTask(name=name, commands=(video,), after=after)
+
+
+class Caller:
+    """Calls an application, without a socket and without httpx's own host."""
+
+    def __init__(self, app: ASGIApp, base_url: str) -> None:
+        self._app = app
+        self._base_url = base_url
+
+    def call(self, method: str, path: str, **content: Any) -> httpx.Response:
+        async def run() -> httpx.Response:
+            transport = httpx.ASGITransport(self._app, raise_app_exceptions=False)
+            async with httpx.AsyncClient(transport=transport, base_url=self._base_url) as client:
+                return await client.request(method, path, **content)
+
+        return asyncio.run(run())
+
+    def get(self, path: str, **content: Any) -> httpx.Response:
+        return self.call("GET", path, **content)
+
+    def post(self, path: str, **content: Any) -> httpx.Response:
+        return self.call("POST", path, **content)

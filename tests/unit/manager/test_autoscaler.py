@@ -5,18 +5,22 @@ How many workers are right is in ``test_policy.py``; real processes are in ``tes
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_provider import FakeProvider
+from fake_provider import LOCAL, FakeProvider
 from manager_kit import Manager, Worker, asynchronous, finished
 
 from burst.domain.transitions import AttemptStatus, WorkerStatus
 from burst.domain.workers import Requirements
 from burst.errors import DatabaseUnavailable
 from burst.manager import registry
-from burst.manager.autoscaler.loop import ABSENT_SECONDS_MAX, START_SECONDS_MAX, Autoscaler
+from burst.manager.autoscaler.departures import ABSENT_SECONDS_MAX, START_SECONDS_MAX
+from burst.manager.autoscaler.loop import Autoscaler
+from burst.manager.autoscaler.provider import Order
+from burst.protocol.artist_messages import PoolView
 
 GIB = 1 << 30
 
@@ -30,9 +34,21 @@ class Pool:
         self.maximum = maximum
         self.autoscaler = self._autoscaler()
 
+    @property
+    def maximum(self) -> int:
+        return self.provider.described[0].maximum
+
+    @maximum.setter
+    def maximum(self, maximum: int) -> None:
+        self.provider.described = [replace(LOCAL, maximum=maximum)]
+
+    @property
+    def view(self) -> PoolView:
+        return self.autoscaler.view("local")
+
     def _autoscaler(self) -> Autoscaler:
         manager = self.manager
-        return Autoscaler(manager.farm, manager.scheduler, self.provider, self.maximum)
+        return Autoscaler(manager.farm, manager.scheduler, self.provider)
 
     def restart(self) -> None:
         """Lose the manager's memory; the workers stay."""
@@ -67,7 +83,7 @@ async def _pass(pool: Pool, seconds: float, *alive: Worker) -> None:
 async def test_without_work_nothing_is_started(pool: Pool) -> None:
     await pool.round()
     assert pool.provider.started == []
-    assert pool.autoscaler.view.wanted == 0
+    assert pool.view.wanted == 0
 
 
 @asynchronous
@@ -76,7 +92,7 @@ async def test_work_starts_workers_that_share_the_cores(pool: Pool) -> None:
     await pool.round()
     assert pool.provider.started == ["local-1", "local-2"]
     assert set(pool.provider.threads.values()) == {4}
-    assert (pool.autoscaler.view.starting, pool.autoscaler.view.wanted) == (2, 2)
+    assert (pool.view.starting, pool.view.wanted) == (2, 2)
 
 
 @asynchronous
@@ -136,7 +152,7 @@ async def test_what_a_dead_worker_held_is_lost_at_once(pool: Pool) -> None:
     assert pool.provider.removed == ["local-1"]
     # It had registered: that it was killed says nothing about the next start.
     assert pool.provider.started == ["local-1", "local-2"]
-    assert pool.autoscaler.view.failure == ""
+    assert pool.view.failure == ""
 
 
 def _attempt(attempt_id: str) -> Any:
@@ -168,7 +184,7 @@ async def test_failed_starts_are_told_and_tried_later_and_later(pool: Pool) -> N
         await pool.round()
         await pool.round(wait - 0.1)
         assert len(pool.provider.started) == count
-        assert pool.autoscaler.view.failure == "no Blender"
+        assert pool.view.failure == "no Blender"
         await pool.round(0.1)
         assert len(pool.provider.started) == count + 1
 
@@ -178,7 +194,7 @@ async def test_a_refused_start_counts_as_one_that_failed(pool: Pool) -> None:
     await pool.manager.submit("1")
     pool.provider.refuses = "no more processes"
     await pool.round()
-    assert pool.autoscaler.view.failure == "no more processes"
+    assert pool.view.failure == "no more processes"
     pool.provider.refuses = ""
     await pool.round(1.9)
     assert pool.provider.started == []
@@ -218,15 +234,15 @@ async def test_workers_that_come_and_give_up_are_replaced_later_and_later(pool: 
         await pool.round()
         await pool.round(wait - 0.1)
         assert len(pool.provider.started) == count
-        assert pool.autoscaler.view.failure == "this worker can't render any more"
-        assert "was of no use" in pool.autoscaler.view.reason
+        assert pool.view.failure == "this worker can't render any more"
+        assert "was of no use" in pool.view.reason
         await pool.round(0.1)
         assert len(pool.provider.started) == count + 1
     # A frame shows that it works again.
     worker = await pool.manager.worker("local-4")
     await worker.claim(finished(await worker.take(), 1))
     await pool.round()
-    assert pool.autoscaler.view.failure == ""
+    assert pool.view.failure == ""
     await worker.sign_off()
     pool.provider.end(worker.name, "this worker can't render any more", gave_up=True)
     await pool.round()
@@ -251,9 +267,7 @@ async def test_workers_that_can_do_nothing_of_what_is_queued_are_not_started_in_
         await pool.round()
         await pool.round(wait - 0.1)
         assert len(pool.provider.started) == count
-        assert f"it can't take frame 1 of {job.id}: the scene needs USD" in (
-            pool.autoscaler.view.failure
-        )
+        assert f"it can't take frame 1 of {job.id}: the scene needs USD" in (pool.view.failure)
         await pool.round(0.1)
         assert len(pool.provider.started) == count + 1
 
@@ -269,7 +283,7 @@ async def test_a_worker_that_leaves_while_there_is_work_for_it_is_replaced_at_on
     await worker.sign_off()
     pool.provider.end("local-1")
     await pool.round()
-    assert pool.autoscaler.view.failure == ""
+    assert pool.view.failure == ""
     assert pool.provider.started == ["local-1", "local-2"]
 
 
@@ -293,7 +307,7 @@ async def test_a_started_worker_that_comes_ends_the_waiting_for_retries(pool: Po
     assert len(pool.provider.started) == 2
     await pool.manager.worker("local-2")
     await pool.round()
-    assert pool.autoscaler.view.failure == ""
+    assert pool.view.failure == ""
     assert len(pool.provider.started) == 3
 
 
@@ -305,7 +319,7 @@ async def test_a_worker_that_never_registers_loses_its_place(pool: Pool) -> None
     assert pool.provider.removed == []
     await _pass(pool, 1)
     assert pool.provider.removed == ["local-1"]
-    assert "did not register within 180 s" in pool.autoscaler.view.failure
+    assert "did not register within 180 s" in pool.view.failure
     await _pass(pool, 3)
     assert pool.provider.started == ["local-1", "local-2"]
     assert pool.starts == ["local-2"]
@@ -361,12 +375,12 @@ async def test_a_worker_that_signed_off_and_hangs_is_removed(pool: Pool) -> None
     assert pool.provider.removed == []
     await _pass(pool, 2)
     assert (pool.provider.removed, pool.starts) == (["local-1"], [])
-    assert pool.autoscaler.view.failure == ""
+    assert pool.view.failure == ""
 
 
 @asynchronous
 async def test_a_running_worker_that_nobody_wrote_down_is_removed(pool: Pool) -> None:
-    pool.provider.start("local-77", 1)
+    pool.provider.start([Order("local-77", "local", 1)])
     await _pass(pool, ABSENT_SECONDS_MAX + 1)
     assert pool.provider.removed == ["local-77"]
 
@@ -376,7 +390,7 @@ async def test_a_worker_by_hand_is_left_alone(pool: Pool) -> None:
     await pool.manager.worker("mine", pool="by-hand")
     await pool.manager.submit("1")
     await pool.round()
-    assert pool.autoscaler.view.running == 0
+    assert pool.view.running == 0
     assert pool.provider.started == ["local-1"]
     assert pool.provider.removed == []
 
@@ -386,7 +400,7 @@ async def test_each_worker_is_given_the_memory_that_a_job_asks_for(pool: Pool) -
     await pool.manager.submit("1-9", requirements=Requirements(memory_bytes=20 * GIB))
     await pool.round()
     assert len(pool.provider.started) == 2
-    assert pool.autoscaler.view.reason == "memory is enough for 2"
+    assert pool.view.reason == "memory is enough for 2"
 
 
 @asynchronous
@@ -404,11 +418,10 @@ async def test_frames_that_need_much_memory_drain_the_youngest(pool: Pool) -> No
     statuses = [registry.status_of(w) for w in pool.manager.farm.index.workers.values()]
     assert statuses.count(WorkerStatus.DRAINING) == 2
     assert pool.manager.farm.index.workers["local-4"].draining
-    assert pool.autoscaler.view.reason == "memory is enough for 2"
+    assert pool.view.reason == "memory is enough for 2"
 
 
-def test_the_view_is_empty_before_the_first_round(tmp_path: Path) -> None:
+def test_there_is_nothing_to_show_before_the_first_round(tmp_path: Path) -> None:
     manager = Manager(tmp_path)
-    view = Pool(manager, maximum=3).autoscaler.view
+    assert Pool(manager, maximum=3).autoscaler.views == ()
     manager.close()
-    assert (view.running, view.starting, view.wanted, view.maximum) == (0, 0, 0, 3)

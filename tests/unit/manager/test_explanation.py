@@ -65,6 +65,13 @@ async def test_a_job_without_workers_says_what_the_autoscaler_does(manager: Mana
 
 
 @asynchronous
+async def test_what_keeps_workers_from_beginning_is_told(manager: Manager) -> None:
+    job = await manager.submit("1-3")
+    waiting = POOL.model_copy(update={"waiting": "1 wait: no node for it"})
+    assert ("local", "of those that start 1 wait: no node for it") in _why(manager, job.id, waiting)
+
+
+@asynchronous
 async def test_each_worker_that_can_not_take_it_says_exactly_why(manager: Manager) -> None:
     needs = Requirements(blender=(5, 0), memory_bytes=2**31)
     job = await manager.submit("1", requirements=needs)

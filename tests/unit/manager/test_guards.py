@@ -6,59 +6,18 @@ The applications are called without sockets; real listeners are in the integrati
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
-import httpx
 import pytest
-from manager_kit import Manager
-from prometheus_client import CollectorRegistry
-from starlette.types import ASGIApp
+from manager_kit import Caller, Manager
 
 from burst import errors
 from burst.manager.api import artists
 from burst.manager.api.apps import Parts, create_console_app, create_worker_app
-from burst.manager.autoscaler.loop import Autoscaler
-from burst.manager.autoscaler.processes import ProcessProvider
 from burst.manager.settings import ManagerSettings, is_loopback, split_listen
 from burst.protocol.messages import API
 
 HOSTS = ("127.0.0.1", "localhost", "::1", "farm.example")
 OWN = "http://127.0.0.1:8080"
-
-
-class Caller:
-    """Calls an application, without a socket and without httpx's own host."""
-
-    def __init__(self, app: ASGIApp, base_url: str) -> None:
-        self._app = app
-        self._base_url = base_url
-
-    def call(self, method: str, path: str, **content: Any) -> httpx.Response:
-        async def run() -> httpx.Response:
-            transport = httpx.ASGITransport(self._app, raise_app_exceptions=False)
-            async with httpx.AsyncClient(transport=transport, base_url=self._base_url) as client:
-                return await client.request(method, path, **content)
-
-        return asyncio.run(run())
-
-    def get(self, path: str, **content: Any) -> httpx.Response:
-        return self.call("GET", path, **content)
-
-    def post(self, path: str, **content: Any) -> httpx.Response:
-        return self.call("POST", path, **content)
-
-
-@pytest.fixture
-def parts(manager: Manager) -> Parts:
-    provider = ProcessProvider(manager.folder / "workers", manager.folder / "logs", {})
-    return Parts(
-        farm=manager.farm,
-        scheduler=manager.scheduler,
-        queue=manager.queue,
-        autoscaler=Autoscaler(manager.farm, manager.scheduler, provider, 1),
-        provider=provider,
-        metrics=CollectorRegistry(),
-    )
 
 
 @pytest.fixture

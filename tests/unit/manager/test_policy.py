@@ -32,12 +32,13 @@ demands = st.lists(
         st.integers(0, 10),
         st.none() | st.floats(0, 1000),
         st.integers(0, 80 * GIB),
+        st.none() | st.lists(st.sampled_from("abcd"), unique=True).map(tuple),
     ),
     max_size=4,
 )
-pools = st.builds(
+pool = st.builds(
     Pool,
-    name=st.just("p"),
+    name=st.sampled_from("abcd"),
     maximum=st.integers(0, 16),
     workers=st.integers(0, 16),
     starting=st.integers(0, 16),
@@ -47,10 +48,12 @@ pools = st.builds(
     boot_seconds=st.floats(0, 100),
     failed_starts=st.integers(0, 20),
     last_failure_at=st.floats(0, 1000),
+    is_shared=st.booleans(),
 )
+pools = st.lists(pool, max_size=3, unique_by=lambda pool: pool.name)
 
 
-@given(demands, st.lists(pools, max_size=3), st.floats(0, 2000))
+@given(demands, pools, st.floats(0, 2000))
 def test_no_decision_is_absurd(demand: list[Demand], given_pools: list[Pool], now: float) -> None:
     resizes = decide(demand, given_pools, now)
     assert len(resizes) == len(given_pools)
@@ -60,12 +63,15 @@ def test_no_decision_is_absurd(demand: list[Demand], given_pools: list[Pool], no
         assert resize.start >= 0
         assert resize.wanted >= 0
         assert resize.start == 0 or here + resize.start <= min(pool.maximum, work)
-        assert 1 <= resize.threads <= pool.cores
+        assert 1 <= resize.threads <= max(1, pool.cores)
+        assert 0 <= resize.drain <= pool.workers
+        assert 0 <= resize.release <= pool.idle
+        assert 0 <= resize.surplus <= pool.starting
         assert resize.reason
     assert sum(r.start for r in resizes) <= work
 
 
-@given(st.lists(pools, min_size=1, max_size=3), st.floats(0, 2000))
+@given(pools, st.floats(0, 2000))
 def test_without_work_nothing_is_started(given_pools: list[Pool], now: float) -> None:
     assert all(resize.start == 0 for resize in decide([], given_pools, now))
 
@@ -138,3 +144,95 @@ def test_cores_are_shared_among_the_workers_that_are_wanted() -> None:
     assert resize.threads == 2
     (resize,) = decide([Demand(1, 0, None, 0)], [POOL], 0)
     assert resize.threads == 8
+
+
+CLOUD = Pool(
+    name="a",
+    maximum=10,
+    workers=0,
+    starting=0,
+    leaving=0,
+    cores=7.9,
+    memory_bytes=28 * GIB,
+    boot_seconds=90.0,
+    failed_starts=0,
+    last_failure_at=0.0,
+    is_shared=False,
+)
+NEXT = replace(CLOUD, name="b")
+
+
+def _starts(pools: list[Pool], *jobs: Demand, now: float = 1000.0) -> list[int]:
+    return [resize.start for resize in decide(jobs, pools, now)]
+
+
+def test_workers_with_a_machine_each_have_all_its_cores() -> None:
+    (resize,) = decide([Demand(3, 0, None, 100 * GIB)], [CLOUD], 0)
+    assert (resize.start, resize.threads) == (3, 7)
+
+
+def test_a_job_gets_workers_only_where_it_can_run_in_its_own_order() -> None:
+    assert _starts([CLOUD, NEXT], Demand(4, 0, None, 0, ("b",))) == [0, 4]
+    assert _starts([CLOUD, NEXT], Demand(12, 0, None, 0, ("b", "a"))) == [2, 10]
+    assert _starts([CLOUD, NEXT], Demand(4, 0, None, 0, ())) == [0, 0]
+    assert _starts([CLOUD, NEXT], Demand(4, 0, None, 0, ("gone",))) == [0, 0]
+
+
+def test_those_who_can_do_little_else_do_it() -> None:
+    pools = [replace(CLOUD, workers=2), NEXT]
+    jobs = Demand(2, 0, None, 0, ("a", "b")), Demand(2, 0, None, 0, ("a",))
+    # The two of pool a do what only they can; the other job needs two more.
+    assert _starts(pools, *jobs) == [2, 0]
+    assert _starts([replace(pools[0], maximum=2), NEXT], *jobs) == [0, 2]
+
+
+def test_workers_anywhere_count_before_one_is_started_in_a_better_place() -> None:
+    assert _starts([CLOUD, replace(NEXT, workers=3, starting=1)], Demand(4, 0, None, 0)) == [0, 0]
+    assert _starts([CLOUD, replace(NEXT, workers=3)], Demand(4, 0, None, 0)) == [1, 0]
+
+
+def test_without_machines_the_next_pool_does_it_for_a_time() -> None:
+    pools = [replace(CLOUD, out_of_stock_until=1010.0), NEXT]
+    first, second = decide([Demand(4, 0, None, 0)], pools, 1000.0)
+    assert (first.start, second.start) == (0, 4)
+    assert first.reason == "there was no machine to be had; tried again in 10 s"
+    assert _starts(pools, Demand(4, 0, None, 0), now=1010.0) == [4, 0]
+
+
+def test_a_pool_that_fails_again_and_again_is_passed_over() -> None:
+    job = Demand(4, 0, None, 0)
+    failing = replace(CLOUD, failed_starts=2, last_failure_at=999.0)
+    assert _starts([failing, NEXT], job) == [0, 0]
+    assert _starts([replace(failing, failed_starts=3), NEXT], job) == [0, 4]
+
+
+def test_a_pool_that_can_not_be_used_starts_nobody_and_says_why() -> None:
+    broken = replace(CLOUD, trouble="job.json is not JSON", minimum=2, scale=3)
+    first, second = decide([Demand(4, 0, None, 0)], [broken, NEXT], 0)
+    assert (first.start, first.reason, second.start) == (0, "job.json is not JSON", 4)
+
+
+def test_the_minimum_is_there_without_work() -> None:
+    (resize,) = decide([], [replace(CLOUD, minimum=2, workers=1)], 0)
+    assert (resize.wanted, resize.start, resize.reason) == (2, 1, "the minimum is 2")
+    (resize,) = decide([], [replace(CLOUD, minimum=2, workers=4, idle=4)], 0)
+    assert (resize.start, resize.drain, resize.release) == (0, 0, 2)
+    assert _starts([replace(CLOUD, minimum=2, maximum=1)]) == [1]
+
+
+def test_a_number_set_by_hand_is_kept_whatever_there_is_to_do() -> None:
+    by_hand = replace(CLOUD, scale=3, maximum=1)
+    for job in (Demand(99, 0, None, 0), Demand(0, 0, None, 0)):
+        (resize,) = decide([job], [by_hand], 0)
+        assert (resize.start, resize.wanted, resize.reason) == (3, 3, "set to 3 by hand")
+    (resize,) = decide([Demand(99, 5, None, 0)], [replace(by_hand, workers=5)], 0)
+    assert (resize.start, resize.drain) == (0, 2)
+    (resize,) = decide([Demand(99, 5, None, 0)], [replace(by_hand, scale=0, workers=5)], 0)
+    assert (resize.start, resize.drain) == (0, 5)
+
+
+def test_workers_that_start_for_nothing_are_told() -> None:
+    (resize,) = decide([Demand(1, 1, None, 0)], [replace(CLOUD, workers=1, starting=9)], 0)
+    assert (resize.wanted, resize.surplus, resize.drain) == (2, 8, 0)
+    (resize,) = decide([], [replace(CLOUD, workers=1, starting=1)], 0)
+    assert resize.surplus == 1

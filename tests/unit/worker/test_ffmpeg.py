@@ -6,6 +6,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import imageio_ffmpeg
 import pytest
 
 from burst.errors import ToolMissing
@@ -67,7 +68,7 @@ def test_without_any_ffmpeg_it_is_said_what_to_install(monkeypatch: pytest.Monke
         raise RuntimeError("none")
 
     monkeypatch.setenv("PATH", "/none")
-    monkeypatch.setattr(module.imageio_ffmpeg, "get_ffmpeg_exe", none)
+    monkeypatch.setattr(imageio_ffmpeg, "get_ffmpeg_exe", none)
     with pytest.raises(ToolMissing, match="no ffmpeg") as caught:
         find_ffmpeg()
     assert "Debian's package ffmpeg" in str(caught.value.hint)
@@ -77,12 +78,12 @@ def test_without_any_ffmpeg_it_is_said_what_to_install(monkeypatch: pytest.Monke
 @pytest.mark.parametrize("which", ["own", "wheel"])
 @pytest.mark.parametrize("codec", ["h264", "prores", "prores4444", "av1"])
 def test_both_can_do_every_codec(which: str, codec: Any) -> None:
-    program = find_ffmpeg() if which == "own" else Path(module.imageio_ffmpeg.get_ffmpeg_exe())
+    program = find_ffmpeg() if which == "own" else Path(imageio_ffmpeg.get_ffmpeg_exe())
     assert find_encoder(program, codec, 1920, 1080) == module._ENCODERS[codec][0]
 
 
 def test_a_picture_too_small_for_one_encoder_is_made_by_another() -> None:
-    program = Path(module.imageio_ffmpeg.get_ffmpeg_exe())
+    program = Path(imageio_ffmpeg.get_ffmpeg_exe())
     assert find_encoder(program, "av1", 64, 36) == "libaom-av1"
 
 

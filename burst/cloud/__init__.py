@@ -1,0 +1,1 @@
+"""Tools and services around a farm: kubectl, Helm, container builders; one module each."""

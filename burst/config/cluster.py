@@ -1,0 +1,200 @@
+"""Settings of a farm on a cluster: where it is, and the worker pools it has."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from burst.config.farm import FarmSettings
+from burst.config.load import Settings, config_file, explain, load, read_table
+from burst.errors import ConfigError
+
+NAME = re.compile(r"[a-z]([a-z0-9-]{0,28}[a-z0-9])?\Z")
+"""A farm's or a pool's name becomes part of names of Kubernetes, which end at 63 characters."""
+_NAME_HINT = "small letters, digits and hyphens, at most 30, beginning with a letter"
+
+NOTE = "cluster.json"
+"""In the state directory: which cluster `burst up` has put the farm on."""
+
+ScenesWay = Literal["csi", "pvc", "fetch"]
+
+
+class ClusterSettings(Settings):
+    """Where the farm is, and what it is made of; its table is ``[cluster]``."""
+
+    table: ClassVar[str] = "cluster"
+
+    farm: str = "burst"
+    """The farm's name: of its release, and of everything that is put on the cluster."""
+
+    kubeconfig: Path | None = None
+    """Kubeconfig of the cluster; with one, commands mean the farm there unless they are told
+    ``--local``."""
+
+    context: str | None = None
+    """Context in that kubeconfig; by default the one that is current when ``burst up`` runs."""
+
+    namespace: str | None = None
+    """Namespace of the farm, which it has for itself; by default the farm's name."""
+
+    scenes_by: ScenesWay | None = None
+    """How workers read scenes: ``csi`` (Cloud Storage FUSE, as GKE has it), ``pvc`` (a claim with
+    the bucket's content), or ``fetch`` (they bring them by themselves). By default ``csi`` where
+    the cluster has the driver, else ``fetch``."""
+
+    manager: dict[str, Any] = Field(default_factory=dict)
+    """Values for the manager's chart, whatever else it takes (``[cluster.manager]``)."""
+
+    worker: dict[str, Any] = Field(default_factory=dict)
+    """Values for the chart of every worker pool (``[cluster.worker]``)."""
+
+    @field_validator("kubeconfig")
+    @classmethod
+    def _absolute(cls, path: Path | None) -> Path | None:
+        return None if path is None else path.expanduser().absolute()
+
+    @field_validator("farm", "namespace")
+    @classmethod
+    def _is_name(cls, name: str | None) -> str | None:
+        if name is not None and not NAME.match(name):
+            raise ValueError(f"{name!r} is no name for it: {_NAME_HINT}")
+        return name
+
+    @property
+    def space(self) -> str:
+        """Return the namespace."""
+        return self.namespace or self.farm
+
+
+class PoolSettings(BaseModel):
+    """One worker pool; its table is ``[pools.NAME]``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    machine: str | None = None
+    """Machine type of GKE, such as ``n2d-standard-8``: a worker takes all that it leaves, and
+    runs on no other."""
+
+    preference: int | None = Field(default=None, ge=0)
+    """Pools with less are filled first; by default in the order of ``burst.toml``."""
+
+    minimum: int = Field(default=0, ge=0)
+    """Workers that are there even with nothing to do."""
+
+    maximum: int = Field(default=10, ge=0, le=10_000)
+    """Most workers at a time."""
+
+    cores: float | None = Field(default=None, gt=0)
+    """Processor cores of a worker; by default the machine's, else 4."""
+
+    memory: str | None = Field(default=None, pattern=r"^\d+(\.\d+)?(Mi|Gi|Ti|M|G|T)$")
+    """Memory of a worker, such as ``28Gi``; by default the machine's, else 8Gi."""
+
+    memory_class: int | None = Field(default=None, ge=0)
+    """A task whose memory ran out comes back in a pool of a larger class; by default the pools
+    are in order of their memory."""
+
+    gpus: int | None = Field(default=None, ge=0, le=16)
+    """GPUs of a worker; by default the machine's, else none."""
+
+    blender: str | None = None
+    """Blender of the worker image, as ``image_blender`` in ``[images]`` has it."""
+
+    spot: bool = False
+    """Its machines may be taken back."""
+
+    scenes_by: ScenesWay | None = None
+    """As in ``[cluster]``, for this pool."""
+
+    values: dict[str, Any] = Field(default_factory=dict)
+    """Values for the worker chart, whatever else it takes (``[pools.NAME.values]``)."""
+
+
+class ClusterFarm(FarmSettings):
+    """Settings of the command line for a farm on a cluster, rather than on this machine."""
+
+    cluster: ClusterSettings
+
+    pools: dict[str, PoolSettings] = Field(default_factory=dict)
+    """By name, in the order of ``burst.toml``."""
+
+
+def load_pools(environ: Mapping[str, str]) -> dict[str, PoolSettings]:
+    """Return the worker pools of ``burst.toml``.
+
+    Raises:
+        ConfigError: a key is unknown or a value is wrong; all of them are named at once.
+    """
+    path = config_file(environ)
+    pools: dict[str, PoolSettings] = {}
+    problems = []
+    for name, table in (read_table(path, "pools") if path else {}).items():
+        if not NAME.match(name):
+            problems.append(f"pools.{name}: that is no name for a pool: {_NAME_HINT}")
+            continue
+        try:
+            pools[name] = PoolSettings.model_validate(table)
+        except ValidationError as error:
+            problems.append(explain(error, prefix=f"pools.{name}"))
+    if problems:
+        raise ConfigError(f"{path}: {'; '.join(problems)}")
+    return pools
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Which farm on which cluster the commands mean, as `burst up` found it."""
+
+    farm: str
+    kubeconfig: str
+    context: str
+    namespace: str
+
+
+def read_note(state_dir: Path) -> Note | None:
+    """Return where `burst up` has put the farm; None if it never did."""
+    try:
+        return Note(**json.loads((state_dir / NOTE).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def write_note(state_dir: Path, note: Note) -> None:
+    """Keep where the farm is; appears whole."""
+    state_dir.mkdir(parents=True, exist_ok=True)
+    temporary = state_dir / f"{NOTE}.new"
+    temporary.write_text(json.dumps(asdict(note), indent=2) + "\n", encoding="utf-8")
+    temporary.replace(state_dir / NOTE)
+
+
+def forget_note(state_dir: Path) -> None:
+    """Forget where the farm was."""
+    (state_dir / NOTE).unlink(missing_ok=True)
+
+
+def cluster_settings(
+    state_dir: Path, options: Mapping[str, Any], environ: Mapping[str, str]
+) -> ClusterSettings | None:
+    """Return where the farm is that commands mean, or None if none is on a cluster.
+
+    What was noted by `burst up` fills in what no option, variable or file says.
+
+    Raises:
+        ConfigError: a key is unknown or a value is wrong.
+    """
+    loaded = load(ClusterSettings, options, environ)
+    note = read_note(state_dir)
+    settings = loaded.settings
+    if note is None:
+        return settings if settings.kubeconfig else None
+    if settings.kubeconfig not in (None, Path(note.kubeconfig)):
+        return settings
+    unsaid = [name for name in asdict(note) if loaded.sources[name] == "default"]
+    noted = {name: value for name, value in asdict(note).items() if name in unsaid}
+    return ClusterSettings.model_validate({**settings.model_dump(), **noted})

@@ -1,0 +1,384 @@
+"""Workers as Kubernetes Jobs, one each: the worker provider of a farm in a cluster.
+
+The one module that talks to Kubernetes. What it is told becomes pools in `pool_maps`, workers
+in `pods`; what is there is kept at hand by `mirror`. Jobs and pods of a farm are those that
+bear its label, whoever made them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import urllib3
+from kubernetes import client, config
+
+from burst.domain.pools import WorkerPool
+from burst.errors import ToolError
+from burst.manager.autoscaler.mirror import Manifest, Mirror, TooOld
+from burst.manager.autoscaler.pods import error_of, needs_log, worker_of
+from burst.manager.autoscaler.pool_maps import (
+    CONTAINER,
+    FARM_LABEL,
+    KIND_LABEL,
+    POOL_KIND,
+    WORKER_LABEL,
+    PoolMap,
+    job_of,
+    read_pools,
+)
+from burst.manager.autoscaler.provider import Order, StartedWorker
+from burst.threads import side_by_side
+
+log = logging.getLogger(__name__)
+
+AT_ONCE = 32
+"""Requests on their way together."""
+
+TRIES = 3
+TRY_AGAIN_SECONDS = 0.3
+
+CONNECT_SECONDS = 5.0
+ANSWER_SECONDS = 30.0
+
+WATCH_SECONDS = 25
+"""After so long a watch is asked anew: a cluster that was cut off says nothing at all."""
+
+EVENTS_SECONDS = 5.0
+"""How often the cluster is asked why pods do not begin, while some do not."""
+
+LOG_LINES = 20
+
+GONE, CONFLICT, NOT_FOUND, TOO_MANY, SERVER_ERROR = 410, 409, 404, 429, 500
+
+
+def open_provider(namespace: str, farm: str) -> KubernetesProvider:
+    """Return the provider of a farm, in the cluster that this runs in or that KUBECONFIG names.
+
+    Raises:
+        ToolError: there is no cluster to be found.
+    """
+    try:
+        if named := os.environ.get("KUBECONFIG"):
+            config.load_kube_config(config_file=named)  # type: ignore[no-untyped-call]
+        else:
+            config.load_incluster_config()  # type: ignore[no-untyped-call]
+    except (config.ConfigException, OSError) as error:
+        raise ToolError(
+            f"no Kubernetes was found: {error}",
+            hint="run the manager in a pod, or name a cluster with KUBECONFIG",
+        ) from error
+    settings = client.Configuration.get_default_copy()
+    # Another try is our own business: urllib3 would also repeat what was half done.
+    settings.retries = False
+    settings.connection_pool_maxsize = AT_ONCE + 8
+    return KubernetesProvider(client.ApiClient(settings), namespace, farm)
+
+
+class KubernetesProvider:
+    """Workers in one namespace of a cluster."""
+
+    def __init__(self, api: client.ApiClient, namespace: str, farm: str) -> None:
+        """Begin to watch the pools, Jobs and pods of ``farm``."""
+        self._namespace = namespace
+        self._farm = farm
+        self._core = client.CoreV1Api(api)
+        self._batch = client.BatchV1Api(api)
+        ours = f"{FARM_LABEL}={farm}"
+        self._config_maps = self._mirror(
+            "worker pools",
+            self._core.list_namespaced_config_map,
+            f"{KIND_LABEL}={POOL_KIND},{ours}",
+            _trim_config_map,
+        )
+        self._jobs = self._mirror(
+            "Jobs", self._batch.list_namespaced_job, f"{ours},{WORKER_LABEL}", _trim_job
+        )
+        self._pods = self._mirror(
+            "pods", self._core.list_namespaced_pod, f"{ours},{WORKER_LABEL}", _trim_pod
+        )
+        self._is_unsure = False
+        """Whether some Job may have been made that the mirror does not know."""
+        self._events: dict[str, str] = {}
+        self._events_at = -EVENTS_SECONDS
+
+    def pools(self) -> Sequence[WorkerPool]:
+        """Return the pools that the namespace's ConfigMaps describe."""
+        return [found.pool for found in self._pool_maps().values()]
+
+    def start(self, orders: Sequence[Order]) -> Mapping[str, str]:
+        """Make a Job for each worker, many at once."""
+        maps = self._pool_maps()
+        refused: dict[str, str] = {}
+        unanswered: list[ToolError] = []
+
+        def make(order: Order) -> None:
+            try:
+                if reason := self._make(maps.get(order.pool), order):
+                    refused[order.name] = reason
+            except ToolError as error:
+                unanswered.append(error)
+
+        side_by_side([partial(make, order) for order in orders], AT_ONCE)
+        if unanswered:
+            self._is_unsure = True
+            raise unanswered[0]
+        return refused
+
+    def list(self) -> Sequence[StartedWorker]:
+        """Return every worker that has a Job."""
+        if self._is_unsure:
+            self._jobs.refresh()
+            self._is_unsure = False
+        jobs, pods = self._jobs.items(), self._pods_by_worker()
+        workers = [worker_of(name, jobs[name], pods.get(name), {}) for name in sorted(jobs)]
+        if any(worker.holdup == "start" and not worker.waits for worker in workers):
+            warnings = self._warnings()
+            workers = [
+                worker_of(worker.name, jobs[worker.name], pods.get(worker.name), warnings)
+                if worker.holdup == "start"
+                else worker
+                for worker in workers
+            ]
+        return [self._with_log(worker, pods.get(worker.name)) for worker in workers]
+
+    def remove(self, names: Collection[str]) -> None:
+        """Delete the Jobs of workers with their pods; what runs there is told to leave."""
+        failed: list[ToolError] = []
+
+        def delete(name: str) -> None:
+            try:
+                self._delete(name)
+            except ToolError as error:
+                failed.append(error)
+
+        side_by_side([partial(delete, name) for name in names], AT_ONCE)
+        if failed:
+            raise failed[0]
+
+    def log_path(self, name: str) -> Path | None:
+        """Return nothing: the cluster has what a worker prints."""
+        return None
+
+    def stop_all(self) -> None:
+        """Stop watching; workers in a cluster outlive their manager, and find the next."""
+        for mirror in (self._config_maps, self._jobs, self._pods):
+            mirror.stop()
+
+    def _pool_maps(self) -> dict[str, PoolMap]:
+        return read_pools(self._config_maps.items().values())
+
+    def _pods_by_worker(self) -> dict[str, Manifest]:
+        pods = self._pods.items().values()
+        by_age = sorted(pods, key=lambda pod: str(pod["metadata"].get("creationTimestamp", "")))
+        return {pod["metadata"]["labels"][WORKER_LABEL]: pod for pod in by_age}
+
+    def _make(self, pool_map: PoolMap | None, order: Order) -> str:
+        """Make a Job, and return why it was refused."""
+        if pool_map is None or pool_map.pool.trouble:
+            return pool_map.pool.trouble if pool_map else f"there is no worker pool {order.pool}"
+        job = job_of(pool_map, order, self._farm)
+        try:
+            answer = _persistently(
+                lambda: self._ask(self._batch.create_namespaced_job, self._namespace, job)
+            )
+        except _Refusal as refusal:
+            if refusal.is_there_already:
+                # An earlier try came through whose answer did not; or it is another farm's.
+                self._is_unsure = True
+                return ""
+            return str(refusal)
+        self._jobs.add(answer)
+        return ""
+
+    def _delete(self, name: str) -> None:
+        try:
+            _persistently(
+                lambda: self._ask(
+                    self._batch.delete_namespaced_job,
+                    name,
+                    self._namespace,
+                    propagation_policy="Background",
+                )
+            )
+        except _Refusal as refusal:
+            if refusal.status != NOT_FOUND:
+                raise ToolError(str(refusal)) from refusal
+        self._jobs.discard(name)
+
+    def _warnings(self) -> Mapping[str, str]:
+        """Return the last warning about each Job and pod, asked for now and then."""
+        if time.monotonic() - self._events_at < EVENTS_SECONDS:
+            return self._events
+        self._events_at = time.monotonic()
+        try:
+            answer = self._ask(
+                self._core.list_namespaced_event,
+                self._namespace,
+                field_selector="type=Warning",
+                limit=1000,
+            )
+        except (_Refusal, ToolError) as error:
+            log.warning("can't ask why pods do not begin: %s", error)
+            return self._events
+        events = sorted(answer["items"], key=lambda event: str(event.get("lastTimestamp") or ""))
+        self._events = {
+            event["involvedObject"].get("name", ""): f"{event['reason']}: {event['message']}"
+            for event in events
+            if event.get("involvedObject", {}).get("kind") in ("Job", "Pod")
+        }
+        return self._events
+
+    def _with_log(self, worker: StartedWorker, pod: Manifest | None) -> StartedWorker:
+        """Return a worker with the reason that it printed, if nothing else has it."""
+        if pod is None or not needs_log(worker):
+            return worker
+        try:
+            with _translated():
+                response: Any = self._core.read_namespaced_pod_log(
+                    pod["metadata"]["name"],
+                    self._namespace,
+                    container=CONTAINER,
+                    tail_lines=LOG_LINES,
+                    _preload_content=False,
+                    _request_timeout=(CONNECT_SECONDS, ANSWER_SECONDS),
+                )
+                text = response.data.decode("utf-8", "replace")
+        except (_Refusal, ToolError) as error:
+            log.warning("can't read what %s printed: %s", worker.name, error)
+            return worker
+        return replace(worker, failure=error_of(text) or worker.failure)
+
+    def _mirror(
+        self,
+        kind: str,
+        call: Callable[..., Any],
+        selector: str,
+        trim: Callable[[Manifest], Manifest],
+    ) -> Mirror:
+        def list_all() -> Mapping[str, Any]:
+            try:
+                return self._ask(call, self._namespace, label_selector=selector)
+            except _Refusal as refusal:
+                raise ToolError(f"can't list {kind}: {refusal}") from refusal
+
+        @contextlib.contextmanager
+        def watch(version: str) -> Iterator[Iterator[bytes]]:
+            try:
+                with _translated():
+                    response = call(
+                        self._namespace,
+                        label_selector=selector,
+                        watch=True,
+                        resource_version=version,
+                        allow_watch_bookmarks=True,
+                        timeout_seconds=WATCH_SECONDS,
+                        _preload_content=False,
+                        _request_timeout=(CONNECT_SECONDS, WATCH_SECONDS + CONNECT_SECONDS),
+                    )
+                    try:
+                        yield _lines(response)
+                    finally:
+                        response.close()
+            except _Refusal as refusal:
+                if refusal.status == GONE:
+                    raise TooOld from refusal
+                raise ToolError(f"can't watch {kind}: {refusal}") from refusal
+
+        mirror = Mirror(kind, list_all, watch, trim)
+        mirror.start()
+        return mirror
+
+    def _ask(self, call: Callable[..., Any], *args: object, **options: object) -> Manifest:
+        """Make a call and return the answer, as it is: the client's own objects are slow to make.
+
+        Raises:
+            _Refusal: the cluster says no.
+            ToolError: it does not answer, or only later.
+        """
+        with _translated():
+            response = call(
+                *args,
+                _preload_content=False,
+                _request_timeout=(CONNECT_SECONDS, ANSWER_SECONDS),
+                **options,
+            )
+            answer: Manifest = json.loads(response.data)
+            return answer
+
+
+class _Refusal(Exception):
+    """The cluster's no, in its words."""
+
+    def __init__(self, error: client.ApiException) -> None:
+        self.status = int(error.status or 0)
+        try:
+            body = json.loads(error.body or "{}")
+        except ValueError:
+            body = {}
+        self.is_there_already = body.get("reason") == "AlreadyExists"
+        super().__init__(body.get("message") or f"{error.status} {error.reason}")
+
+
+@contextlib.contextmanager
+def _translated() -> Iterator[None]:
+    """Make errors of the client's ours."""
+    try:
+        yield
+    except client.ApiException as error:
+        refusal = _Refusal(error)
+        status = refusal.status
+        # A conflict is over what others write in the same moment, such as a quota's sums.
+        is_passing = status in (0, TOO_MANY) or status >= SERVER_ERROR
+        if is_passing or (status == CONFLICT and not refusal.is_there_already):
+            raise ToolError(f"the cluster does not take it now: {refusal}") from error
+        raise refusal from error
+    except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
+        raise ToolError(f"the cluster's API does not answer: {error}") from error
+
+
+def _persistently(ask: Callable[[], Manifest]) -> Manifest:
+    """Ask again, a few times, where the cluster did not answer; only what bears to be repeated."""
+    for number in range(TRIES):
+        try:
+            return ask()
+        except ToolError:
+            if number == TRIES - 1:
+                raise
+            time.sleep(TRY_AGAIN_SECONDS)
+    raise AssertionError  # pragma: no cover - the last try returns or raises
+
+
+def _lines(response: Any) -> Iterator[bytes]:
+    rest = b""
+    for piece in response.stream(amt=None, decode_content=False):
+        *whole, rest = (rest + piece).split(b"\n")
+        yield from (line for line in whole if line)
+
+
+def _trim_config_map(item: Manifest) -> Manifest:
+    metadata = {key: item["metadata"].get(key) for key in ("name", "uid", "labels")}
+    return {"metadata": metadata, "data": item.get("data")}
+
+
+def _trim_job(item: Manifest) -> Manifest:
+    conditions = (item.get("status") or {}).get("conditions")
+    labels = item["metadata"].get("labels")
+    return {"metadata": {"labels": labels}, "status": {"conditions": conditions}}
+
+
+def _trim_pod(item: Manifest) -> Manifest:
+    keys = ("name", "labels", "creationTimestamp", "deletionTimestamp")
+    return {
+        "metadata": {key: item["metadata"].get(key) for key in keys},
+        "spec": {"nodeName": (item.get("spec") or {}).get("nodeName")},
+        "status": item.get("status"),
+    }

@@ -1,0 +1,229 @@
+"""Putting a farm on a cluster that is there, and taking it away again.
+
+One release for the manager, one for each worker pool. All of it may be done again at any time:
+what is as it should be stays, what was left half done is mended, a pool that is no longer in
+burst.toml goes.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+from burst.cloud.helm import Deployed, Releases
+from burst.cloud.kubeconfig import read_context, write_without_plugin
+from burst.cloud.kubectl import Kubectl
+from burst.config.cluster import ClusterFarm, Note, forget_note, write_note
+from burst.config.images import ImageSettings
+from burst.domain.transitions import JOB_ENDED
+from burst.errors import BurstError, ClusterError
+from burst.operations.connect import open_client
+from burst.operations.farm_values import DEFAULT_POOL, FarmValues, farm_values
+from burst.operations.images import ensure_images
+from burst.operations.preflight import (
+    check_cluster,
+    check_helm,
+    choose_scenes_way,
+    make_namespace,
+)
+from burst.operations.reach import find_farm, kubectl_of
+from burst.operations.rollout import clear_stuck_pod, wait_for_manager
+
+Tell = Callable[[str], None]
+"""Takes a line for people."""
+
+_LEFT = "pods,jobs,statefulsets,services,configmaps,secrets,persistentvolumeclaims,serviceaccounts"
+_GONE_SECONDS = 120.0
+"""What workers get to leave: their grace, and some more for a node that does not answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """What was put on the cluster."""
+
+    farm: str
+    namespace: str
+    context: str
+    cluster_version: str
+    releases: tuple[Deployed, ...]
+    removed: tuple[str, ...]
+    """Pools that are not in burst.toml any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """What was taken from the cluster, and what stays."""
+
+    removed: tuple[str, ...]
+    """Releases."""
+    stays: tuple[str, ...]
+    """In the namespace, as ``kind/name``."""
+
+
+def deploy(
+    settings: ClusterFarm, images: ImageSettings, tell: Tell, *, with_images: bool = True
+) -> Deployment:
+    """Put the farm on its cluster, or bring it up to date; blocks until its manager is up.
+
+    Args:
+        settings: of the farm.
+        images: which ones.
+        tell: takes lines for people.
+        with_images: see to it that the images are there; else they are taken to be.
+
+    Raises:
+        ClusterError: the cluster refuses, or the manager does not start; that is taken back.
+        ConfigError: the charts refuse a value.
+        ToolMissing: kubectl, Helm or what builds images is not installed.
+    """
+    settings = _pinned(settings)
+    kubectl, releases = kubectl_of(settings.cluster), check_helm(settings)
+    with _timed(tell, "the cluster was looked at"):
+        version = check_cluster(kubectl, settings)
+        values = farm_values(settings, images, choose_scenes_way(kubectl, settings))
+    if not settings.pools:
+        tell(f"note: there are no [pools] in burst.toml: the farm gets one pool, {DEFAULT_POOL}")
+    if with_images:
+        with _timed(tell, "the images are there"):
+            ensure_images(images, tell)
+    if make_namespace(kubectl, settings.cluster.farm):
+        tell(f"made the namespace {kubectl.namespace}")
+    done = _deploy_all(settings, kubectl, releases, values, tell)
+    removed = _remove_pools(settings, releases, set(values.pools), tell)
+    _note(settings)
+    context = settings.cluster.context or ""
+    return Deployment(
+        settings.cluster.farm, kubectl.namespace, context, version, tuple(done), removed
+    )
+
+
+def unfinished_jobs(settings: ClusterFarm) -> int | None:
+    """Return how many jobs of the farm have not ended; None if it can't be asked."""
+    try:
+        url = find_farm(settings)
+        if url is None:
+            return None
+        with open_client(url) as client:
+            return sum(1 for job in client.jobs() if job.status not in JOB_ENDED)
+    except BurstError:
+        return None
+
+
+def take_down(settings: ClusterFarm, tell: Tell) -> Removal:
+    """Take the farm from its cluster; blocks until its pods are gone.
+
+    Pools go first, so that nobody starts workers any more, and the manager last, which hears
+    what they still have to say.
+
+    Raises:
+        ClusterError: the cluster refuses.
+        ToolMissing: kubectl or Helm is not installed.
+    """
+    kubectl, releases = kubectl_of(settings.cluster), check_helm(settings)
+    farm = settings.cluster.farm
+    names = releases.names()
+    mine = [name for name in names if name.startswith(_pool_release(farm, ""))]
+    for name in mine:
+        tell(f"removing {name}")
+        releases.remove(name)
+    ours = {"burst/farm": farm}
+    kubectl.delete_all("jobs", ours, seconds=_GONE_SECONDS)
+    if farm in names:
+        tell(f"removing {farm}")
+        releases.remove(farm)
+        mine.append(farm)
+    # One that the manager had just made, and shells.
+    kubectl.delete_all("jobs", ours, seconds=_GONE_SECONDS)
+    kubectl.delete_all("pods", ours, seconds=_GONE_SECONDS)
+    forget_note(settings.state_dir)
+    return Removal(tuple(mine), tuple(_named(one) for one in kubectl.objects(_LEFT, ours)))
+
+
+def _deploy_all(
+    settings: ClusterFarm, kubectl: Kubectl, releases: Releases, values: FarmValues, tell: Tell
+) -> list[Deployed]:
+    """Deploy every release; what fails is taken back, and what was done before it stays."""
+    farm = settings.cluster.farm
+    done = []
+    with _timed(tell, "the manager is up"):
+        deployed = releases.deploy(farm, "manager", values.manager, tell)
+        done.append(deployed)
+        try:
+            wait_for_manager(kubectl, f"{farm}-manager")
+        except ClusterError as error:
+            _take_back(kubectl, releases, deployed, farm, tell)
+            raise _with_word(error, deployed) from error
+    for name, of_pool in values.pools.items():
+        release = _pool_release(farm, name)
+        with _timed(tell, f"pool {name} is there"):
+            done.append(releases.deploy(release, "worker", of_pool, tell))
+    return done
+
+
+def _take_back(
+    kubectl: Kubectl, releases: Releases, deployed: Deployed, farm: str, tell: Tell
+) -> None:
+    tell(f"taking {deployed.name} back")
+    try:
+        releases.take_back(deployed)
+        clear_stuck_pod(kubectl, f"{farm}-manager")
+    except BurstError as error:
+        tell(f"could not take it back: {error.message}")
+
+
+def _with_word(error: ClusterError, deployed: Deployed) -> ClusterError:
+    """Return the error with what became of the farm."""
+    before = "the farm is as it was before" if deployed.change == "upgraded" else "nothing stays"
+    return type(error)(error.message, hint=error.hint or f"{before}; mend that, then: burst deploy")
+
+
+def _remove_pools(
+    settings: ClusterFarm, releases: Releases, wanted: set[str], tell: Tell
+) -> tuple[str, ...]:
+    farm = settings.cluster.farm
+    prefix = _pool_release(farm, "")
+    gone = [
+        name.removeprefix(prefix)
+        for name in releases.names()
+        if name.startswith(prefix) and name.removeprefix(prefix) not in wanted
+    ]
+    for name in gone:
+        tell(f"removing pool {name}, which is not in burst.toml any more")
+        releases.remove(_pool_release(farm, name))
+    return tuple(gone)
+
+
+def _pinned(settings: ClusterFarm) -> ClusterFarm:
+    """Return the settings with the context by name, and with a kubeconfig that works here."""
+    kubectl = kubectl_of(settings.cluster)
+    context = read_context(kubectl)
+    cluster = settings.cluster.model_copy(update={"context": context.name})
+    if context.needs_plugin:
+        path = settings.state_dir / "kubeconfig"
+        write_without_plugin(replace(kubectl, context=context.name), path)
+        cluster = cluster.model_copy(update={"kubeconfig": path})
+    return settings.model_copy(update={"cluster": cluster})
+
+
+def _note(settings: ClusterFarm) -> None:
+    cluster = settings.cluster
+    where = str(cluster.kubeconfig or "")
+    write_note(settings.state_dir, Note(cluster.farm, where, cluster.context or "", cluster.space))
+
+
+def _pool_release(farm: str, pool: str) -> str:
+    return f"{farm}-pool-{pool}"
+
+
+def _named(thing: dict[str, Any]) -> str:
+    return f"{thing['kind'].lower()}/{thing['metadata']['name']}"
+
+
+@contextmanager
+def _timed(tell: Tell, what: str) -> Iterator[None]:
+    began = time.monotonic()
+    yield
+    tell(f"{what} ({time.monotonic() - began:.1f} s)")

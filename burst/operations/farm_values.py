@@ -1,0 +1,149 @@
+"""What is put on a cluster: from burst.toml to the values of the charts, purely."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from burst.config.cluster import ClusterFarm, PoolSettings, ScenesWay
+from burst.config.images import ImageSettings
+from burst.domain.machines import machine_type, worker_share
+from burst.operations.images import image_names
+
+DEFAULT_POOL = "cpu"
+"""The pool of a farm that says nothing of pools."""
+
+_CORES = 4.0
+_MEMORY = "8Gi"
+_QUOTA_WORKERS = 1000
+"""What the manager's chart allows by itself."""
+
+_UNITS = {"M": 10**6, "G": 10**9, "T": 10**12, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
+
+
+@dataclass(frozen=True, slots=True)
+class FarmValues:
+    """The releases of a farm: one for the manager, one for each pool."""
+
+    manager: Mapping[str, Any]
+    pools: Mapping[str, Mapping[str, Any]]
+    """By the pool's name."""
+
+
+def farm_values(settings: ClusterFarm, images: ImageSettings, scenes_by: ScenesWay) -> FarmValues:
+    """Return the values of all charts of a farm.
+
+    Args:
+        settings: of the farm; its storage is known.
+        images: of which it is made.
+        scenes_by: how the workers of a pool read scenes that does not say it itself.
+
+    Raises:
+        ConfigError: a pool's machine is not known.
+    """
+    pools = settings.pools or {DEFAULT_POOL: PoolSettings()}
+    shapes = {name: _shape(pool, pool.scenes_by or scenes_by) for name, pool in pools.items()}
+    classes = _memory_classes(shapes)
+    by_name = {
+        name: _pool_values(settings, images, name, pool, pool.scenes_by or scenes_by)
+        | {"machine": shapes[name]}
+        for name, pool in pools.items()
+    }
+    for order, (name, pool) in enumerate(pools.items()):
+        values = by_name[name]
+        values["preference"] = order if pool.preference is None else pool.preference
+        given = pool.memory_class
+        values["memoryClass"] = classes[name] if given is None else given
+        values = merged(settings.cluster.worker, values)
+        by_name[name] = merged(values, pool.values)
+    return FarmValues(_manager_values(settings, images, pools), by_name)
+
+
+def merged(values: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
+    """Return values with others laid over them; only tables are merged, as Helm does it."""
+    result = dict(values)
+    for key, value in more.items():
+        before = result.get(key)
+        both = isinstance(before, Mapping) and isinstance(value, Mapping)
+        result[key] = merged(before, value) if both else value  # type: ignore[arg-type]
+    return result
+
+
+def _manager_values(
+    settings: ClusterFarm, images: ImageSettings, pools: Mapping[str, PoolSettings]
+) -> dict[str, Any]:
+    most = sum(pool.maximum for pool in pools.values())
+    values: dict[str, Any] = {
+        "farm": settings.cluster.farm,
+        "image": _image(image_names(images).manager),
+        "storage": {"url": settings.storage_url},
+        "quota": {"workers": max(most, _QUOTA_WORKERS)},
+    }
+    return merged(values, settings.cluster.manager)
+
+
+def _pool_values(
+    settings: ClusterFarm,
+    images: ImageSettings,
+    name: str,
+    pool: PoolSettings,
+    scenes_by: ScenesWay,
+) -> dict[str, Any]:
+    chosen = images.model_copy(update={"image_blender": pool.blender or images.image_blender})
+    version = re.search(r"\d+\.\d+\.\d+", chosen.image_blender)
+    values: dict[str, Any] = {
+        "farm": settings.cluster.farm,
+        "pool": name,
+        "image": _image(image_names(chosen).worker),
+        "storage": {"url": settings.storage_url},
+        "scenes": {"source": scenes_by},
+        "blender": {"versions": [version[0]] if version else []},
+        "minimum": pool.minimum,
+        "maximum": pool.maximum,
+        "spot": {"enabled": pool.spot},
+        "gpu": {"count": _gpus(pool)},
+    }
+    if pool.machine:
+        values["nodeSelector"] = {"node.kubernetes.io/instance-type": pool.machine}
+    return values
+
+
+def _gpus(pool: PoolSettings) -> int:
+    if pool.gpus is not None:
+        return pool.gpus
+    return machine_type(pool.machine).gpus if pool.machine else 0
+
+
+def _shape(pool: PoolSettings, scenes_by: ScenesWay) -> dict[str, Any]:
+    shape: dict[str, Any] = {"cores": _CORES, "memory": _MEMORY}
+    if pool.machine:
+        share = worker_share(machine_type(pool.machine), fuse=scenes_by == "csi")
+        shape = {
+            "cores": share.cores,
+            "cpuRequest": f"{share.cpu_request_milli}m",
+            "memory": f"{share.memory_mib}Mi",
+        }
+    if pool.cores is not None:
+        shape = {**shape, "cores": pool.cores, "cpuRequest": ""}
+    if pool.memory is not None:
+        shape["memory"] = pool.memory
+    return shape
+
+
+def _memory_classes(shapes: Mapping[str, Mapping[str, Any]]) -> dict[str, int]:
+    sizes = {name: _bytes(str(shape["memory"])) for name, shape in shapes.items()}
+    order = sorted(set(sizes.values()))
+    return {name: order.index(size) for name, size in sizes.items()}
+
+
+def _bytes(quantity: str) -> float:
+    number = quantity.rstrip("MGTi")
+    return float(number) * _UNITS[quantity[len(number) :]]
+
+
+def _image(reference: str) -> dict[str, str]:
+    name, _, tag = reference.rpartition(":")
+    registry, _, repository = name.rpartition("/")
+    return {"registry": registry, "repository": repository, "tag": tag}

@@ -1,0 +1,206 @@
+"""Waiting until the manager's pod is up, and finding out why it is not.
+
+Helm can only say that it waited long enough. The pod knows better: an image that is not there, a
+volume that does not come, a setting that the program refuses.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from burst.cloud.kubectl import Kubectl
+from burst.errors import ClusterError, ClusterUnreachable, RolloutFailed, ToolError
+
+START_SECONDS = 300.0
+"""How long a manager may take: a node may have to come, and its volume to be made."""
+
+PATIENCE_SECONDS = 12.0
+"""How long what seldom mends itself may last: an image that can't be pulled is asked for again."""
+
+_POLL_SECONDS = 1.0
+_LOG_LINES = 8
+
+_STUCK = {
+    "CrashLoopBackOff",
+    "CreateContainerConfigError",
+    "CreateContainerError",
+    "ErrImageNeverPull",
+    "ErrImagePull",
+    "ImageInspectError",
+    "ImagePullBackOff",
+    "InvalidImageName",
+    "RegistryUnavailable",
+    "RunContainerError",
+}
+"""Why a container waits that hardly ever stops waiting."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How a rollout stands."""
+
+    is_ready: bool
+    stuck: str
+    """What keeps it, if that will hardly mend itself; else empty."""
+
+
+def wait_for_manager(
+    kubectl: Kubectl, name: str, *, clock: Callable[[], float] = time.monotonic
+) -> None:
+    """Wait until the manager's new pod is ready.
+
+    Args:
+        kubectl: of the farm's namespace.
+        name: of the StatefulSet.
+        clock: in seconds.
+
+    Raises:
+        RolloutFailed: it does not get there; the message has the pod's own reason.
+        ClusterError: the cluster can't be asked.
+    """
+    _wait(kubectl, lambda: _look(kubectl, name), f"{name}-0", "the manager", clock)
+
+
+def wait_for_pod(
+    kubectl: Kubectl, name: str, *, clock: Callable[[], float] = time.monotonic
+) -> None:
+    """Wait until a pod is ready.
+
+    Raises:
+        RolloutFailed: it does not get there; the message has its own reason.
+        ClusterError: the cluster can't be asked.
+    """
+
+    def look() -> Look:
+        pod = kubectl.find("pod", name) or {}
+        return Look(is_ready=_is_ready(pod), stuck=_waits_for(pod))
+
+    _wait(kubectl, look, name, f"the pod {name}", clock)
+
+
+def _wait(
+    kubectl: Kubectl,
+    look_at: Callable[[], Look],
+    pod: str,
+    what: str,
+    clock: Callable[[], float],
+) -> None:
+    deadline = clock() + START_SECONDS
+    stuck_since: float | None = None
+    while True:
+        try:
+            look = look_at()
+        except ClusterUnreachable:
+            # It may be away for a moment, as when its own master is upgraded.
+            if clock() > deadline:
+                raise
+            look = Look(is_ready=False, stuck="")
+        if look.is_ready:
+            return
+        stuck_since = (stuck_since or clock()) if look.stuck else None
+        is_stuck = stuck_since is not None and clock() - stuck_since > PATIENCE_SECONDS
+        if is_stuck or clock() > deadline:
+            raise _failure(kubectl, pod, what, look)
+        time.sleep(_POLL_SECONDS)
+
+
+def clear_stuck_pod(kubectl: Kubectl, name: str) -> None:
+    """Delete the manager's pod if it is not ready: Kubernetes waits for it before a new one."""
+    pod = kubectl.find("pod", f"{name}-0")
+    if pod is not None and not _is_ready(pod):
+        kubectl.delete("pod", f"{name}-0", wait=False)
+
+
+def _look(kubectl: Kubectl, name: str) -> Look:
+    found = kubectl.find("statefulset", name)
+    if found is None:
+        return Look(is_ready=False, stuck="")
+    pod = kubectl.find("pod", f"{name}-0")
+    status = found.get("status", {})
+    if pod is None:
+        return Look(is_ready=False, stuck=_refused(kubectl, name))
+    is_new = _label(pod, "controller-revision-hash") == status.get("updateRevision")
+    is_seen = status.get("observedGeneration", 0) >= found["metadata"]["generation"]
+    going = "deletionTimestamp" in pod["metadata"]
+    ready = is_new and is_seen and not going and _is_ready(pod)
+    return Look(is_ready=ready, stuck=_waits_for(pod))
+
+
+def _is_ready(pod: Mapping[str, Any]) -> bool:
+    conditions = pod.get("status", {}).get("conditions", [])
+    return any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
+
+
+def _label(thing: Mapping[str, Any], key: str) -> str:
+    return str(thing["metadata"].get("labels", {}).get(key, ""))
+
+
+def _waits_for(pod: Mapping[str, Any]) -> str:
+    status = pod.get("status", {})
+    for container in [
+        *status.get("initContainerStatuses", []),
+        *status.get("containerStatuses", []),
+    ]:
+        waiting = container.get("state", {}).get("waiting", {})
+        if waiting.get("reason") in _STUCK:
+            return f"{waiting['reason']}: {waiting.get('message', '')}".rstrip(": ")
+    return ""
+
+
+def _refused(kubectl: Kubectl, name: str) -> str:
+    """Return why the cluster makes no pod: a quota, or its rules for pods."""
+    return next((text for reason, text in _events(kubectl, name) if reason == "FailedCreate"), "")
+
+
+def _failure(kubectl: Kubectl, pod: str, what: str, look: Look) -> RolloutFailed:
+    reasons = [look.stuck] if look.stuck else []
+    try:
+        reasons += [text for _, text in _events(kubectl, pod)]
+        said = _last_words(kubectl, pod)
+    except ClusterError as error:
+        reasons.append(error.message)
+        said = []
+    told = "; ".join(_new_ones(reasons)) or f"it was not ready after {START_SECONDS:.0f} s"
+    words = "".join(f"\n  | {line}" for line in said)
+    return RolloutFailed(f"{what} does not start: {told}{words}")
+
+
+def _new_ones(reasons: list[str]) -> list[str]:
+    """Return reasons that say something that none before them does; the kubelet repeats itself."""
+    kept: list[str] = []
+    for reason in reasons:
+        core = reason.removeprefix("Error: ").rpartition('": ')[2]
+        if core not in _STUCK and not any(core in one for one in kept):
+            kept.append(reason)
+    return kept
+
+
+def _events(kubectl: Kubectl, name: str) -> list[tuple[str, str]]:
+    """Return the warnings of an object, newest first, each with its reason."""
+    chosen = f"--field-selector=type=Warning,involvedObject.name={name}"
+    table = kubectl.run(
+        "get", "events", chosen, "--sort-by=.lastTimestamp", "--no-headers",
+        "--output=custom-columns=REASON:.reason,MESSAGE:.message",
+    )  # fmt: skip
+    found = []
+    for line in reversed(table.splitlines()):
+        reason, _, text = line.strip().partition(" ")
+        if reason and text and not reason.startswith("No resources"):
+            found.append((reason, text.strip()))
+    return found[:3]
+
+
+def _last_words(kubectl: Kubectl, pod: str) -> list[str]:
+    """Return the last lines of the pod's log: of the run that ended, else of this one."""
+    for which in (["--previous"], []):
+        try:
+            said = kubectl.run("logs", pod, f"--tail={_LOG_LINES}", *which)
+        except (ClusterError, ToolError):
+            # There was no run before, or none began.
+            continue
+        if said.strip():
+            return said.strip().splitlines()
+    return []

@@ -1,0 +1,67 @@
+"""Cgroups of nodes, in the first version of cgroups and in the second."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+TOP = Path("/sys/fs/cgroup")
+LEAVE_SECONDS = 2.0
+
+
+def _trees() -> list[Path]:
+    """Return where groups are made: in one tree, or in one for each controller."""
+    if (TOP / "cgroup.controllers").exists():
+        return [TOP]
+    return [tree for tree in TOP.iterdir() if tree.is_dir() and not tree.is_symlink()]
+
+
+def make_group(group: str) -> None:
+    """Make a group in each tree; one for processors admits nobody before it is told which."""
+    for tree in _trees():
+        folder = tree
+        for part in Path(group).parts:
+            folder /= part
+            folder.mkdir(exist_ok=True)
+            for name in ("cpuset.cpus", "cpuset.mems"):
+                file = folder / name
+                if tree.name == "cpuset" and not file.read_text().strip():
+                    file.write_text((folder.parent / name).read_text())
+
+
+def join_group(group: str) -> None:
+    """Put the calling process, and what it will start, into a group."""
+    for tree in _trees():
+        (tree / group / "cgroup.procs").write_text(str(os.getpid()))
+
+
+def remove_group(group: str) -> None:
+    """Remove a group with all groups in it, whose processes have been killed."""
+    deadline = time.monotonic() + LEAVE_SECONDS
+    for tree in _trees():
+        while (tree / group).exists():
+            _remove(tree / group)
+            if time.monotonic() > deadline:
+                break
+            time.sleep(0.02)
+
+
+def remove_empty(group: str) -> None:
+    """Remove a group that has no other group in it any more."""
+    for tree in _trees():
+        _try_rmdir(tree / group)
+
+
+def _remove(folder: Path) -> None:
+    for inner in sorted(folder.rglob("*/"), key=lambda path: len(path.parts), reverse=True):
+        _try_rmdir(inner)
+    _try_rmdir(folder)
+
+
+def _try_rmdir(folder: Path) -> None:
+    try:
+        if folder.is_dir():
+            folder.rmdir()
+    except OSError:
+        pass  # a process in it is on its way out: the next round gets it

@@ -1,0 +1,125 @@
+"""Cloud Build and the bucket that it builds from, on the loopback.
+
+It builds nothing: it keeps what it was asked for, unpacks the context that was uploaded, and
+plays the builds that a test has put into `outcomes`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import tarfile
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+
+class CloudBuildServer(ThreadingHTTPServer):
+    """What Google's services would know."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.buckets: dict[str, dict[str, Any]] = {}
+        self.objects: dict[str, bytes] = {}
+        self.contexts: list[set[str]] = []
+        self.builds: list[dict[str, Any]] = []
+        self.looks: dict[str, int] = {}
+        self.log = [b"Step 1/2 : FROM x\nStep 2", b"/2 : RUN y\n"]
+        """What the log grows by, from one look to the next."""
+        self.outcome = {"status": "SUCCESS"}
+        self.denied = False
+
+    @property
+    def url(self) -> str:
+        """Address of both services."""
+        return f"http://127.0.0.1:{self.server_address[1]}"
+
+
+@contextlib.contextmanager
+def running_cloud_build() -> Iterator[CloudBuildServer]:
+    """Serve while the block runs."""
+    with CloudBuildServer() as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        try:
+            yield server
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: CloudBuildServer
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"] or 0))
+        url = urlsplit(self.path)
+        if self.server.denied:
+            self._answer(
+                403, {"error": {"message": "Permission 'cloudbuild.builds.create' denied"}}
+            )
+        elif url.path.startswith("/upload/"):
+            self._upload(url.path.split("/")[5], parse_qs(url.query)["name"][0], body)
+        elif url.path == "/storage/v1/b":
+            bucket = json.loads(body)
+            self.server.buckets[bucket["name"]] = bucket
+            self._answer(200, bucket)
+        else:
+            build = {"path": url.path, **json.loads(body)}
+            self.server.builds.append(build)
+            source = build["source"]["storageSource"]
+            self._unpack(self.server.objects[f"{source['bucket']}/{source['object']}"])
+            self._answer(200, {"metadata": {"build": {"id": "b1"}}})
+
+    def do_GET(self) -> None:
+        url = urlsplit(self.path)
+        if "/o/" not in url.path:
+            look = self.server.looks["b1"] = self.server.looks.get("b1", 0) + 1
+            bucket = self.server.builds[-1]["logsBucket"].removeprefix("gs://")
+            log = b"".join(self.server.log[:look])
+            self.server.objects[f"{bucket}/log-b1.txt"] = log
+            ended = look >= len(self.server.log)
+            state = self.server.outcome if ended else {"status": "WORKING"}
+            self._answer(200, {"id": "b1", "logUrl": "https://console/b1", **state})
+            return
+        content = self.server.objects.get(self._object(url.path), b"")
+        start = int(self.headers["Range"].removeprefix("bytes=").rstrip("-"))
+        if start >= len(content):
+            self._answer(416, {})
+            return
+        self.send_response(206)
+        self.send_header("Content-Length", str(len(content) - start))
+        self.end_headers()
+        self.wfile.write(content[start:])
+
+    def do_DELETE(self) -> None:
+        found = self.server.objects.pop(self._object(urlsplit(self.path).path), None)
+        self._answer(404 if found is None else 204, {})
+
+    def _upload(self, bucket: str, name: str, body: bytes) -> None:
+        if bucket not in self.server.buckets:
+            self._answer(404, {"error": {"message": "no such bucket"}})
+            return
+        self.server.objects[f"{bucket}/{name}"] = body
+        self._answer(200, {"name": name})
+
+    def _unpack(self, archive: bytes) -> None:
+        with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+            self.server.contexts.append({name.removeprefix("./") for name in tar.getnames()})
+
+    def _object(self, path: str) -> str:
+        bucket, _, name = path.removeprefix("/storage/v1/b/").partition("/o/")
+        return f"{bucket}/{unquote(name)}"
+
+    def _answer(self, status: int, body: dict[str, Any]) -> None:
+        content = b"" if status == 204 else json.dumps(body).encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""

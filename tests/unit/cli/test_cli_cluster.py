@@ -1,0 +1,196 @@
+"""Commands on a farm that is on a cluster: a fake manager behind a stand-in for kubectl.
+
+How it gets there is in tests/unit/operations/test_deploy.py.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from burst.cli import console
+from burst.cli.main import app
+from burst.cli.settings import cluster_farm
+from burst.config.cluster import Note, write_note
+from burst.operations import reach
+from burst.protocol.artist_messages import PoolView
+from burst.protocol.client import ManagerClient
+from tests.fakes.cluster_tools import FakeTools
+from tests.fakes.manager import FakeManager
+
+POOL = PoolView(
+    name="cpu", running=1, starting=2, wanted=3, maximum=4, reason="3 tasks", failure=""
+)
+
+
+def run(*arguments: str) -> int:
+    return console.exit_status(app, arguments)
+
+
+@pytest.fixture
+def manager() -> Iterator[FakeManager]:
+    fake = FakeManager("gs://show")
+    fake.pools = (POOL,)
+    yield fake
+    fake.stop()
+
+
+@pytest.fixture
+def tools(
+    tmp_path: Path, manager: FakeManager, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[FakeTools]:
+    tools = FakeTools(tmp_path / "tools")
+    tools.set(console_port=int(manager.url.rpartition(":")[2]))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PATH", str(tools.bin))
+    monkeypatch.setenv("BURST_STATE_DIR", str(tmp_path / "state"))
+    write_note(tmp_path / "state", Note("show", str(tools.kubeconfig), "here", "studio"))
+    yield tools
+    for forward in reach._forwards.values():
+        forward.close()
+    reach._forwards.clear()
+
+
+def test_commands_mean_the_farm_that_was_put_on_a_cluster(
+    tools: FakeTools, manager: FakeManager, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("jobs", "list", "--json") == 0
+    assert json.loads(capsys.readouterr().out)[0]["id"] == manager.job.id
+    assert run("status", "--json") == 0
+    said = json.loads(capsys.readouterr().out)
+    assert (said["farm"], said["namespace"], said["storage_url"]) == ("show", "studio", "gs://show")
+    assert run("workers", "--help") == 0
+    forwards = [call for call in tools.calls if "port-forward" in call]
+    assert len(forwards) == 1
+    assert "statefulset/show-manager" in forwards[0]
+
+
+def test_a_connection_made_again_is_there_when_it_is_next_used(
+    tools: FakeTools, manager: FakeManager
+) -> None:
+    settings = cluster_farm()
+    reach.reach_farm(settings)
+    for _ in range(3):
+        with ManagerClient(reach.reach_again(settings)) as client:
+            assert client.jobs() == (manager.job,)
+
+
+def test_local_means_this_machine_all_the_same(
+    tools: FakeTools, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("jobs", "list", "--local", "--json") == 0
+    assert json.loads(capsys.readouterr().out) == []
+    assert run("status", "--local", "--json") == 0
+    assert tools.calls == []
+
+
+def test_a_farm_that_is_not_there_is_said_to_be_missing(
+    tools: FakeTools, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tools.refuse("port-forward", 'Error from server (NotFound): statefulsets "x" not found')
+    assert run("jobs", "list") == 1
+    said = capsys.readouterr().err
+    assert "there is no farm show in the namespace studio" in said
+    assert "hint: make it: burst up" in said
+
+
+def test_pools_are_listed_with_why(tools: FakeTools, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("pools", "list") == 0
+    said = capsys.readouterr()
+    assert said.out.splitlines()[1].split()[:6] == ["cpu", "1", "2", "3", "0", "4"]
+    assert "cpu: 3 tasks" in said.err
+
+
+@pytest.mark.parametrize(
+    ("typed", "asked"),
+    [
+        (("set", "cpu", "--max", "9"), {"maximum": 9}),
+        (("set", "cpu", "--min", "1", "--max", "9"), {"minimum": 1, "maximum": 9}),
+        (("set", "cpu", "--reset"), {"minimum": None, "maximum": None}),
+        (("scale", "cpu", "7"), {"scale": 7}),
+        (("scale", "cpu", "auto"), {"scale": None}),
+    ],
+)
+def test_only_what_was_typed_is_changed(
+    tools: FakeTools, manager: FakeManager, typed: tuple[str, ...], asked: dict[str, Any]
+) -> None:
+    assert run("pools", *typed) == 0
+    assert manager.asked == [("/pools/cpu", asked)]
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        ("set", "cpu"),
+        ("set", "cpu", "--reset", "--max", "2"),
+        ("set", "cpu", "--min", "3", "--max", "2"),
+        ("scale", "cpu", "many"),
+        ("scale", "cpu", "-1"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_before_anybody_is_asked(
+    tools: FakeTools, typed: tuple[str, ...]
+) -> None:
+    assert run("pools", *typed) == 2
+    assert tools.calls == []
+
+
+def test_logs_are_a_pods_where_one_is_called_so(
+    tools: FakeTools, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tools.set(log="manager ready\n")
+    assert run("logs", "manager") == 0
+    assert capsys.readouterr().out == "manager ready\n"
+    assert tools.calls == ["kubectl logs show-manager-0"]
+
+
+def test_logs_of_a_worker_are_those_of_its_pod(
+    tools: FakeTools, capsys: pytest.CaptureFixture[str]
+) -> None:
+    labels = {"burst/farm": "show", "burst/worker": "cpu-1"}
+    tools.put("pod", "cpu-1-x7k2p", metadata={"labels": labels})
+    tools.set(log="worker ready\n")
+    assert run("logs", "cpu-1") == 0
+    assert capsys.readouterr().out == "worker ready\n"
+    assert tools.calls[-1] == "kubectl logs cpu-1-x7k2p"
+
+
+def test_another_cluster_by_hand_is_not_the_one_that_was_noted(
+    tools: FakeTools, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = tmp_path / "other"
+    monkeypatch.setenv("BURST_KUBECONFIG", str(other))
+    cluster = cluster_farm().cluster
+    assert (cluster.kubeconfig, cluster.farm, cluster.space) == (other, "burst", "burst")
+
+
+@pytest.mark.parametrize(
+    ("text", "trouble"),
+    [
+        ("[pools.cpu]\nmaximum = 'many'\n", "pools.cpu.maximum"),
+        ("[pools.cpu]\nmaximun = 3\n", "pools.cpu.maximun"),
+        ("[pools.CPU]\n", "pools.CPU"),
+        ("[pools.cpu]\nmemory = '8 gigs'\n", "pools.cpu.memory"),
+        ("[cluster]\nnamespace = 'My Space'\n", "namespace"),
+        ("[cluster]\nkubeconfg = 'x'\n", "kubeconfg"),
+    ],
+)
+def test_wrong_settings_are_named_with_their_keys(
+    tools: FakeTools, capsys: pytest.CaptureFixture[str], text: str, trouble: str
+) -> None:
+    Path("burst.toml").write_text(text, encoding="utf-8")
+    assert run("up") == 2
+    assert trouble in capsys.readouterr().err
+    assert tools.calls == []
+
+
+def test_a_cluster_takes_no_workers_by_number(
+    tools: FakeTools, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("up", "--workers", "3") == 2
+    assert "[pools.NAME]" in capsys.readouterr().err
+    assert run("up", "--local", "--namespace", "x") == 2
