@@ -63,11 +63,18 @@ class Forward:
             kubectl: of the cluster.
             target: a pod, or what has one: ``statefulset/farm-manager``.
             port: of the pod; what listens there may do so on the pod's loopback only.
+
+        Raises:
+            ToolMissing: there is no kubectl.
         """
-        self._command = kubectl.command
+        # Asked here, for the thread has nobody to tell.
+        self._begin = kubectl.command(
+            "port-forward", "--address", "127.0.0.1", f"--pod-running-timeout={_POD_SECONDS}s"
+        )
         self._target = target
         self._port = port
         self._local_port = 0
+        self._opened = False
         self._ready = threading.Event()
         self._closed = threading.Event()
         self._failed = threading.Event()
@@ -123,7 +130,7 @@ class Forward:
                 return
             self.restarts += 1
             # The first connection tells whether there is anything to connect to at all.
-            if not was_ready and not self._local_port and not self._may_pass():
+            if not self._opened and not self._may_pass():
                 self._failed.set()
                 return
             pause = _FIRST_PAUSE_SECONDS if was_ready else min(2 * pause, _LONGEST_PAUSE_SECONDS)
@@ -141,7 +148,7 @@ class Forward:
             self._words = [*self._words[-9:], line.strip()]
             if found := _READY.search(line):
                 self._local_port = int(found[1])
-                was_ready = True
+                was_ready = self._opened = True
                 self._ready.set()
             elif _BROKEN.search(line):
                 break
@@ -156,10 +163,7 @@ class Forward:
 
     def _spawn(self) -> subprocess.Popen[str]:
         here = str(self._local_port or "")
-        command = self._command(
-            "port-forward", "--address", "127.0.0.1", f"--pod-running-timeout={_POD_SECONDS}s",
-            self._target, f"{here}:{self._port}",
-        )  # fmt: skip
+        command = [*self._begin, self._target, f"{here}:{self._port}"]
         if sys.platform == "linux":
             own = [sys.executable, "-I", "-S", "-c", _WITH_PARENT, str(os.getpid())]
             command = [*own, *command]

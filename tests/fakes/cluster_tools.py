@@ -242,6 +242,13 @@ def _delete(cluster: dict[str, Any], words: list[str]) -> str:
 def _forward(cluster: dict[str, Any], words: list[str], tools: FakeTools) -> None:
     """Forward to the port that the test set, until the test says that the pod is gone."""
     here = int(words[-1].split(":")[0] or 0)
+    taken = tools.folder / "taken"
+    if taken.exists() and taken.read_text("utf-8") == str(here):
+        raise Refused(
+            f"Unable to listen on port {here}: Listeners failed to create with the following errors:"
+            f" [unable to create listener: Error listen tcp4 127.0.0.1:{here}: bind: address already"
+            f" in use]\nerror: unable to listen on any of the requested ports: [{{{here} 8080}}]"
+        )
     listener = socket.create_server(("127.0.0.1", here))
     port = listener.getsockname()[1]
     sys.stdout.write(f"Forwarding from 127.0.0.1:{port} -> 8080\n")

@@ -17,7 +17,7 @@ import pytest
 from burst.cloud import forward
 from burst.cloud.forward import Forward, open_forward
 from burst.cloud.kubectl import Kubectl
-from burst.errors import ClusterDenied, ClusterUnreachable, NotOnCluster
+from burst.errors import ClusterDenied, ClusterUnreachable, NotOnCluster, ToolMissing
 from tests.fakes.cluster_tools import FakeTools
 
 SECONDS = 20.0
@@ -132,3 +132,26 @@ def test_what_is_just_away_is_asked_again(
         tried.wait()
     finally:
         tried.close()
+
+
+def test_a_port_that_somebody_else_took_meanwhile_is_changed_for_another(
+    tools: FakeTools, kubectl: Kubectl
+) -> None:
+    with open_forward(kubectl, "statefulset/farm-manager", 8080) as forward:
+        before = int(forward.url.rpartition(":")[2])
+        (tools.folder / "taken").write_text(str(before))
+        (tools.folder / "lost").touch()
+        until(lambda: not forward.is_ready)
+        forward.wait()
+        with urlopen(forward.url) as answer:
+            assert answer.read() == b"the console"
+        assert not forward.url.endswith(f":{before}")
+
+
+def test_without_kubectl_there_is_an_error_at_once(tools: FakeTools, kubectl: Kubectl) -> None:
+    (tools.bin / "kubectl").unlink()
+    with (
+        pytest.raises(ToolMissing, match="no kubectl"),
+        open_forward(kubectl, "statefulset/farm-manager", 8080),
+    ):
+        pass
