@@ -1,0 +1,153 @@
+"""What tells of a farm's way through a cluster: its steps timed, its workers counted, what stays."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import threading
+import time
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from PIL import Image
+
+from tests.fakes.blenders import RealBlender
+from tests.fakes.cluster import Cluster
+from tests.fakes.emulator import Emulator
+from tests.fakes.scenes_of_caches import pixels
+
+OF_EVERY_NAMESPACE = {"configmap/kube-root-ca.crt", "serviceaccount/default"}
+EVENTS = {"events", "events.events.k8s.io"}
+COLUMNS = (
+    "TYPE:.type,NAME:.object.metadata.name,CSI:.object.spec.volumes[*].csi.driver,"
+    'SCENES:.object.spec.containers[*].env[?(@.name=="BURST_SCENES")].value'
+)
+
+
+class Steps:
+    """How long each step took; printed as one table."""
+
+    def __init__(self) -> None:
+        self._took: list[tuple[str, float]] = []
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        """Time what is done inside."""
+        began = time.monotonic()
+        yield
+        self._took.append((name, time.monotonic() - began))
+
+    def note(self, name: str, seconds: float) -> None:
+        """Add what was timed in another way."""
+        self._took.append((name, seconds))
+
+    def table(self) -> str:
+        """Return all steps, one a line."""
+        width = max(len(name) for name, _ in self._took)
+        return "\n".join(f"{name:<{width}}  {seconds:6.1f} s" for name, seconds in self._took)
+
+
+@dataclass(frozen=True)
+class Artwork:
+    """A scene with the files around it, and what its Blender makes of it without burst."""
+
+    blend: Path
+    right: Mapping[int, bytes]
+    """Pixels of each frame."""
+
+    def wrong(self, folder: Path, first: int, last: int) -> list[int]:
+        """Return which frames in a folder are not there, or have other pixels."""
+        return [
+            number
+            for number in range(first, last + 1)
+            if not (file := folder / f"shot_{number:04}.png").is_file()
+            or pixels(file.read_bytes()) != self.right[number]
+        ]
+
+
+def make_artwork(blender: RealBlender, folder: Path, frames: int) -> Artwork:
+    """Make a scene that links a library with a texture of its own, and render it plainly."""
+    (folder / "props" / "paint").mkdir(parents=True)
+    (folder / "shot").mkdir()
+    texture = folder / "props" / "paint" / "wood.png"
+    _chequered(texture)
+    common = ("--relative", "--width", "240", "--height", "136", "--samples", "24")
+    library = blender.make_scene(
+        folder / "props" / "cube.blend", *common, "--texture", str(texture)
+    )
+    blend = blender.make_scene(folder / "shot" / "main.blend", *common, "--library", str(library))
+    blender.animate(blend, str(folder / "plain_####"), 1, frames)
+    numbers = range(1, frames + 1)
+    right = {n: pixels((folder / f"plain_{n:04}.png").read_bytes()) for n in numbers}
+    assert len(set(right.values())) == frames, "neighbours must differ to prove anything"
+    return Artwork(blend, right)
+
+
+def _chequered(file: Path) -> None:
+    image = Image.new("RGB", (64, 64), (214, 160, 60))
+    image.paste((40, 90, 150), (0, 0, 32, 32))
+    image.paste((40, 90, 150), (32, 32, 64, 64))
+    image.save(file)
+
+
+@dataclass
+class Seen:
+    """What a watch saw of one kind of things: how many there were after each change."""
+
+    counts: list[int] = field(default_factory=lambda: [0])
+    ways: set[str] = field(default_factory=set)
+    """How pods had their scenes: ``csi`` or ``fetch``; of other kinds nothing."""
+    now: set[str] = field(default_factory=set)
+
+    def take(self, line: str) -> None:
+        """Hear of a change."""
+        event, name, driver, scenes = line.split()
+        (self.now.discard if event == "DELETED" else self.now.add)(name)
+        if scenes != "<none>":
+            self.ways.add("csi" if "gcsfuse" in driver and scenes.startswith("mount:") else scenes)
+        if self.counts[-1] != len(self.now):
+            self.counts.append(len(self.now))
+
+
+@contextmanager
+def watching(cluster: Cluster, namespace: str, kind: str, label: str) -> Iterator[Seen]:
+    """Watch things of a kind as long as it is open."""
+    seen = Seen()
+    process = subprocess.Popen(
+        ["kubectl", "get", kind, "-n", namespace, "-l", label, "--watch", "--output-watch-events",
+         "--no-headers", f"--output=custom-columns={COLUMNS}"],
+        env=cluster.environment, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert process.stdout is not None
+
+    def read(lines: Iterator[str]) -> None:
+        for line in lines:
+            seen.take(line)
+
+    reader = threading.Thread(target=read, args=(iter(process.stdout),), daemon=True)
+    reader.start()
+    try:
+        yield seen
+    finally:
+        process.kill()
+        process.wait(10)
+        reader.join(10)
+        process.stdout.close()
+
+
+def left_in(cluster: Cluster, namespace: str) -> set[str]:
+    """Return all that is in a namespace, of whatever kind, but for what every one has."""
+    listed = cluster.kubectl("api-resources", "--verbs=list", "--namespaced", "-o", "name")
+    kinds = ",".join(sorted(set(listed.split()) - EVENTS))
+    found = set(cluster.kubectl("get", kinds, "-n", namespace, "-o", "name").split())
+    return found - OF_EVERY_NAMESPACE
+
+
+def objects_of(emulator: Emulator) -> dict[str, str]:
+    """Return what is in the bucket: a checksum of each object, by its name."""
+    url = f"{emulator.endpoint}/storage/v1/b/{emulator.bucket}/o?maxResults=1000"
+    with urllib.request.urlopen(url, timeout=20) as answer:
+        return {one["name"]: one["md5Hash"] for one in json.load(answer).get("items", ())}
