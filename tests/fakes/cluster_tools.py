@@ -245,9 +245,10 @@ def _forward(cluster: dict[str, Any], words: list[str], tools: FakeTools) -> Non
     taken = tools.folder / "taken"
     if taken.exists() and taken.read_text("utf-8") == str(here):
         raise Refused(
-            f"Unable to listen on port {here}: Listeners failed to create with the following errors:"
-            f" [unable to create listener: Error listen tcp4 127.0.0.1:{here}: bind: address already"
-            f" in use]\nerror: unable to listen on any of the requested ports: [{{{here} 8080}}]"
+            f"Unable to listen on port {here}: Listeners failed to create with the following "
+            f"errors: [unable to create listener: Error listen tcp4 127.0.0.1:{here}: bind: "
+            "address already in use]\n"
+            f"error: unable to listen on any of the requested ports: [{{{here} 8080}}]"
         )
     listener = socket.create_server(("127.0.0.1", here))
     port = listener.getsockname()[1]

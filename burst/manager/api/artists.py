@@ -11,7 +11,7 @@ from fastapi.responses import Response, StreamingResponse
 
 import burst
 from burst.domain.transitions import TaskStatus
-from burst.errors import NotFound, StorageError
+from burst.errors import NotFound, StorageAway, StorageDenied, StorageError
 from burst.manager import views
 from burst.manager.api.streams import follow_file, follow_job_log
 from burst.manager.autoscaler.loop import Autoscaler
@@ -101,10 +101,15 @@ def result_routes(farm: Farm, queue: Queue, autoscaler: Autoscaler) -> APIRouter
     @router.get("/{job_id}/frames/{frame}/preview", response_class=Response)
     async def show_preview(job_id: str, frame: int) -> Response:
         job = farm.index.job(job_id)
+        if frame not in job.frames:
+            raise NotFound(f"job {job.id} has no frame {frame}")
         rows = await asyncio.to_thread(farm.database.read, statements.frame_maker(job.id, frame))
         try:
             name = layout.preview(job.id, frame, rows[0]["attempt_id"])
             picture = await farm.storing.answer(lambda: farm.storage.get_bytes(name))
+        except (StorageAway, StorageDenied):
+            # It may well be there; who asks again will see.
+            raise
         except (IndexError, StorageError) as error:
             raise NotFound(f"frame {frame} has no preview") from error
         return Response(picture, media_type="image/jpeg")

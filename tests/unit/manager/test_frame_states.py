@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from manager_kit import Caller, Manager, Worker, command, ended, published
 
+from burst.errors import StorageAway
 from burst.manager import frame_states
 from burst.manager.api.apps import Parts, create_artists_app
 from burst.protocol.artist_messages import FrameDetails, FrameStates, JobView
@@ -186,3 +187,23 @@ def test_a_frame_that_the_job_does_not_render_is_not_found(
     assert (answer.status_code, answer.json()["hint"]) == (404, "it renders 1-8x7")
     assert artist.get(f"{API}/jobs/none/states").status_code == 404
     assert artist.get(f"{API}/jobs/{job.id}/frames/x").status_code == 400
+
+
+def test_a_preview_that_can_not_be_read_now_is_not_said_to_be_missing(
+    artist: Caller, manager: Manager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def work() -> JobView:
+        job = await manager.submit("1-2")
+        worker = await manager.worker()
+        await worker.finish(await worker.take())
+        return job
+
+    def away(name: str) -> bytes:
+        raise StorageAway("gone")
+
+    job = asyncio.run(work())
+    frames = f"{API}/jobs/{job.id}/frames"
+    assert artist.get(f"{frames}/2/preview").status_code == 404
+    assert artist.get(f"{frames}/{10**30}/preview").status_code == 404
+    monkeypatch.setattr(manager.storage, "get_bytes", away)
+    assert artist.get(f"{frames}/1/preview").status_code == 503
