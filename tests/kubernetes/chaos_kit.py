@@ -1,0 +1,212 @@
+"""A farm of real Blenders on a real cluster that tests hurt, and what they see of it.
+
+Its database lies on this machine, where the cluster has its volumes: it is looked at past the
+manager, whoever is away, and by the checker at the end. All times are of one clock.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.fakes import checker
+from tests.fakes.checker import ExpectedJob, KilledWorker, Left
+from tests.fakes.cluster import Cluster, wait_until
+from tests.fakes.emulator import Emulator
+from tests.fakes.farm import HEIGHT, WIDTH
+from tests.kubernetes.test_cli_on_cluster import FARM, Farm
+
+MANAGER = f"{FARM}-manager"
+STEADY, SHAKY = "node-1", "node-2"
+"""The node of the API server and the manager, and the one that is taken away."""
+WORKERS = 4
+SECONDS = 180
+IDLE_EXIT_SECONDS = 3
+
+KILL = """
+for folder in /proc/[0-9]*; do
+    tr '\\0' '\\n' < "$folder/environ" 2> /dev/null | grep -qxF "HOSTNAME=$1" && echo "${folder#/proc/}"
+done | xargs -r kill -KILL
+"""
+"""Run on a node: every process of a pod at once."""
+
+
+@dataclass
+class Figures:
+    """How long tasks were away from the queue, by what was done to their workers."""
+
+    seconds: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+
+    def table(self) -> str:
+        """Return one line for each kind of trouble."""
+        width = max(map(len, self.seconds), default=0)
+        lines = [f"{'until a task is queued again':<{width}}  tasks  median   worst"]
+        lines += [
+            f"{what:<{width}}  {len(took):5}  {statistics.median(took):5.2f} s {max(took):5.2f} s"
+            for what, took in self.seconds.items()
+        ]
+        return "\n".join(lines)
+
+
+@dataclass(frozen=True)
+class Busy:
+    """A worker that has a task, and its pod."""
+
+    name: str
+    pod: str
+    node: str
+
+
+class HurtFarm(Farm):
+    """A farm by the command line, and its jobs."""
+
+    def __init__(self, cluster: Cluster, buckets: Emulator, folder: Path) -> None:
+        super().__init__(cluster, buckets, folder)
+        self.buckets = buckets
+        self.jobs: list[ExpectedJob] = []
+        self.killed: list[KilledWorker] = []
+        self.figures = Figures()
+        self._state_dir = Path()
+
+    def set_up(self, pools: str) -> None:
+        """Put the farm on the cluster, with tables of pools as burst.toml has them."""
+        manager = (
+            f"idleExitSeconds = {IDLE_EXIT_SECONDS}\n"
+            f'nodeSelector = {{ "kubernetes.io/hostname" = "{STEADY}" }}\n'
+        )
+        emulator = f'[{{ name = "STORAGE_EMULATOR_HOST", value = "{self.endpoint}" }}]'
+        common = f'[cluster.worker]\nextraEnv = {emulator}\n[images]\nimage_blender = "debian"\n'
+        self.configure(manager, common + pools)
+        self.succeed("up", "--kubeconfig", str(self.cluster.kubeconfig), "--no-images")
+        claim = self.cluster.get("pvc", f"{MANAGER}-state", "-n", FARM)["spec"]["volumeName"]
+        there = Path(self.cluster.get("pv", claim)["spec"]["hostPath"]["path"])
+        # On every node the same folder of this machine is mounted for all volumes.
+        self._state_dir = self.cluster.kubeconfig.parent / "run" / "volumes" / there.name
+
+    # ── Jobs ─────────────────────────────────────────────────────────────────────────
+
+    def submit(self, blend: Path, count: int, *options: str) -> str:
+        """Have frames 1 to ``count`` rendered, and return the job's id."""
+        said = self.succeed("submit", str(blend), "--frames", f"1-{count}", "--new", *options)
+        job = said.strip()
+        self.jobs.append(ExpectedJob(job, range(1, count + 1), WIDTH, HEIGHT))
+        return job
+
+    def wait_for_middle(self, job: str, published: int, busy: int = 1) -> None:
+        """Wait until so many frames are published and so many workers have a task."""
+        wait_until(
+            lambda: self.published(job) >= published and len(self.active()) >= busy,
+            SECONDS, self.account,
+        )  # fmt: skip
+
+    def finish(self) -> None:
+        """See all jobs through and all workers go, and check everything that they leave.
+
+        The manager is stopped for it, and started again.
+        """
+        wait_until(
+            lambda: not self.rows("SELECT id FROM jobs WHERE status NOT IN ('completed')"),
+            SECONDS, self.account,
+        )  # fmt: skip
+        wait_until(
+            lambda: not any(self.rows(f"SELECT name FROM {t}") for t in ("workers", "worker_starts")),
+            SECONDS, self.account,
+        )  # fmt: skip
+        assert self.cluster.get("jobs", "-n", FARM)["items"] == []
+        self._scale_manager(0)
+        storage = self.folder / f"bucket-{len(self.jobs)}"
+        checker.bring_bucket(self.buckets.endpoint, self.buckets.bucket, storage)
+        wrong = checker.check(Left(self._state_dir, storage, killed=self.killed), self.jobs)
+        assert not wrong, "\n".join(wrong)
+        self._scale_manager(1)
+
+    def note(self, what: str, at: float, workers: Sequence[str]) -> int:
+        """Remember how long it took until what workers had at a moment was queued again.
+
+        Returns how many tasks that were.
+        """
+        query = "SELECT * FROM attempts WHERE status IN ('interrupted', 'lost')"
+        ended = [row for row in self.rows(query) if row["worker"] in workers]
+        took = [late for row in ended if (late := checker.instant(row["ended_at"]) - at) > 0]
+        self.figures.seconds[what] += took
+        for row in ended:
+            print(f"{what}: {row['worker']} {row['status']}: {row['reason']}")
+        return len(took)
+
+    # ── What there is ────────────────────────────────────────────────────────────────
+
+    def rows(self, query: str, *values: object) -> list[dict[str, Any]]:
+        """Ask the database, past the manager."""
+        with closing(checker.open_database(self._state_dir)) as database:
+            return [dict(row) for row in database.execute(query, values)]
+
+    def active(self) -> list[str]:
+        """Return the workers that have a task."""
+        return [r["worker"] for r in self.rows("SELECT worker FROM attempts WHERE status='active'")]
+
+    def published(self, job: str) -> int:
+        """Return how many frames of a job are published."""
+        query = "SELECT count(*) AS n FROM frames WHERE job_id = ? AND status = 'published'"
+        return int(self.rows(query, job)[0]["n"])
+
+    def outcomes(self, job: str) -> set[str]:
+        """Return how attempts of a job have ended."""
+        rows = self.rows("SELECT DISTINCT status FROM attempts WHERE job_id = ?", job)
+        return {row["status"] for row in rows}
+
+    def busy(self, node: str = "") -> list[Busy]:
+        """Return the workers that have a task, of a node or of all."""
+        pods = self.cluster.get("pods", "-n", FARM, "-l", "burst/worker")["items"]
+        names = set(self.active())
+        found = [
+            Busy(pod["metadata"]["labels"]["burst/worker"], pod["metadata"]["name"], where)
+            for pod in pods
+            if (where := pod["spec"].get("nodeName", "")) and node in ("", where)
+        ]
+        return [worker for worker in found if worker.name in names]
+
+    def account(self) -> str:
+        """Tell how the farm is, for the message of a test that failed."""
+        tables = ("jobs", "workers", "worker_starts", "attempts WHERE status != 'completed'")
+        rows = "\n".join(f"{table}: {self.rows(f'SELECT * FROM {table}')}" for table in tables)
+        log = self.cluster.kubectl("logs", f"{MANAGER}-0", "-n", FARM, "--tail=40")
+        pods = self.cluster.kubectl("get", "pods", "-n", FARM, "-o", "wide")
+        return f"{rows}\n{pods}\n{log}"
+
+    # ── Trouble ──────────────────────────────────────────────────────────────────────
+
+    def delete(self, pods: Sequence[str], *options: str) -> float:
+        """Delete pods with the grace that they have; return when."""
+        at = time.time()
+        self.cluster.kubectl("delete", "pod", *pods, "-n", FARM, "--wait=false", *options)
+        return at
+
+    def kill(self, worker: Busy) -> float:
+        """End every process of a worker's pod without notice; return when."""
+        at = time.time()
+        self.cluster.run_on(worker.node, "sh", "-c", KILL, "sh", worker.pod)
+        self.killed.append(KilledWorker(worker.name, at))
+        return at
+
+    def kill_manager(self) -> None:
+        """End the manager without notice."""
+        self.cluster.run_on(STEADY, "sh", "-c", KILL, "sh", f"{MANAGER}-0")
+
+    def wait_for_manager(self) -> None:
+        """Wait until the manager answers."""
+        wait = ("wait", "--for=condition=Ready", f"--timeout={SECONDS}s", f"pod/{MANAGER}-0")
+        self.cluster.kubectl(*wait, "-n", FARM, seconds=SECONDS + 10)
+
+    def _scale_manager(self, replicas: int) -> None:
+        kind = f"statefulset/{MANAGER}"
+        self.cluster.kubectl("scale", kind, "-n", FARM, f"--replicas={replicas}")
+        if not replicas:
+            self.cluster.wait_for_phase(FARM, f"{MANAGER}-0", "gone", seconds=SECONDS)
+        else:
+            self.cluster.kubectl("rollout", "status", kind, "-n", FARM, f"--timeout={SECONDS}s")
