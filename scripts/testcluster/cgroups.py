@@ -6,8 +6,15 @@ import os
 import time
 from pathlib import Path
 
+from testcluster.errors import Unfit
+
 TOP = Path("/sys/fs/cgroup")
 LEAVE_SECONDS = 2.0
+NEEDED = ("cpu", "cpuset", "memory", "pids")
+"""The controllers that a kubelet wants to have in its groups."""
+SHARE = 16
+"""How many ordinary processes all clusters together count for where processors are short. As it
+comes a group is one, however much is in it: beside busy tests nodes would miss their deadlines."""
 
 
 def _trees() -> list[Path]:
@@ -19,15 +26,39 @@ def _trees() -> list[Path]:
 
 def make_group(group: str) -> None:
     """Make a group in each tree; one for processors admits nobody before it is told which."""
-    for tree in _trees():
-        folder = tree
-        for part in Path(group).parts:
-            folder /= part
-            folder.mkdir(exist_ok=True)
-            for name in ("cpuset.cpus", "cpuset.mems"):
-                file = folder / name
-                if tree.name == "cpuset" and not file.read_text().strip():
-                    file.write_text((folder.parent / name).read_text())
+    try:
+        for tree in _trees():
+            folder = tree
+            for part in Path(group).parts:
+                _hand_down(folder)
+                folder /= part
+                folder.mkdir(exist_ok=True)
+                if tree.name == "cpuset":
+                    _inherit_processors(folder)
+            _give_share(tree / Path(group).parts[0])
+    except OSError as error:
+        raise Unfit(f"cgroups can't be made here: {error}") from error
+
+
+def _hand_down(folder: Path) -> None:
+    """Let groups below have controllers: in the second version each level has to."""
+    file = folder / "cgroup.subtree_control"
+    if (TOP / "cgroup.controllers").exists():
+        lacking = set(NEEDED) - set(file.read_text().split())
+        if lacking:
+            file.write_text(" ".join(f"+{name}" for name in sorted(lacking)))
+
+
+def _inherit_processors(folder: Path) -> None:
+    for name in ("cpuset.cpus", "cpuset.mems"):
+        if not (folder / name).read_text().strip():
+            (folder / name).write_text((folder.parent / name).read_text())
+
+
+def _give_share(folder: Path) -> None:
+    for name, ordinary in (("cpu.shares", 1024), ("cpu.weight", 100)):
+        if (folder / name).exists():
+            (folder / name).write_text(str(SHARE * ordinary))
 
 
 def join_group(group: str) -> None:

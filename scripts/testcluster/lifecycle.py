@@ -8,7 +8,8 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,17 +18,19 @@ from testcluster import control
 from testcluster.cgroups import remove_empty
 from testcluster.daemons import Marks, join, start_machinery
 from testcluster.errors import ClusterError
+from testcluster.fitness import check_machine
 from testcluster.keys import make_authority
 from testcluster.machine import Machine, machines, run_checked, wait_for
 from testcluster.places import GROUP, MOST_NODES, ROOT, Place
 
 SERVER_SECONDS = 120.0
-READY_SECONDS = 90.0
+READY_SECONDS = 180.0
 NOTICE_SECONDS = 40.0
 """A preempted node has 32 s from the notice until it goes off."""
 SERVICES_SECONDS = 2.0
 """A machine still has to end its services; that is when a kubelet says how its pods ended."""
-IMPORT_SECONDS = 30.0
+GONE_SECONDS = 30.0
+IMPORT_SECONDS = 60.0
 WATCHERS = Path("/proc/sys/fs/inotify/max_user_instances")
 ENOUGH_WATCHERS = 1024
 """Each node takes at least seven, all have one user's share, and as it comes that is 128."""
@@ -36,6 +39,7 @@ ENOUGH_WATCHERS = 1024
 def up(place: Place, programs: Path, nodes: int, marks: Marks) -> None:
     """Make a cluster with that many nodes, each marked alike; one that is there is replaced."""
     down(place, programs)
+    check_machine(place)
     for folder in (place.run, place.run / "volumes", place.archives):
         folder.mkdir(parents=True, exist_ok=True)
     (place.run / "volumes").chmod(0o777)
@@ -55,8 +59,7 @@ def up(place: Place, programs: Path, nodes: int, marks: Marks) -> None:
     control.start_controllers(booted[0])
     listed = {"apiVersion": "v1", "kind": "List", "items": control.first_objects(place)}
     kubectl(place, programs, "apply", "-f", "-", text=json.dumps(listed))
-    for machine in booted:
-        _join(machine, marks)
+    _at_once(booted, lambda machine: _join(machine, marks))
     for machine in booted:
         _wait_until_ready(machine, "0")
     account = "/api/v1/namespaces/default/serviceaccounts/default"
@@ -64,17 +67,31 @@ def up(place: Place, programs: Path, nodes: int, marks: Marks) -> None:
 
 
 def down(place: Place, programs: Path, *, purge: bool = False) -> None:
-    """End a cluster and remove what it left on the machine; its images stay, unless purged."""
+    """End a cluster and remove what it left on the machine; its images stay, unless purged.
+
+    What can't be removed keeps nothing else from being removed.
+    """
+    stuck: list[ClusterError] = []
     for machine in machines(place, programs):
-        machine.cut_power()
+        try:
+            machine.cut_power()
+        except ClusterError as error:
+            stuck.append(error)
     with suppress(ClusterError):  # it is not there
         run_checked("ip", "link", "delete", place.bridge)
     for group in (place.group, GROUP):
         remove_empty(group)
-    shutil.rmtree(place.run, ignore_errors=True)
     place.kubeconfig.unlink(missing_ok=True)
-    if purge:
-        shutil.rmtree(place.folder)
+    folder = place.folder if purge else place.run
+    # For a moment processes that are as good as dead still write.
+    wait_for(f"{folder} to be gone", GONE_SECONDS, lambda: _try_remove(folder))
+    if stuck:
+        raise ClusterError("; ".join(map(str, stuck)))
+
+
+def _try_remove(folder: Path) -> bool:
+    shutil.rmtree(folder, ignore_errors=True)
+    return not folder.exists()
 
 
 def find(place: Place, programs: Path, name: str) -> Machine:
@@ -113,9 +130,8 @@ def load(place: Place, programs: Path, archive: Path) -> None:
         os.link(archive, kept)
     except OSError:
         shutil.copyfile(archive, kept)
-    for machine in machines(place, programs):
-        if machine.init() is not None:
-            _import_all(machine)
+    on = [machine for machine in machines(place, programs) if machine.init() is not None]
+    _at_once(on, _import_all)
 
 
 def kubectl(place: Place, programs: Path, *arguments: str, text: str = "") -> str:
@@ -131,6 +147,12 @@ def find_gcsfuse() -> str:
     command = [str(ROOT / "scripts" / "go-tool"), "gcsfuse"]
     found = subprocess.run(command, check=False, stdout=subprocess.PIPE, text=True)
     return found.stdout.strip()
+
+
+def _at_once(nodes: Sequence[Machine], do: Callable[[Machine], None]) -> None:
+    with ThreadPoolExecutor() as pool:
+        for _ in pool.map(do, nodes):
+            pass
 
 
 def _join(machine: Machine, marks: Marks) -> None:

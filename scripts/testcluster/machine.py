@@ -24,9 +24,14 @@ from testcluster.cgroups import join_group, make_group, remove_group
 from testcluster.errors import ClusterError
 from testcluster.places import MOST_NODES, PODS, Place
 
-BOOT_SECONDS = 20.0
-OFF_SECONDS = 10.0
+BOOT_SECONDS = 60.0
+OFF_SECONDS = 20.0
 ANSWER_SECONDS = 120.0
+PROGRAM_SECONDS = 300.0
+"""For what takes longest: to import an image onto a busy disk."""
+NAMESPACES = ("unshare", "--mount", "--net", "--pid", "--uts", "--ipc", "--propagation", "slave",
+              "--fork", "--kill-child")  # fmt: skip
+"""What runs a command as PID 1 of a machine of its own."""
 SHARED_FOLDERS = ("/var/lib/kubelet", "/var/lib/cni", "/var/log/pods", "/var/log/containers")
 """Names that Kubernetes does not let anybody change; each node has folders of its own there."""
 VOLUMES = "/tmp/hostpath_pv"
@@ -115,10 +120,7 @@ class Machine:
         for folder in (self.run / "log", self.run / "tunables", self.images):
             folder.mkdir(parents=True, exist_ok=True)
         make_group(f"{self.group}/daemons")
-        command = [
-            "unshare", "--mount", "--net", "--pid", "--uts", "--ipc", "--propagation", "slave",
-            "--fork", "--kill-child", str(self.programs / "node"), "init", str(self.run / "init"),
-        ]  # fmt: skip
+        command = [*NAMESPACES, str(self.programs / "node"), "init", str(self.run / "init")]
         with (self.run / "log" / "init.log").open("wb") as log:
             subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
@@ -217,8 +219,12 @@ def run_checked(*command: str, text: str = "") -> str:
     try:
         return subprocess.run(
             command, check=True, input=text, capture_output=True, text=True,
-            env={**os.environ, "PATH": search_path()},
+            env={**os.environ, "PATH": search_path()}, timeout=PROGRAM_SECONDS,
         ).stdout  # fmt: skip
+    except subprocess.TimeoutExpired as error:
+        raise ClusterError(f"{command[0]} is not done after {PROGRAM_SECONDS:g} s") from error
+    except FileNotFoundError as error:
+        raise ClusterError(f"there is no program {command[0]}; see scripts/setup") from error
     except subprocess.CalledProcessError as error:
         said = error.stderr.strip() or error.stdout.strip() or f"exit status {error.returncode}"
         raise ClusterError(f"{command[0]} failed: {said}") from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import fcntl
 import os
 import signal
 import subprocess
@@ -14,12 +15,15 @@ from pathlib import Path
 from testcluster import fake_nodes, lifecycle
 from testcluster.build import build, lock
 from testcluster.daemons import Marks
-from testcluster.errors import ClusterError
+from testcluster.errors import ClusterError, Unfit
 from testcluster.machine import machines
 from testcluster.places import ROOT, Place, alone, find_place
 
 NAME = "burst"
 """Of the cluster that nobody gave another name."""
+EXIT_UNFIT = 3
+"""The exit status that says: not on this machine, whatever is tried."""
+EXIT_INTERRUPTED = 130
 STOP_SECONDS = 90.0
 """An API server lets requests end for a minute."""
 
@@ -32,9 +36,12 @@ def main(arguments: Sequence[str]) -> int:
             print(build()) if options.command == "build" else lock()
             return 0
         return _run(options, find_place(options.name))
-    except ClusterError as error:
+    except (ClusterError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
-        return 1
+        return EXIT_UNFIT if isinstance(error, Unfit) else 1
+    except KeyboardInterrupt:
+        print("error: interrupted; what is there is replaced by `up`", file=sys.stderr)
+        return EXIT_INTERRUPTED
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -48,6 +55,9 @@ def _parser() -> argparse.ArgumentParser:
     _add_marks(up)
     down = commands.add_parser("down", help="end it, and remove what it left")
     down.add_argument("--purge", action="store_true", help="its images too")
+    down.add_argument(
+        "--after", type=Path, metavar="FILE", help="not before nobody holds a lock on that file"
+    )
     load = commands.add_parser("load", help="give all nodes an image")
     load.add_argument("archive", type=Path, nargs="+", help="as `docker save` writes it")
     kwok = commands.add_parser("kwok", help="have that many nodes that are only said to be there")
@@ -100,6 +110,8 @@ def _run(options: argparse.Namespace, place: Place) -> int:
     if options.command == "node" and options.verb == "exec":
         inside = lifecycle.find(place, programs, options.node)
         return subprocess.run([*inside.enter(), *options.inside], check=False).returncode
+    if options.command == "down" and options.after:
+        _wait_for_end(options.after)
     with alone(place.folder / "lock"):
         if options.command == "node":
             _change_node(options, place, programs)
@@ -108,10 +120,19 @@ def _run(options: argparse.Namespace, place: Place) -> int:
     return 0
 
 
+def _wait_for_end(file: Path) -> None:
+    """Wait for whoever has locked a file to end, and keep others from it until we end, too."""
+    fcntl.flock(os.open(file, os.O_RDWR), fcntl.LOCK_EX)
+
+
 def _programs(options: argparse.Namespace, place: Place) -> Path:
     """Return what the cluster runs, also when something else would be built by now."""
-    if options.command != "up" and place.programs.exists():
-        return Path(place.programs.read_text())
+    if options.command != "up":
+        if place.programs.exists():
+            return Path(place.programs.read_text())
+        if options.command == "down":
+            return Path()  # nothing of it ever ran
+        raise ClusterError(f"there is no cluster {place.name}; `up` makes one")
     # A test has a home of its own, in which nothing is built.
     named = os.environ.get("BURST_TEST_KUBERNETES")
     programs = Path(named) if named else build()

@@ -9,12 +9,13 @@ from __future__ import annotations
 import fcntl
 import os
 import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from testcluster.errors import ClusterError
+from testcluster.errors import ClusterError, Unfit
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = ROOT / "scripts" / "kubernetes"
@@ -27,6 +28,8 @@ PODS = "10.244"
 SERVICES = "10.96.0"
 API_SERVICE = f"{SERVICES}.1"
 DNS_SERVICE = f"{SERVICES}.10"
+TURN_SECONDS = 600.0
+"""More than it takes to make a cluster on a busy machine."""
 MOST_CLUSTERS = 250
 MOST_NODES = 99
 
@@ -115,8 +118,8 @@ def find_place(name: str) -> Place:
     if not re.fullmatch(r"[a-z][a-z0-9-]{0,19}", name):
         raise ClusterError(f"{name} can't name a cluster: use a few small letters and digits")
     if os.geteuid() != 0:
-        raise ClusterError("a cluster needs root: for namespaces, mounts and cgroups")
-    CLUSTERS.mkdir(mode=0o755, exist_ok=True)
+        raise Unfit("a cluster needs root: for namespaces, mounts and cgroups")
+    CLUSTERS.mkdir(mode=0o755, parents=True, exist_ok=True)
     with alone(CLUSTERS / "lock"):
         file = CLUSTERS / name / "number"
         if file.exists():
@@ -131,8 +134,16 @@ def find_place(name: str) -> Place:
 
 
 @contextmanager
-def alone(file: Path) -> Iterator[None]:
-    """Wait until nobody else is at it."""
+def alone(file: Path, seconds: float = TURN_SECONDS) -> Iterator[None]:
+    """Wait for a time until nobody else is at it. A lock ends with the process that had it."""
+    deadline = time.monotonic() + seconds
     with file.open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError as error:
+                if time.monotonic() > deadline:
+                    raise ClusterError(f"for {seconds:g} s somebody else has had {file}") from error
+                time.sleep(0.05)
         yield

@@ -21,6 +21,7 @@ from typing import Any
 
 import pytest
 
+from tests.fakes import gcsfuse
 from tests.fakes.emulator import Emulator, running_emulator
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -28,8 +29,13 @@ SCRIPT = ROOT / "scripts" / "cluster"
 LOCKS = Path("/run/lock")
 MOST_AT_ONCE = 8
 """Runs of the tests on one machine, each with a cluster of its own."""
-UP_SECONDS = 300
+UP_SECONDS = 600
 COMMAND_SECONDS = 180
+LOAD_SECONDS = 600
+"""Gigabytes onto the disk of each node, which others write to as well."""
+DOWN_SECONDS = 180
+UNFIT = 3
+"""The exit status of `scripts/cluster` on a machine that can't have one, whatever is tried."""
 PROBE = "localhost/burst-probe:1"
 """An image that every node of our own cluster has; see scripts/kubernetes/probe."""
 RESTRICTED = {
@@ -99,12 +105,12 @@ class Cluster:
 
     def load(self, archive: Path) -> None:
         """Give all nodes an image, as `docker save` writes it."""
-        self._script("load", str(archive))
+        self._script("load", str(archive), seconds=LOAD_SECONDS)
 
     def boot(self, node: str, labels: Sequence[str] = (), taints: Sequence[str] = ()) -> None:
         """Add a node, or turn one on again; returns when it is ready."""
         marks = [f"--label={label}" for label in labels] + [f"--taint={taint}" for taint in taints]
-        self._script("node", "boot", node, *marks)
+        self._script("node", "boot", node, *marks, seconds=LOAD_SECONDS)
 
     def cut_power(self, node: str) -> None:
         """End a node without notice. Its object stays, as long as nobody deletes it."""
@@ -158,6 +164,7 @@ class Cluster:
     @contextmanager
     def running_buckets(self, folder: Path, bucket: str = "farm") -> Iterator[Emulator]:
         """Run an emulator that nodes, pods and this machine reach under one address."""
+        gcsfuse.program()
         with running_emulator(folder, bucket, self.gateway) as emulator:
             self._script("buckets", emulator.endpoint)
             yield emulator
@@ -200,9 +207,27 @@ def running_cluster(nodes: int = 2) -> Iterator[Cluster]:
         yield _up(kept, nodes)
         return
     with ExitStack() as stack:
-        name = _free_name(stack)
-        stack.callback(subprocess.run, [SCRIPT, f"--name={name}", "down", "--purge"], check=True)
+        name, lock = _free_name(stack)
+        down = [str(SCRIPT), f"--name={name}", "down", "--purge"]
+        # What somebody left who was killed, and with him whoever was to see to that.
+        subprocess.run(down, check=True, timeout=DOWN_SECONDS)
+        stack.enter_context(_taken_down_if_we_are_killed(down, lock))
         yield _up(name, nodes)
+
+
+@contextmanager
+def _taken_down_if_we_are_killed(down: list[str], lock: Path) -> Iterator[None]:
+    """End the cluster afterwards, or leave that to a process that waits for our end."""
+    heir = subprocess.Popen(
+        [*down, "--after", str(lock)], start_new_session=True,
+        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        yield
+    finally:
+        subprocess.run(down, check=True, timeout=DOWN_SECONDS)
+        heir.kill()
+        heir.wait(COMMAND_SECONDS)
 
 
 def _up(name: str, nodes: int) -> Cluster:
@@ -211,6 +236,8 @@ def _up(name: str, nodes: int) -> Cluster:
         command, env=_script_environment(), timeout=UP_SECONDS,
         check=False, capture_output=True, text=True,
     )  # fmt: skip
+    if done.returncode == UNFIT:
+        pytest.skip(done.stderr.strip().removeprefix("error: "))
     assert done.returncode == 0, done.stderr
     kubeconfig = Path(done.stdout.strip())
     server = json.loads(kubeconfig.read_text())["clusters"][0]["cluster"]["server"]
@@ -223,16 +250,21 @@ def _script_environment() -> dict[str, str]:
     return {"BURST_TEST_GCSFUSE": "", **os.environ}
 
 
-def _free_name(stack: ExitStack) -> str:
-    """Return the name of a cluster that no other run of the tests has now."""
+def _free_name(stack: ExitStack) -> tuple[str, Path]:
+    """Return the name of a cluster that no other run has now, and the file that says so.
+
+    The lock on it ends with this process, however that ends.
+    """
+    LOCKS.mkdir(parents=True, exist_ok=True)
     for number in range(1, MOST_AT_ONCE + 1):
         name = f"test-{number}"
-        lock = (LOCKS / f"burst-{name}").open("w")
+        file = LOCKS / f"burst-{name}"
+        lock = file.open("w")
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             lock.close()
             continue
         stack.enter_context(lock)
-        return name
+        return name, file
     pytest.skip(f"{MOST_AT_ONCE} runs of these tests have a cluster already")

@@ -16,7 +16,8 @@ from tests.fakes.emulator import Emulator
 
 HERE = Path(__file__).parent
 FIRST_SPARE = 11
-SPARES = itertools.count(FIRST_SPARE)
+IN_USE: set[str] = set()
+"""Spare nodes that are on. One that is off is used again: it has the images on its disk."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -50,7 +51,10 @@ def boot_node(cluster: Cluster) -> Iterator[Callable[..., str]]:
     with ExitStack() as stack:
 
         def boot(labels: tuple[str, ...] = (), taints: tuple[str, ...] = ()) -> str:
-            name = f"node-{next(SPARES)}"
+            names = (f"node-{number}" for number in itertools.count(FIRST_SPARE))
+            name = next(name for name in names if name not in IN_USE)
+            IN_USE.add(name)
+            stack.callback(IN_USE.discard, name)
             stack.callback(cluster.remove, name)
             cluster.boot(name, labels, taints)
             return name
