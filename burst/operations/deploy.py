@@ -21,8 +21,8 @@ from burst.config.images import ImageSettings
 from burst.domain.transitions import JOB_ENDED
 from burst.errors import BurstError, ClusterError
 from burst.operations.connect import open_client
-from burst.operations.farm_values import DEFAULT_POOL, FarmValues, farm_values
-from burst.operations.images import ensure_images
+from burst.operations.farm_values import DEFAULT_POOL, FarmValues, farm_values, pool_images
+from burst.operations.images import PARTS, ensure_images
 from burst.operations.preflight import (
     check_cluster,
     check_helm,
@@ -88,12 +88,13 @@ def deploy(
         tell(f"note: there are no [pools] in burst.toml: the farm gets one pool, {DEFAULT_POOL}")
     if with_images:
         with _timed(tell, "the images are there"):
-            ensure_images(images, tell)
+            _ensure_all_images(settings, images, tell)
+    # Whatever comes in between from here on, deploy and down find the farm.
+    _note(settings)
     if make_namespace(kubectl, settings.cluster.farm):
         tell(f"made the namespace {kubectl.namespace}")
     done = _deploy_all(settings, kubectl, releases, values, tell)
     removed = _remove_pools(settings, releases, set(values.pools), tell)
-    _note(settings)
     context = settings.cluster.context or ""
     return Deployment(
         settings.cluster.farm, kubectl.namespace, context, version, tuple(done), removed
@@ -140,6 +141,14 @@ def take_down(settings: ClusterFarm, tell: Tell) -> Removal:
     kubectl.delete_all("pods", ours, seconds=_GONE_SECONDS)
     forget_note(settings.state_dir)
     return Removal(tuple(mine), tuple(_named(one) for one in kubectl.objects(_LEFT, ours)))
+
+
+def _ensure_all_images(settings: ClusterFarm, images: ImageSettings, tell: Tell) -> None:
+    """Have the manager's image, and the worker's once for each Blender that a pool has."""
+    parts = PARTS
+    for of_pool in pool_images(settings, images):
+        ensure_images(of_pool, tell, parts)
+        parts = ("worker",)
 
 
 def _deploy_all(

@@ -43,7 +43,7 @@ def farm_values(settings: ClusterFarm, images: ImageSettings, scenes_by: ScenesW
     Raises:
         ConfigError: a pool's machine is not known.
     """
-    pools = settings.pools or {DEFAULT_POOL: PoolSettings()}
+    pools = _pools(settings)
     shapes = {name: _shape(pool, pool.scenes_by or scenes_by) for name, pool in pools.items()}
     classes = _memory_classes(shapes)
     by_name = {
@@ -59,6 +59,12 @@ def farm_values(settings: ClusterFarm, images: ImageSettings, scenes_by: ScenesW
         values = merged(settings.cluster.worker, values)
         by_name[name] = merged(values, pool.values)
     return FarmValues(_manager_values(settings, images, pools), by_name)
+
+
+def pool_images(settings: ClusterFarm, images: ImageSettings) -> list[ImageSettings]:
+    """Return the settings of images for all pools: once for each Blender that one of them has."""
+    chosen = [_with_blender(images, pool) for pool in _pools(settings).values()]
+    return list({one.image_blender: one for one in chosen}.values())
 
 
 def merged(values: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
@@ -91,7 +97,7 @@ def _pool_values(
     pool: PoolSettings,
     scenes_by: ScenesWay,
 ) -> dict[str, Any]:
-    chosen = images.model_copy(update={"image_blender": pool.blender or images.image_blender})
+    chosen = _with_blender(images, pool)
     version = re.search(r"\d+\.\d+\.\d+", chosen.image_blender)
     values: dict[str, Any] = {
         "farm": settings.cluster.farm,
@@ -108,6 +114,14 @@ def _pool_values(
     if pool.machine:
         values["nodeSelector"] = {"node.kubernetes.io/instance-type": pool.machine}
     return values
+
+
+def _pools(settings: ClusterFarm) -> Mapping[str, PoolSettings]:
+    return settings.pools or {DEFAULT_POOL: PoolSettings()}
+
+
+def _with_blender(images: ImageSettings, pool: PoolSettings) -> ImageSettings:
+    return images.model_copy(update={"image_blender": pool.blender or images.image_blender})
 
 
 def _gpus(pool: PoolSettings) -> int:

@@ -145,9 +145,11 @@ def push_images(settings: ImageSettings, parts: Sequence[Part], say: Say) -> lis
 
 
 def image_states(
-    settings: ImageSettings, environ: Mapping[str, str] = os.environ
+    settings: ImageSettings,
+    parts: Sequence[Part] = PARTS,
+    environ: Mapping[str, str] = os.environ,
 ) -> list[ImageState]:
-    """Return what is known of both images; asks the registry, if there is one.
+    """Return what is known of images; asks the registry, if there is one.
 
     Raises:
         ToolMissing: there is nothing to ask with.
@@ -155,7 +157,7 @@ def image_states(
     """
     tool, names = builder(settings), image_names(settings)
     states = []
-    for part in PARTS:
+    for part in parts:
         reference: str = getattr(names, part)
         here = tool.find(reference) if isinstance(tool, ImageTool) else None
         published = tool.is_published(reference) if has_registry(settings) else None
@@ -166,8 +168,8 @@ def image_states(
     return states
 
 
-def ensure_images(settings: ImageSettings, say: Say) -> ImageNames:
-    """Have both images where a cluster gets them: in the registry, built if they are not there.
+def ensure_images(settings: ImageSettings, say: Say, parts: Sequence[Part] = PARTS) -> ImageNames:
+    """Have images where a cluster gets them: in the registry, built if they are not there.
 
     What the registry has is taken as it is: a tag is the version of burst and its Blender.
     Without a registry they are built on this machine, and brought to the cluster by its owner.
@@ -177,7 +179,7 @@ def ensure_images(settings: ImageSettings, say: Say) -> ImageNames:
         RegistryDenied: the registry does not take it, or does not tell.
         ToolMissing: one is lacking, and there is nothing to build with.
     """
-    for state in image_states(settings):
+    for state in image_states(settings, parts):
         if state.published or (state.published is None and state.is_current):
             continue
         say(f"building {state.reference}")

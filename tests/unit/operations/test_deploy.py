@@ -31,6 +31,7 @@ from burst.errors import (
     ToolMissing,
     UsageError,
 )
+from burst.operations import deploy as deploy_module
 from burst.operations import rollout
 from burst.operations.deploy import Deployment, deploy, take_down
 from tests.fakes.cluster_tools import FakeTools, left_pending
@@ -303,6 +304,46 @@ def test_googles_plugin_is_not_needed_to_log_in(
     note = read_note(tmp_path / "state")
     assert note is not None
     assert note.kubeconfig == str(written)
+
+
+def test_a_farm_whose_making_failed_is_found_again_by_deploy_and_down(
+    tools: FakeTools, put: Callable[..., Deployment], tmp_path: Path
+) -> None:
+    tools.refuse("helm upgrade show-pool-large", "Error: execution error at (x.yaml:1:4): no")
+    with pytest.raises(ConfigError):
+        put()
+    assert sorted(tools.read()["releases"]) == ["show", "show-pool-small"]
+    note = read_note(tmp_path / "state")
+    assert note is not None
+    assert (note.farm, note.context, note.namespace) == ("show", "here", "show")
+
+
+def test_what_was_refused_before_anything_was_made_is_not_noted(
+    tools: FakeTools, put: Callable[..., Deployment], tmp_path: Path
+) -> None:
+    tools.set(lacking=["create jobs"])
+    with pytest.raises(ClusterDenied):
+        put()
+    assert read_note(tmp_path / "state") is None
+
+
+def test_the_images_of_every_blender_that_a_pool_has_are_seen_to(
+    tools: FakeTools, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[tuple[str, ...]] = []
+
+    def ensure(images: ImageSettings, say: object, parts: tuple[str, ...]) -> None:
+        seen.extend((part, images.image_blender) for part in parts)
+
+    monkeypatch.setattr(deploy_module, "ensure_images", ensure)
+    pools = {
+        "a": PoolSettings(blender="bpy5.0.1"),
+        "b": PoolSettings(),
+        "c": PoolSettings(blender="bpy5.0.1"),
+    }
+    deploy(settings(tools, tmp_path, pools=pools), IMAGES, [].append)
+    default = IMAGES.image_blender
+    assert seen == [("manager", "bpy5.0.1"), ("worker", "bpy5.0.1"), ("worker", default)]
 
 
 def test_taken_down_nothing_of_it_is_left_but_what_is_named(
