@@ -1,4 +1,4 @@
-"""What tells of a farm's way through a cluster: its steps timed, its workers counted, what stays."""
+"""What tells of a farm's way through a cluster: steps timed, workers counted, and what stays."""
 
 from __future__ import annotations
 
@@ -8,18 +8,19 @@ import threading
 import time
 import urllib.request
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from PIL import Image
 
 from tests.fakes.blenders import RealBlender
-from tests.fakes.cluster import Cluster
+from tests.fakes.cluster import Cluster, wait_until
 from tests.fakes.emulator import Emulator
 from tests.fakes.scenes_of_caches import pixels
 
 OF_EVERY_NAMESPACE = {"configmap/kube-root-ca.crt", "serviceaccount/default"}
+GONE_SECONDS = 120
 EVENTS = {"events", "events.events.k8s.io"}
 COLUMNS = (
     "TYPE:.type,NAME:.object.metadata.name,CSI:.object.spec.volumes[*].csi.driver,"
@@ -39,10 +40,6 @@ class Steps:
         began = time.monotonic()
         yield
         self._took.append((name, time.monotonic() - began))
-
-    def note(self, name: str, seconds: float) -> None:
-        """Add what was timed in another way."""
-        self._took.append((name, seconds))
 
     def table(self) -> str:
         """Return all steps, one a line."""
@@ -95,47 +92,65 @@ def _chequered(file: Path) -> None:
 
 @dataclass
 class Seen:
-    """What a watch saw of one kind of things: how many there were after each change."""
+    """What watches saw of workers: how many Jobs and pods there were after each change."""
 
-    counts: list[int] = field(default_factory=lambda: [0])
+    counts: dict[str, list[int]] = field(default_factory=dict)
     ways: set[str] = field(default_factory=set)
-    """How pods had their scenes: ``csi`` or ``fetch``; of other kinds nothing."""
-    now: set[str] = field(default_factory=set)
+    """How pods had their scenes: ``csi`` or ``fetch``."""
+    _now: dict[str, set[str]] = field(default_factory=dict)
 
-    def take(self, line: str) -> None:
+    def take(self, kind: str, line: str) -> None:
         """Hear of a change."""
         event, name, driver, scenes = line.split()
-        (self.now.discard if event == "DELETED" else self.now.add)(name)
+        (self._now[kind].discard if event == "DELETED" else self._now[kind].add)(name)
         if scenes != "<none>":
             self.ways.add("csi" if "gcsfuse" in driver and scenes.startswith("mount:") else scenes)
-        if self.counts[-1] != len(self.now):
-            self.counts.append(len(self.now))
+        if self.counts[kind][-1] != len(self._now[kind]):
+            self.counts[kind].append(len(self._now[kind]))
+
+    def begin(self, kind: str) -> None:
+        """Count things of a kind, of which there are none."""
+        self._now[kind], self.counts[kind] = set(), [0]
+
+    def wait_for_none(self) -> None:
+        """Wait until all that came have gone."""
+        wait_until(lambda: not any(self._now.values()), GONE_SECONDS, lambda: str(self._now))
 
 
 @contextmanager
-def watching(cluster: Cluster, namespace: str, kind: str, label: str) -> Iterator[Seen]:
-    """Watch things of a kind as long as it is open."""
+def watching(cluster: Cluster, namespace: str, label: str) -> Iterator[Seen]:
+    """Watch Jobs and pods as long as it is open."""
     seen = Seen()
+    with ExitStack() as stack:
+        for kind in ("jobs", "pods"):
+            seen.begin(kind)
+            stack.enter_context(_watch(cluster, namespace, kind, label, seen))
+        yield seen
+
+
+@contextmanager
+def _watch(cluster: Cluster, namespace: str, kind: str, label: str, seen: Seen) -> Iterator[None]:
     process = subprocess.Popen(
         ["kubectl", "get", kind, "-n", namespace, "-l", label, "--watch", "--output-watch-events",
          "--no-headers", f"--output=custom-columns={COLUMNS}"],
         env=cluster.environment, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
     assert process.stdout is not None
+    lines = process.stdout
 
-    def read(lines: Iterator[str]) -> None:
+    def read() -> None:
         for line in lines:
-            seen.take(line)
+            seen.take(kind, line)
 
-    reader = threading.Thread(target=read, args=(iter(process.stdout),), daemon=True)
+    reader = threading.Thread(target=read, daemon=True)
     reader.start()
     try:
-        yield seen
+        yield
     finally:
         process.kill()
         process.wait(10)
         reader.join(10)
-        process.stdout.close()
+        lines.close()
 
 
 def left_in(cluster: Cluster, namespace: str) -> set[str]:

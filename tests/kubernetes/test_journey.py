@@ -21,10 +21,11 @@ from playwright.sync_api import Page, expect
 
 from tests.fakes.blenders import real_blender
 from tests.fakes.chromium import running_chromium, watched_page
-from tests.fakes.cluster import Cluster, wait_until
+from tests.fakes.cluster import Cluster
 from tests.fakes.emulator import Emulator
 from tests.kubernetes.journey_kit import (
     Artwork,
+    Seen,
     Steps,
     left_in,
     make_artwork,
@@ -95,8 +96,6 @@ def studio(
 
 @pytest.fixture
 def installed(load_image: Callable[[Path], None]) -> None:
-    import os
-
     folder = os.environ.get("BURST_TEST_IMAGES")
     if not folder:
         pytest.skip("no images: scripts/images builds them")
@@ -110,13 +109,13 @@ def page() -> Iterator[Page]:
         yield page
 
 
-def _render(studio: Studio, artwork: Artwork, frames: tuple[int, int], output: str) -> list[str]:
-    span = f"{frames[0]}-{frames[1]}"
-    return ["render", str(artwork.blend), "--frames", span, "--output", output, "--json"]
-
-
 def test_a_scene_becomes_frames_on_a_cluster_that_is_empty_before_and_after(
-    cluster: Cluster, studio: Studio, buckets: Emulator, artwork: Artwork, page: Page, tmp_path: Path
+    cluster: Cluster,
+    studio: Studio,
+    buckets: Emulator,
+    artwork: Artwork,
+    page: Page,
+    tmp_path: Path,
 ) -> None:
     steps = Steps()
     studio.choose("csi")
@@ -126,36 +125,72 @@ def test_a_scene_becomes_frames_on_a_cluster_that_is_empty_before_and_after(
     assert labels["pod-security.kubernetes.io/enforce"] == "restricted"
     with steps.step("upload"):
         sent = studio.result("upload", str(artwork.blend))
-    assert sent["files"] == 3
-    ours = f"burst/farm={FARM},burst/pool=cpu"
-    with (
-        watching(cluster, FARM, "jobs", ours) as jobs,
-        watching(cluster, FARM, "pods", ours) as pods,
-    ):
-        with steps.step("render through the mount"):
-            with studio.started(*_render(studio, artwork, MOUNTED, "live")) as rendering:
-                with studio.started("console", "--no-browser") as console:
-                    _look_at_frames(page, console, tmp_path)
-                said, told = rendering.communicate(timeout=SECONDS)
-            assert rendering.returncode == 0, told
-        with steps.step("workers gone"):
-            wait_until(lambda: not jobs.now and not pods.now, SECONDS)
-        print("jobs", jobs.counts, "pods", pods.counts, pods.ways)
+    assert (sent["files"], sent["sent_files"]) == (3, 3)
+
+    with workers_seen(cluster) as seen, studio.started("console", "--no-browser") as console:
+        with steps.step("render through the mount, watched in a browser"):
+            job = studio.result("submit", str(artwork.blend), "--frames", span(MOUNTED))["job"]
+            look_at_frames(page, console, MOUNTED[1], tmp_path)
+        with steps.step("the last worker has gone"):
+            seen.wait_for_none()
+    assert seen.ways == {"csi"}
+    with steps.step("download"):
+        studio.succeed("download", job, "--output", "brought")
+    assert artwork.wrong(tmp_path / "brought", *MOUNTED) == []
+
+    studio.choose("fetch")
+    with steps.step("deploy, with workers that fetch"):
+        studio.succeed("deploy", "--no-images")
+    with workers_seen(cluster) as seen:
+        with steps.step("render what workers fetched, and bring it"):
+            words = ("--frames", span(FETCHED), "--output", "fetched")
+            rendered = studio.result("render", str(artwork.blend), *words)
+        with steps.step("the last worker has gone again"):
+            seen.wait_for_none()
+    assert seen.ways == {"fetch"}
+    assert (rendered["status"], rendered["resumed"]) == ("completed", False)
+    assert artwork.wrong(tmp_path / "fetched", *FETCHED) == []
+
+    before = objects_of(buckets)
     with steps.step("down"):
         studio.succeed("down", "--yes")
-    print(left_in(cluster, FARM))
-    print(steps.table())
+    assert left_in(cluster, FARM) == set()
+    assert before.items() <= objects_of(buckets).items()
+    with steps.step("download without a farm"):
+        studio.succeed("download", job, "--output", "again", "--storage", buckets.url)
+    assert artwork.wrong(tmp_path / "again", *MOUNTED) == []
+    print(f"\n{steps.table()}")
 
 
-def _look_at_frames(page: Page, console: subprocess.Popen[str], folder: Path) -> None:
-    """See a job's frames come, each with its picture."""
+def span(frames: tuple[int, int]) -> str:
+    """Return a range of frames as it is typed."""
+    return f"{frames[0]}-{frames[1]}"
+
+
+@contextmanager
+def workers_seen(cluster: Cluster) -> Iterator[Seen]:
+    """Watch workers come and go; in the end there were several, and all have gone."""
+    ours = f"burst/farm={FARM},burst/pool=cpu"
+    with watching(cluster, FARM, ours) as seen:
+        yield seen
+    for kind, counts in seen.counts.items():
+        print(f"{kind}: {' → '.join(map(str, counts))}")
+        assert counts[0] == counts[-1] == 0
+        assert 1 < max(counts) <= WORKERS
+
+
+def look_at_frames(page: Page, console: subprocess.Popen[str], count: int, folder: Path) -> None:
+    """See the farm at work and a job's frames come, each with its picture, in a browser."""
     assert console.stdout is not None
     page.goto(console.stdout.readline().strip())
-    page.locator("#jobs tbody a").click(timeout=60_000)
-    page.screenshot(path=folder / "early.png")
+    workers = page.locator("#workers tbody tr")
+    expect(workers).not_to_have_count(0, timeout=60_000)
+    page.screenshot(path=folder / "farm.png")
+    page.locator("#jobs tbody a").click()
     pictures = page.locator(".cell[data-picture=here]")
-    expect(pictures).not_to_have_count(0, timeout=120_000)
+    expect(pictures).not_to_have_count(0, timeout=60_000)
+    assert pictures.count() < count, "all were there before they were looked at"
     page.screenshot(path=folder / "some.png")
     expect(page.locator("#status")).to_have_text("completed", timeout=120_000)
-    expect(pictures).to_have_count(MOUNTED[1], timeout=60_000)
+    expect(pictures).to_have_count(count)
     page.screenshot(path=folder / "all.png")
