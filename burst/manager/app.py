@@ -104,6 +104,7 @@ class RunningManager:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
+        await self._autoscaler.learn_pools()
         console, workers = create_server(self._door), create_server(self._worker_app)
         serving = [
             self._start("console", _serve(console, self._sockets.console)),

@@ -31,6 +31,9 @@ BATCH = 200
 START_ROUND_SECONDS = 5.0
 """How long a round may go on with starts, before it looks again at what there is."""
 
+FIRST_LOOK_SECONDS = 5.0
+"""How long a manager that starts waits to be told of its pools."""
+
 IDLE_MARGIN_SECONDS = 5.0
 """Idle workers leave by themselves; those that don't so much later were told to stay."""
 
@@ -92,6 +95,17 @@ class Autoscaler:
         return self.view(name).model_copy(
             update={"minimum": pool.minimum, "maximum": pool.maximum, "scale": choice.scale}
         )
+
+    async def learn_pools(self) -> None:
+        """Know the pools before work is handed out.
+
+        Who does not know of a larger one gives a task to a worker that is too small for it.
+        """
+        try:
+            async with asyncio.timeout(FIRST_LOOK_SECONDS):
+                await self._pools()
+        except (BurstError, TimeoutError) as error:
+            log.warning("worker pools are not known yet: %s", error or "no answer")
 
     async def run(self) -> None:
         """Run for ever."""

@@ -289,3 +289,37 @@ async def test_a_door_is_busy_while_something_is_being_changed(method: str, busy
     with pytest.raises(ZeroDivisionError):
         await door({"type": "http", "method": method}, receive, send)
     assert (seen, door.busy) == ([busy], False)
+
+
+@asynchronous
+async def test_pools_are_known_before_anybody_is_served(
+    program: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def wait(autoscaler: Autoscaler) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(Autoscaler, "round", wait)
+    running = await _run(program)
+    try:
+        assert [*program.manager._farm.index.pools] == ["local"]
+    finally:
+        program.manager._stop.set()
+        await running
+
+
+@asynchronous
+async def test_a_manager_serves_though_nobody_tells_it_of_its_pools(
+    program: Program, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(provider: ProcessProvider) -> None:
+        raise ToolError("the cluster does not answer")
+
+    monkeypatch.setattr(ProcessProvider, "pools", refuse)
+    running = await _run(program)
+    try:
+        assert "worker pools are not known yet: the cluster does not answer" in caplog.text
+        submitted = await asyncio.to_thread(program.submit)
+        assert submitted.job.status == "queued"
+    finally:
+        program.manager._stop.set()
+        await running

@@ -181,8 +181,9 @@ async def test_a_worker_whose_memory_ran_out_is_followed_by_one_of_the_next_clas
     # A small one that is there waits in vain, also for the next manager.
     another = await two.come("small-1")
     assert (await another.claim()).assignment is None
+    # Who it belongs to is known before anybody is given work.
     two.restart()
-    await two.round()
+    await two.autoscaler.learn_pools()
     another = await two.come("small-1")
     assert (await another.claim()).assignment is None
     large = await two.come("large-2")
