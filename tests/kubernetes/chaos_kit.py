@@ -6,14 +6,18 @@ manager, whoever is away, and by the checker at the end. All times are of one cl
 
 from __future__ import annotations
 
+import os
 import statistics
 import time
 from collections import defaultdict
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import pytest
+from kubernetes import client, config
 
 from tests.fakes import checker
 from tests.fakes.checker import ExpectedJob, KilledWorker, Left
@@ -31,10 +35,11 @@ IDLE_EXIT_SECONDS = 3
 
 KILL = """
 for folder in /proc/[0-9]*; do
-    tr '\\0' '\\n' < "$folder/environ" 2> /dev/null | grep -qxF "HOSTNAME=$1" && echo "${folder#/proc/}"
-done | xargs -r kill -KILL
+    tr '\\0' '\\n' < "$folder/environ" | grep -qxF "HOSTNAME=$1" && echo "${folder#/proc/}"
+done 2> /dev/null | xargs -r kill -KILL 2> /dev/null
+true
 """
-"""Run on a node: every process of a pod at once."""
+"""Run on a node: every process of a pod at once, of which the first takes the others with it."""
 
 
 @dataclass
@@ -115,7 +120,7 @@ class HurtFarm(Farm):
             SECONDS, self.account,
         )  # fmt: skip
         wait_until(
-            lambda: not any(self.rows(f"SELECT name FROM {t}") for t in ("workers", "worker_starts")),
+            lambda: not self.rows("SELECT name FROM workers UNION SELECT name FROM worker_starts"),
             SECONDS, self.account,
         )  # fmt: skip
         assert self.cluster.get("jobs", "-n", FARM)["items"] == []
@@ -181,10 +186,15 @@ class HurtFarm(Farm):
 
     # ── Trouble ──────────────────────────────────────────────────────────────────────
 
-    def delete(self, pods: Sequence[str], *options: str) -> float:
+    def delete(self, pods: Sequence[str]) -> float:
         """Delete pods with the grace that they have; return when."""
-        at = time.time()
-        self.cluster.kubectl("delete", "pod", *pods, "-n", FARM, "--wait=false", *options)
+        with config.new_client_from_config(str(self.cluster.kubeconfig)) as api:
+            core = client.CoreV1Api(api)
+            # So that no connection has to be made at the moment that counts.
+            core.list_namespaced_pod(FARM)
+            at = time.time()
+            for pod in pods:
+                core.delete_namespaced_pod(pod, FARM)
         return at
 
     def kill(self, worker: Busy) -> float:
@@ -210,3 +220,25 @@ class HurtFarm(Farm):
             self.cluster.wait_for_phase(FARM, f"{MANAGER}-0", "gone", seconds=SECONDS)
         else:
             self.cluster.kubectl("rollout", "status", kind, "-n", FARM, f"--timeout={SECONDS}s")
+
+
+@contextmanager
+def running_farm(
+    cluster: Cluster, load_image: Callable[[Path], None], folder: Path, pools: str
+) -> Iterator[HurtFarm]:
+    """Have a farm on the cluster with these pools; afterwards its figures are printed."""
+    images = os.environ.get("BURST_TEST_IMAGES")
+    if not images:
+        pytest.skip("no images: scripts/images builds them")
+    for name in ("manager", "worker"):
+        load_image(Path(images) / f"{name}.tar")
+    with ExitStack() as stack:
+        buckets = stack.enter_context(cluster.running_buckets(folder / "buckets"))
+        farm = HurtFarm(cluster, buckets, folder)
+        delete = ("delete", "namespace", FARM, "--ignore-not-found", "--timeout=120s")
+        stack.callback(cluster.kubectl, *delete)
+        stack.callback(farm.burst, "down", "--yes")
+        farm.set_up(pools)
+        yield farm
+        if farm.figures.seconds:
+            print(f"\n{farm.figures.table()}")

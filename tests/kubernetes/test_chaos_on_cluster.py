@@ -7,17 +7,15 @@ printed (`-s`), and not judged. Left out: the same on one machine (``tests/chaos
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from tests.fakes.cluster import Cluster
 from tests.fakes.farm import make_scene
-from tests.kubernetes.chaos_kit import FARM, MANAGER, SHAKY, WORKERS, HurtFarm
+from tests.kubernetes.chaos_kit import MANAGER, SHAKY, WORKERS, HurtFarm, running_farm
 
 pytestmark = pytest.mark.blender
 
@@ -40,21 +38,9 @@ def farm(
     cluster: Cluster, load_image: Callable[[Path], None], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[HurtFarm]:
     """One farm for all, checked after each."""
-    images = os.environ.get("BURST_TEST_IMAGES")
-    if not images:
-        pytest.skip("no images: scripts/images builds them")
-    for name in ("manager", "worker"):
-        load_image(Path(images) / f"{name}.tar")
     folder = tmp_path_factory.mktemp("farm")
-    with ExitStack() as stack:
-        buckets = stack.enter_context(cluster.running_buckets(folder / "buckets"))
-        farm = HurtFarm(cluster, buckets, folder)
-        delete = ("delete", "namespace", FARM, "--ignore-not-found", "--timeout=120s")
-        stack.callback(cluster.kubectl, *delete)
-        stack.callback(farm.burst, "down", "--yes")
-        farm.set_up(POOL)
+    with running_farm(cluster, load_image, folder, POOL) as farm:
         yield farm
-        print(f"\n{farm.figures.table()}")
 
 
 @pytest.fixture(scope="module")
