@@ -40,6 +40,11 @@ class KubeApi:
         """Whether watches tell nothing of what happens."""
         self.logs: dict[str, str] = {}
         """Worker → what its pod printed."""
+        self.logs_away = False
+        """Whether no log can be read, as of pods whose node is gone."""
+        self.logs_asked = 0
+        self.refused = 0
+        """How many Jobs were refused."""
         self.watches = 0
         self._version = 100
         self._oldest = 100
@@ -124,6 +129,7 @@ class KubeApi:
             if name in self.objects[kind]:
                 return 409, _failure(409, "AlreadyExists", f"jobs.batch {name!r} already exists")
             if self.refusal is not None:
+                self.refused += 1
                 return self.refusal[0], _failure(self.refusal[0], "Forbidden", self.refusal[1])
             self.made.append(name)
             return 201, self._store(kind, item, "ADDED")
@@ -187,6 +193,10 @@ class _Handler(BaseHTTPRequestHandler):
         if self.api.is_away:
             self.close_connection = True
         elif name.endswith("/log"):
+            self.api.logs_asked += 1
+            if self.api.logs_away:
+                self._answer(500, _failure(500, "InternalError", "no route to host"))
+                return
             self._send(200, self.api.logs.get(name.removesuffix("-x/log"), "").encode())
         elif query.get("watch"):
             self._tell(kind, query)

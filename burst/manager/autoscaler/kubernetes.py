@@ -24,7 +24,7 @@ from kubernetes import client, config
 from burst.domain.pools import WorkerPool
 from burst.errors import ToolError
 from burst.manager.autoscaler.mirror import Manifest, Mirror, TooOld
-from burst.manager.autoscaler.pods import error_of, needs_log, worker_of
+from burst.manager.autoscaler.pods import error_of, needs_log, trim_job, trim_pod, worker_of
 from burst.manager.autoscaler.pool_maps import (
     CONTAINER,
     FARM_LABEL,
@@ -34,6 +34,7 @@ from burst.manager.autoscaler.pool_maps import (
     PoolMap,
     job_of,
     read_pools,
+    trim_config_map,
 )
 from burst.manager.autoscaler.provider import Order, StartedWorker
 from burst.threads import side_by_side
@@ -56,6 +57,10 @@ EVENTS_SECONDS = 5.0
 """How often the cluster is asked why pods do not begin, while some do not."""
 
 LOG_LINES = 20
+LOG_SECONDS = 5.0
+
+FAILED_MAX = AT_ONCE
+"""After so many requests without an answer the others are left for later."""
 
 GONE, CONFLICT, NOT_FOUND, TOO_MANY, SERVER_ERROR = 410, 409, 404, 429, 500
 
@@ -97,13 +102,13 @@ class KubernetesProvider:
             "worker pools",
             self._core.list_namespaced_config_map,
             f"{KIND_LABEL}={POOL_KIND},{ours}",
-            _trim_config_map,
+            trim_config_map,
         )
         self._jobs = self._mirror(
-            "Jobs", self._batch.list_namespaced_job, f"{ours},{WORKER_LABEL}", _trim_job
+            "Jobs", self._batch.list_namespaced_job, f"{ours},{WORKER_LABEL}", trim_job
         )
         self._pods = self._mirror(
-            "pods", self._core.list_namespaced_pod, f"{ours},{WORKER_LABEL}", _trim_pod
+            "pods", self._core.list_namespaced_pod, f"{ours},{WORKER_LABEL}", trim_pod
         )
         self._is_unsure = False
         """Whether some Job may have been made that the mirror does not know."""
@@ -121,6 +126,8 @@ class KubernetesProvider:
         unanswered: list[ToolError] = []
 
         def make(order: Order) -> None:
+            if len(unanswered) >= FAILED_MAX:
+                return
             try:
                 if reason := self._make(maps.get(order.pool), order):
                     refused[order.name] = reason
@@ -148,13 +155,15 @@ class KubernetesProvider:
                 else worker
                 for worker in workers
             ]
-        return [self._with_log(worker, pods.get(worker.name)) for worker in workers]
+        return self._with_logs(workers, pods)
 
     def remove(self, names: Collection[str]) -> None:
         """Delete the Jobs of workers with their pods; what runs there is told to leave."""
         failed: list[ToolError] = []
 
         def delete(name: str) -> None:
+            if len(failed) >= FAILED_MAX:
+                return
             try:
                 self._delete(name)
             except ToolError as error:
@@ -223,7 +232,8 @@ class KubernetesProvider:
             answer = self._ask(
                 self._core.list_namespaced_event,
                 self._namespace,
-                field_selector="type=Warning",
+                # Why there is no node says the pod itself, and thousands may wait for one.
+                field_selector="type=Warning,reason!=FailedScheduling",
                 limit=1000,
             )
         except (_Refusal, ToolError) as error:
@@ -231,30 +241,47 @@ class KubernetesProvider:
             return self._events
         events = sorted(answer["items"], key=lambda event: str(event.get("lastTimestamp") or ""))
         self._events = {
-            event["involvedObject"].get("name", ""): f"{event['reason']}: {event['message']}"
+            event["involvedObject"].get("name", ""): _sentence(event)
             for event in events
             if event.get("involvedObject", {}).get("kind") in ("Job", "Pod")
         }
         return self._events
 
-    def _with_log(self, worker: StartedWorker, pod: Manifest | None) -> StartedWorker:
-        """Return a worker with the reason that it printed, if nothing else has it."""
-        if pod is None or not needs_log(worker):
-            return worker
-        try:
-            with _translated():
-                response: Any = self._core.read_namespaced_pod_log(
-                    pod["metadata"]["name"],
-                    self._namespace,
-                    container=CONTAINER,
-                    tail_lines=LOG_LINES,
-                    _preload_content=False,
-                    _request_timeout=(CONNECT_SECONDS, ANSWER_SECONDS),
-                )
-                text = response.data.decode("utf-8", "replace")
-        except (_Refusal, ToolError) as error:
-            log.warning("can't read what %s printed: %s", worker.name, error)
-            return worker
+    def _with_logs(
+        self, workers: Sequence[StartedWorker], pods: Mapping[str, Manifest]
+    ) -> Sequence[StartedWorker]:
+        """Return workers with the reasons that they printed, if nothing else has them."""
+        found = []
+        can_be_read = True
+        for worker in workers:
+            told, pod = worker, pods.get(worker.name)
+            # A node that is gone keeps each who asks it waiting; one is enough.
+            if can_be_read and pod is not None and needs_log(worker):
+                try:
+                    told = self._with_log(worker, pod)
+                except (_Refusal, ToolError) as error:
+                    log.warning("can't read what %s printed: %s", worker.name, error)
+                    can_be_read = False
+            found.append(told)
+        return found
+
+    def _with_log(self, worker: StartedWorker, pod: Manifest) -> StartedWorker:
+        """Return a worker with what it printed last as its reason.
+
+        Raises:
+            _Refusal: the cluster says no.
+            ToolError: it does not answer.
+        """
+        with _translated():
+            response: Any = self._core.read_namespaced_pod_log(
+                pod["metadata"]["name"],
+                self._namespace,
+                container=CONTAINER,
+                tail_lines=LOG_LINES,
+                _preload_content=False,
+                _request_timeout=(CONNECT_SECONDS, LOG_SECONDS),
+            )
+            text = response.data.decode("utf-8", "replace")
         return replace(worker, failure=error_of(text) or worker.failure)
 
     def _mirror(
@@ -357,28 +384,12 @@ def _persistently(ask: Callable[[], Manifest]) -> Manifest:
     raise AssertionError  # pragma: no cover - the last try returns or raises
 
 
+def _sentence(event: Manifest) -> str:
+    return f"{event.get('reason') or 'trouble'}: {event.get('message') or ''}".rstrip(": ")
+
+
 def _lines(response: Any) -> Iterator[bytes]:
     rest = b""
     for piece in response.stream(amt=None, decode_content=False):
         *whole, rest = (rest + piece).split(b"\n")
         yield from (line for line in whole if line)
-
-
-def _trim_config_map(item: Manifest) -> Manifest:
-    metadata = {key: item["metadata"].get(key) for key in ("name", "uid", "labels")}
-    return {"metadata": metadata, "data": item.get("data")}
-
-
-def _trim_job(item: Manifest) -> Manifest:
-    conditions = (item.get("status") or {}).get("conditions")
-    labels = item["metadata"].get("labels")
-    return {"metadata": {"labels": labels}, "status": {"conditions": conditions}}
-
-
-def _trim_pod(item: Manifest) -> Manifest:
-    keys = ("name", "labels", "creationTimestamp", "deletionTimestamp")
-    return {
-        "metadata": {key: item["metadata"].get(key) for key in keys},
-        "spec": {"nodeName": (item.get("spec") or {}).get("nodeName")},
-        "status": item.get("status"),
-    }

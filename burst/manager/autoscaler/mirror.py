@@ -7,9 +7,11 @@ looked for a Job right after making it, and did not find it, would make another.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from typing import Any
@@ -19,7 +21,7 @@ from burst.errors import ToolError
 log = logging.getLogger(__name__)
 
 PAUSE_SECONDS = 0.5
-"""After a question that failed."""
+"""After a question that failed, and between two watches at least."""
 
 FIRST_SECONDS = 30.0
 """How long the first look may take before whoever asks is told that nothing is known."""
@@ -103,8 +105,9 @@ class Mirror:
             ToolError: the cluster does not answer.
         """
         answer = self._list()
-        version = str(answer["metadata"]["resourceVersion"])
-        items = {item["metadata"]["name"]: self._trim(item) for item in answer["items"]}
+        with self._understood():
+            version = str(int(answer["metadata"]["resourceVersion"]))
+            items = {item["metadata"]["name"]: self._trim(item) for item in answer["items"]}
         with self._lock:
             if not anew and self._version and int(version) < int(self._version):
                 return  # the watch was quicker
@@ -121,12 +124,18 @@ class Mirror:
                     self.refresh(anew=True)
                     self._looked.set()
                     is_known = True
+                began = time.monotonic()
                 self._follow()
+                if time.monotonic() - began < PAUSE_SECONDS:
+                    self._stop.wait(PAUSE_SECONDS)
             except TooOld:
                 is_known = False
-            except ToolError as error:
+            except Exception as error:
+                # Without this thread nothing would be learned any more.
                 if self._stop.is_set():
                     return
+                if not isinstance(error, ToolError):
+                    log.exception("watching %s: a bug", self._kind)
                 is_known = False
                 self._note_trouble(str(error))
                 self._looked.set()
@@ -138,7 +147,8 @@ class Mirror:
             for line in lines:
                 if self._stop.is_set():
                     return
-                self._take(json.loads(line))
+                with self._understood():
+                    self._take(json.loads(line))
 
     def _take(self, event: Mapping[str, Any]) -> None:
         kind, item = event["type"], event["object"]
@@ -158,6 +168,16 @@ class Mirror:
                 self._deleted.discard(name)
             else:
                 self._items[name] = self._trim(item)
+
+    @contextlib.contextmanager
+    def _understood(self) -> Iterator[None]:
+        """Make of an answer without sense, as a proxy may give it, one that did not come."""
+        try:
+            yield
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise ToolError(
+                f"the cluster's word on {self._kind} makes no sense: {error!r}"
+            ) from error
 
     def _note_trouble(self, text: str) -> None:
         with self._lock:

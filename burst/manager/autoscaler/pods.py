@@ -93,6 +93,23 @@ def needs_log(worker: StartedWorker) -> bool:
     return not worker.running and worker.gave_up and worker.failure.startswith("exit status")
 
 
+def trim_job(job: Manifest) -> Manifest:
+    """Return what is to be kept of a Job."""
+    conditions = (job.get("status") or {}).get("conditions")
+    labels = job["metadata"].get("labels")
+    return {"metadata": {"labels": labels}, "status": {"conditions": conditions}}
+
+
+def trim_pod(pod: Manifest) -> Manifest:
+    """Return what is to be kept of a pod."""
+    keys = ("name", "labels", "creationTimestamp", "deletionTimestamp")
+    return {
+        "metadata": {key: pod["metadata"].get(key) for key in keys},
+        "spec": {"nodeName": (pod.get("spec") or {}).get("nodeName")},
+        "status": pod.get("status"),
+    }
+
+
 def _ended(name: str, pool: str, pod: Manifest) -> StartedWorker | None:
     """Return how a worker ended by its pod; None if it has not."""
     status = pod.get("status") or {}

@@ -109,6 +109,12 @@ def job_of(pool_map: PoolMap, order: Order, farm: str) -> dict[str, Any]:
     return job
 
 
+def trim_config_map(config_map: Manifest) -> Manifest:
+    """Return what is to be kept of a ConfigMap."""
+    metadata = {key: config_map["metadata"].get(key) for key in ("name", "uid", "labels")}
+    return {"metadata": metadata, "data": config_map.get("data")}
+
+
 def _read(config_map: Manifest) -> PoolMap:
     metadata = config_map["metadata"]
     labels = metadata.get("labels") or {}

@@ -11,7 +11,7 @@ from worlds import ClusterWorld, find, order, wait_for
 
 from burst.domain.transitions import AttemptStatus
 from burst.errors import ToolError
-from burst.manager.autoscaler.kubernetes import open_provider
+from burst.manager.autoscaler.kubernetes import FAILED_MAX, TRIES, open_provider
 from tests.fakes.kube_api import FARM, NAMESPACE, pool_map
 
 
@@ -159,6 +159,37 @@ def test_why_a_job_has_no_pod_is_asked_of_the_events(cluster: ClusterWorld) -> N
     assert find(cluster.provider, "one").holdup == "start"
     cluster.api.run("one")
     wait_for(lambda: find(cluster.provider, "one").holdup == "")
+
+
+def test_an_event_without_words_harms_nobody(cluster: ClusterWorld) -> None:
+    cluster.provider.start([order("one")])
+    cluster.api.warn("Job", "one", "FailedCreate", "quota")
+    (event,) = cluster.api.objects["events"].values()
+    del event["message"]
+    assert find(cluster.provider, "one").waits == "FailedCreate"
+
+
+def test_a_cluster_that_takes_nothing_is_not_asked_for_each_of_hundreds(
+    cluster: ClusterWorld,
+) -> None:
+    cluster.provider.list()
+    cluster.api.refusal = (500, "failed calling webhook")
+    with pytest.raises(ToolError, match="failed calling webhook"):
+        cluster.provider.start([order(f"local-{number}") for number in range(300)])
+    # Each that is on its way is asked for to the end.
+    assert cluster.api.refused <= TRIES * 2 * FAILED_MAX
+
+
+def test_a_log_that_can_not_be_read_is_asked_for_once_not_for_each(cluster: ClusterWorld) -> None:
+    names = ["one", "two", "three"]
+    cluster.provider.start([order(name) for name in names])
+    cluster.api.logs_away = True
+    for name in names:
+        cluster.api.end(name, 1, reason="Error")
+    wait_for(lambda: not any(worker.running for worker in cluster.provider.list()))
+    cluster.api.logs_asked = 0
+    assert {worker.failure for worker in cluster.provider.list()} == {"exit status 1"}
+    assert cluster.api.logs_asked == 1
 
 
 def test_a_pod_whose_memory_ran_out_says_so(cluster: ClusterWorld) -> None:
