@@ -45,6 +45,8 @@ class Look:
     is_ready: bool
     stuck: str
     """What keeps it, if that will hardly mend itself; else empty."""
+    is_blocked: bool = False
+    """A pod of the revision before is not ready, and Kubernetes waits for it."""
 
 
 def wait_for_manager(
@@ -61,7 +63,14 @@ def wait_for_manager(
         RolloutFailed: it does not get there; the message has the pod's own reason.
         ClusterError: the cluster can't be asked.
     """
-    _wait(kubectl, lambda: _look(kubectl, name), f"{name}-0", "the manager", clock)
+
+    def look() -> Look:
+        found = _look(kubectl, name)
+        if found.is_blocked:
+            kubectl.delete("pod", f"{name}-0", wait=False)
+        return found
+
+    _wait(kubectl, look, f"{name}-0", "the manager", clock)
 
 
 def wait_for_pod(
@@ -125,8 +134,11 @@ def _look(kubectl: Kubectl, name: str) -> Look:
     is_new = _label(pod, "controller-revision-hash") == status.get("updateRevision")
     is_seen = status.get("observedGeneration", 0) >= found["metadata"]["generation"]
     going = "deletionTimestamp" in pod["metadata"]
-    ready = is_new and is_seen and not going and _is_ready(pod)
-    return Look(is_ready=ready, stuck=_waits_for(pod))
+    is_ready = _is_ready(pod)
+    if not (is_seen and is_new) or going:
+        # Whatever ails the one before is no fault of the one that comes.
+        return Look(is_ready=False, stuck="", is_blocked=is_seen and not going and not is_ready)
+    return Look(is_ready=is_ready, stuck=_waits_for(pod))
 
 
 def _is_ready(pod: Mapping[str, Any]) -> bool:

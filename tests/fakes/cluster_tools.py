@@ -206,12 +206,21 @@ def _roll_out(cluster: dict[str, Any]) -> None:
             "metadata": {"name": f"{name}-manager", "generation": number, "labels": labels},
             "status": {"observedGeneration": number, "updateRevision": str(number)},
         }
+        if _is_broken(cluster["objects"].get(f"pod/{name}-manager-0")):
+            continue
         pod = {"controller-revision-hash": str(number), **labels}
         cluster["objects"][f"pod/{name}-manager-0"] = {
             "kind": "Pod",
             "metadata": {"name": f"{name}-manager-0", "labels": pod},
             **cluster["manager_pod"],
         }
+
+
+def _is_broken(pod: dict[str, Any] | None) -> bool:
+    """Say whether a pod stays as it is, and keeps the next one away, until somebody deletes it."""
+    if pod is None:
+        return False
+    return not any(one["status"] == "True" for one in pod["status"].get("conditions", []))
 
 
 def _create(cluster: dict[str, Any], words: list[str]) -> str:

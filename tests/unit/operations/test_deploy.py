@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -162,6 +163,26 @@ def test_a_manager_that_does_not_start_is_taken_away_and_its_pod_says_why(
     assert "  | no such setting" in caught.value.message
     assert "nothing stays" in (caught.value.hint or "")
     assert tools.read()["releases"] == {}
+
+
+def test_a_broken_manager_that_somebody_did_not_wait_for_is_replaced(
+    tools: FakeTools, put: Callable[..., Deployment], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    well = tools.read()["manager_pod"]
+    tools.set(manager_pod=stuck("ImagePullBackOff", "no such image"))
+
+    def ctrl_c(_: float) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(rollout, "time", SimpleNamespace(sleep=ctrl_c))
+        with pytest.raises(KeyboardInterrupt):
+            put()
+    tools.set(manager_pod=well)
+    assert put().releases[0].change == "upgraded"
+    assert [call for call in tools.calls if call.startswith("kubectl delete pod")] == [
+        "kubectl delete pod show-manager-0 --ignore-not-found --wait=false"
+    ]
 
 
 def test_an_upgrade_that_does_not_start_goes_back_to_what_ran(
