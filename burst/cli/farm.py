@@ -73,6 +73,8 @@ def status(
 
     if isinstance(settings, ClusterFarm):
         _cluster_status(settings, json=json)
+    elif settings.console_url is not None:
+        _distant_status(settings.console_url, json=json)
     else:
         _local_status(settings, json=json)
 
@@ -96,6 +98,22 @@ def _cluster_status(settings: ClusterFarm, *, json: bool) -> None:
     console.say(
         f"farm:     {cluster.farm}, in {cluster.space} of {cluster.context or 'the cluster'}"
     )
+    _print_distant(answer)
+
+
+def _distant_status(url: str, *, json: bool) -> None:
+    from burst.operations.connect import open_client
+
+    with open_client(url) as client:
+        answer = client.status()
+    if json:
+        console.emit({"running": True, "console_url": url, **answer.model_dump(mode="json")})
+        return
+    console.say(f"console:  {url}")
+    _print_distant(answer)
+
+
+def _print_distant(answer: FarmStatus) -> None:
     console.say(f"manager:  {answer.version}")
     _print_status(answer)
     if not answer.jobs and not answer.workers:

@@ -24,8 +24,8 @@ def farm_settings(
 ) -> FarmSettings:
     """Load what the command needs to know of the farm.
 
-    Those of a farm on a cluster, where one is set up, unless ``local`` says that this machine's
-    is meant.
+    Those of a farm elsewhere, where one is set up, unless ``local`` says that this machine's is
+    meant: at an address that was given, or on a cluster.
 
     Raises:
         ConfigError: a setting is wrong.
@@ -41,6 +41,8 @@ def farm_settings(
     }
     settings = load(FarmSettings, given).settings
     if local:
+        return settings.model_copy(update={"console_url": None})
+    if settings.console_url is not None:
         return settings
     from burst.config.cluster import ClusterFarm, cluster_settings, load_pools
 
@@ -89,7 +91,8 @@ def cluster_farm(
     from burst.config.load import load
 
     given = {"state_dir": state_dir, "storage_url": storage_typed(storage)}
-    settings = load(FarmSettings, given).settings
+    # A farm at an address is another one.
+    settings = load(FarmSettings, given).settings.model_copy(update={"console_url": None})
     cluster = cluster_settings(settings.state_dir, typed, os.environ)
     if cluster is None:
         raise UsageError(
@@ -107,13 +110,18 @@ def where_typed(settings: FarmSettings, state_dir: Path | None) -> str:
         settings: of the farm.
         state_dir: as it was typed.
     """
-    from burst.config.cluster import ClusterFarm, cluster_settings
+    from burst.config.cluster import cluster_settings
+    from burst.config.farm import FarmSettings
+    from burst.config.load import load
 
     where = f" --state-dir {shlex.quote(str(state_dir))}" if state_dir is not None else ""
-    if isinstance(settings, ClusterFarm):
+    if not settings.is_local:
         return where
-    others = cluster_settings(settings.state_dir, {}, os.environ)
-    return f" --local{where}" if others is not None else where
+    is_elsewhere = (
+        not load(FarmSettings).settings.is_local
+        or cluster_settings(settings.state_dir, {}, os.environ) is not None
+    )
+    return f" --local{where}" if is_elsewhere else where
 
 
 def require_farm(settings: FarmSettings, local: bool, command: str) -> None:
@@ -122,9 +130,7 @@ def require_farm(settings: FarmSettings, local: bool, command: str) -> None:
     Raises:
         UsageError: there is none, and ``--local`` was not given.
     """
-    from burst.config.cluster import ClusterFarm
-
-    if not local and not isinstance(settings, ClusterFarm):
+    if not local and settings.is_local:
         raise UsageError(
             "no cloud farm is set up",
             hint=f"use this machine: {command} --local, or set one up: burst up --kubeconfig FILE",

@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from burst.config.farm import FarmSettings
+from burst.config.images import image_blender
 from burst.config.load import Settings, config_file, explain, load, read_table
 from burst.errors import ConfigError
 
@@ -93,7 +94,7 @@ class PoolSettings(BaseModel):
     cores: float | None = Field(default=None, gt=0)
     """Processor cores of a worker; by default the machine's, else 4."""
 
-    memory: str | None = Field(default=None, pattern=r"^\d+(\.\d+)?(Mi|Gi|Ti|M|G|T)$")
+    memory: str | None = None
     """Memory of a worker, such as ``28Gi``; by default the machine's, else 8Gi."""
 
     memory_class: int | None = Field(default=None, ge=0)
@@ -115,6 +116,18 @@ class PoolSettings(BaseModel):
     values: dict[str, Any] = Field(default_factory=dict)
     """Values for the worker chart, whatever else it takes (``[pools.NAME.values]``)."""
 
+    @field_validator("memory")
+    @classmethod
+    def _is_memory(cls, size: str | None) -> str | None:
+        if size is not None and not re.fullmatch(r"\d+(\.\d+)?(Mi|Gi|Ti|M|G|T)", size):
+            raise ValueError(f"{size!r} is no amount of memory, such as 28Gi or 512Mi")
+        return size
+
+    @field_validator("blender")
+    @classmethod
+    def _is_blender(cls, name: str | None) -> str | None:
+        return None if name is None else image_blender(name)
+
 
 class ClusterFarm(FarmSettings):
     """Settings of the command line for a farm on a cluster, rather than on this machine."""
@@ -123,6 +136,11 @@ class ClusterFarm(FarmSettings):
 
     pools: dict[str, PoolSettings] = Field(default_factory=dict)
     """By name, in the order of ``burst.toml``."""
+
+    @property
+    def is_local(self) -> bool:
+        """Say that it is not."""
+        return False
 
 
 def load_pools(environ: Mapping[str, str]) -> dict[str, PoolSettings]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
 
@@ -27,6 +29,7 @@ class FarmSettings(Settings):
     """What the commands need to find or to start a farm."""
 
     table: ClassVar[str] = "farm"
+    typed: ClassVar[Mapping[str, str]] = {"storage_url": "--storage"}
 
     state_dir: Path = Field(default_factory=default_state_dir)
     """Folder of the local farm: its database, storage, logs and workers. One farm a folder."""
@@ -43,6 +46,23 @@ class FarmSettings(Settings):
     workers: int | None = Field(default=None, ge=0, le=1024)
     """Most local workers at a time, 0 for none; by default one for every two cores, at most
     eight."""
+
+    console_url: str | None = None
+    """Address of a farm that runs elsewhere, such as ``http://127.0.0.1:8080`` of one in
+    containers: every command means that one unless it is told ``--local``. What it asks for as
+    a token is ``BURST_CONSOLE_TOKEN``."""
+
+    @property
+    def is_local(self) -> bool:
+        """Say whether the farm is this machine's own, which is started when it is needed."""
+        return self.console_url is None
+
+    @field_validator("console_url")
+    @classmethod
+    def _is_address(cls, url: str | None) -> str | None:
+        if url is not None and not re.fullmatch(r"https?://[^/\s]+/*", url):
+            raise ValueError(f"{url!r} is no address of a console, such as http://127.0.0.1:8080")
+        return None if url is None else url.rstrip("/")
 
     @field_validator("state_dir")
     @classmethod

@@ -32,6 +32,9 @@ class Settings(BaseModel):
     table: ClassVar[str]
     """The program's table in ``burst.toml``."""
 
+    typed: ClassVar[Mapping[str, str]] = {}
+    """Options of the command line that are called otherwise than their field."""
+
 
 _Model = TypeVar("_Model", bound=Settings)
 
@@ -91,7 +94,7 @@ def load(
     for field, value in (options or {}).items():
         if value is not None:
             values[field] = value
-            sources[field] = "--" + field.replace("_", "-")
+            sources[field] = model.typed.get(field, "--" + field.replace("_", "-"))
     try:
         return Loaded(model.model_validate(values), sources)
     except ValidationError as error:

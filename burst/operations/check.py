@@ -8,7 +8,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from burst.config.cluster import ClusterFarm
 from burst.config.farm import FarmSettings, default_cache_dir
 from burst.config.machine import memory_limit_bytes
 from burst.domain.workers import Capabilities, Requirements
@@ -103,7 +102,7 @@ def check_render(request: RenderRequest, settings: FarmSettings) -> CheckedRende
     )
     needs = read_needs(traced, request.blender_scene)
     simulations = check_baked(request, needs)
-    if isinstance(settings, ClusterFarm):
+    if not settings.is_local:
         # Which of its pools can is the manager's to say.
         requirements = find_requirements(request, facts, needs)
         versions: tuple[str, ...] = ()
@@ -129,8 +128,8 @@ def check_render(request: RenderRequest, settings: FarmSettings) -> CheckedRende
 
 
 def _blenders_needed(settings: FarmSettings) -> tuple[Installed, ...]:
-    """Return the Blenders here; only a farm on a cluster, which brings its own, does without."""
-    if isinstance(settings, ClusterFarm):
+    """Return the Blenders here; only a farm elsewhere, which brings its own, does without."""
+    if not settings.is_local:
         return blenders_at_hand(settings)
     return probe_blenders(find_blenders(settings.blender), cache=default_cache_dir())
 

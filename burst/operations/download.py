@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from burst.config.cluster import ClusterFarm
 from burst.config.farm import FarmSettings
 from burst.domain.transitions import JOB_ENDED
 from burst.errors import NotFound, UsageError
@@ -90,7 +89,7 @@ def find_published(
 
 
 def _is_local_and_away(settings: FarmSettings) -> bool:
-    return not isinstance(settings, ClusterFarm) and not is_locked(lock_path(settings.state_dir))
+    return settings.is_local and not is_locked(lock_path(settings.state_dir))
 
 
 def must_be_read_alone(settings: FarmSettings, *, is_storage_typed: bool) -> bool:

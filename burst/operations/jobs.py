@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, TypeVar
 
-from burst.config.cluster import ClusterFarm
 from burst.config.farm import FarmSettings
 from burst.errors import ManagerUnreachable, NotFound
 from burst.manager.state_dir import database_path, is_locked, lock_path
@@ -28,7 +27,7 @@ LAST = "last"
 
 def has_jobs(settings: FarmSettings) -> bool:
     """Say whether a job was ever submitted to the farm, without starting a local one."""
-    if isinstance(settings, ClusterFarm):
+    if not settings.is_local:
         return True
     return database_path(settings.state_dir).exists() or is_locked(lock_path(settings.state_dir))
 
@@ -88,7 +87,7 @@ def find_job(client: ManagerClient, named: str) -> JobView:
         return client.job(named)
     jobs = client.jobs()
     if not jobs:
-        raise NotFound("there are no jobs", hint="submit one: burst render SCENE.blend --local")
+        raise NotFound("there are no jobs", hint="submit one, see: burst render --help")
     return jobs[0]
 
 

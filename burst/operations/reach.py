@@ -1,8 +1,8 @@
-"""Reaching a farm, wherever it is: on this machine, or on a cluster.
+"""Reaching a farm, wherever it is: on this machine, on a cluster, or at an address.
 
 A farm on this machine is started when it is needed. One on a cluster is there since `burst up`,
 and is reached by a port-forward, one a process, which is opened when somebody first asks and
-ends with the program.
+ends with the program. One at an address was made by others.
 """
 
 from __future__ import annotations
@@ -80,6 +80,8 @@ def reach_farm(
     """
     if isinstance(settings, ClusterFarm):
         return Reached(_forwarded(settings.cluster), started=False, implicit=False)
+    if settings.console_url is not None:
+        return Reached(settings.console_url, started=False, implicit=False)
     farm = ensure_farm(settings, implicit=implicit, blenders=blenders, tell=tell)
     return Reached(farm.address.console_url, farm.started, farm.address.implicit)
 
@@ -92,6 +94,8 @@ def find_farm(settings: FarmSettings) -> str | None:
     """
     if isinstance(settings, ClusterFarm):
         return _forwarded(settings.cluster)
+    if settings.console_url is not None:
+        return settings.console_url
     address = find_manager(settings.state_dir)
     return None if address is None else address.console_url
 
@@ -116,11 +120,11 @@ def storage_in_use(settings: FarmSettings) -> str:
     """Return the storage of the farm that runs, or of the local one that would be started.
 
     Raises:
-        ConfigError: it is a folder inside of a cluster.
+        ConfigError: it is a folder that this machine has not got.
         ClusterError: the farm on a cluster can't be reached.
     """
-    if isinstance(settings, ClusterFarm):
-        with open_client(_forwarded(settings.cluster)) as client:
+    if not settings.is_local:
+        with open_client(reach_farm(settings).console_url) as client:
             return storage_from_here(settings, client.status())
     address = find_manager(settings.state_dir)
     if address is None:
@@ -136,14 +140,22 @@ def storage_from_here(settings: FarmSettings, status: FarmStatus) -> str:
     """Return the storage that a farm says it has, if this machine has it too.
 
     Raises:
-        ConfigError: it is a folder inside of a cluster.
+        ConfigError: it is a folder that this machine has not got.
     """
-    if isinstance(settings, ClusterFarm) and not status.storage_url.startswith("gs://"):
+    url = status.storage_url
+    if settings.is_local or url.startswith("gs://"):
+        return url
+    if isinstance(settings, ClusterFarm):
         raise ConfigError(
-            f"the farm's storage is {status.storage_url}, which only its pods have",
+            f"the farm's storage is {url}, which only its pods have",
             hint="give the farm a bucket, as storage_url in [farm], then: burst deploy",
         )
-    return status.storage_url
+    if not Path(url.removeprefix("file://")).is_dir():
+        raise ConfigError(
+            f"the farm's storage is the folder {url}, which this machine has not got",
+            hint="mount it here under the same path, or give the farm a bucket",
+        )
+    return url
 
 
 def _key(cluster: ClusterSettings) -> tuple[str, str, str]:

@@ -105,6 +105,8 @@ def _jobs_of_the_farm(settings: FarmSettings) -> tuple[tuple[JobView, ...], str]
     farm = f"the farm in {settings.state_dir}"
     if isinstance(settings, ClusterFarm):
         farm = f"the farm {settings.cluster.farm}"
+    elif settings.console_url is not None:
+        farm = f"the farm at {settings.console_url}"
     url = find_farm(settings)
     if url is None:
         has_queue = database_path(settings.state_dir).exists()

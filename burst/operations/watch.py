@@ -83,6 +83,9 @@ class Touch:
             self.be_patient("the manager does not answer, trying again", tell)
             self.url = reach_again(self._settings)
             return
+        if not self._settings.is_local:
+            self.be_patient("the manager does not answer, trying again", tell)
+            return
         state_dir = self._settings.state_dir
         if is_locked(lock_path(state_dir)):
             self.be_patient("the manager does not answer, trying again", tell)

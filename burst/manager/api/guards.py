@@ -64,11 +64,12 @@ class ConsoleGuard:
             return Forbidden(f"calls from {origin} are refused")
         needs_token = self._token is not None and scope["path"].startswith("/api")
         if needs_token and not shows_token(headers, self._token or ""):
-            return Unauthorized("the console token is missing or wrong")
+            return Unauthorized("the console token is missing or wrong", hint=_CONSOLE_HINT)
         return None
 
 
 _TOKEN_HINT = f"send it as Authorization: Bearer …; calls are below {API}"
+_CONSOLE_HINT = "give it as BURST_CONSOLE_TOKEN"
 
 
 def shows_token(headers: Headers, token: str) -> bool:

@@ -73,7 +73,7 @@ def test_settings_come_from_the_file_the_environment_and_options(
 @pytest.mark.parametrize(
     ("command", "status", "said"),
     [
-        (["build", "--blender", "newest"], EXIT_USAGE, "image_blender (--image-blender)"),
+        (["build", "--blender", "newest"], EXIT_USAGE, "image_blender (--blender)"),
         (["build", "--tool", "kaniko"], EXIT_USAGE, "kaniko"),
         (["push"], EXIT_USAGE, "no registry to push to"),
         (["push", "--registry", "registry.example/x"], EXIT_FAILURE, "was not built yet"),
