@@ -39,6 +39,10 @@ _POLL_SECONDS = 1.0
 _TIMEOUT = "3m"
 """Of Helm's own waits: for hooks, and for what an uninstall deletes."""
 
+_HALF_THERE = ("pending-install", "uninstalling")
+"""There is nothing before it that one could go back to."""
+_HALF_DONE = (*_HALF_THERE, "pending-upgrade", "pending-rollback")
+
 Change = Literal["installed", "upgraded"]
 
 
@@ -94,17 +98,14 @@ class Releases:
 
     def names(self) -> list[str]:
         """Return the names of all releases in the namespace, whatever became of them."""
+        # Helm 4 lists all by itself, and its driver complains of being told to.
+        is_to_be_told = self._client.version.major < 4
         found = self._run(
-            self._client.list_release_definitions(all=True, namespace=self._namespace)
+            self._client.list_release_definitions(
+                all=is_to_be_told, include_deployed=False, namespace=self._namespace
+            )
         )
         return [str(release["name"]) for release in found]
-
-    def values(self, name: str) -> dict[str, Any]:
-        """Return what was set when a release was last deployed; nothing if it is not there."""
-        if name not in self.names():
-            return {}
-        revision = self._run(self._client.get_current_revision(name, namespace=self._namespace))
-        return dict(self._run(revision.values()))
 
     def deploy(
         self, name: str, chart: str, values: Mapping[str, Any], tell: Callable[[str], None]
@@ -154,19 +155,45 @@ class Releases:
         Returns:
             Whether there is one now.
         """
+        waited = 0.0
         while name in self.names():
             current = self._run(self._client.get_current_revision(name, namespace=self._namespace))
-            if "pending" not in current.status.value and current.status.value != "uninstalling":
+            status = current.status.value
+            if status not in _HALF_DONE:
                 return True
             age = (datetime.now(UTC) - current.updated.astimezone(UTC)).total_seconds()
-            if age < PENDING_SECONDS:
-                # Somebody else may be at it right now.
+            # By our own clock too: another machine's may be ahead.
+            if age < PENDING_SECONDS and waited < PENDING_SECONDS:
+                if not waited:
+                    tell(f"release {name} is {status}, waiting for whoever is at it")
                 time.sleep(_POLL_SECONDS)
+                waited += _POLL_SECONDS
                 continue
-            tell(f"release {name} was left {current.status.value}, mending it")
-            proceedable = self._client.get_proceedable_revision(name, namespace=self._namespace)
-            return self._run(proceedable, f"can't mend {name}") is not None
+            tell(f"release {name} was left {status}, mending it")
+            return self._set_right(current)
         return False
+
+    def _set_right(self, current: Any) -> bool:
+        """Make a release of which a revision was left half done one that can be upgraded.
+
+        Nothing is waited for, as what comes next replaces it, and what is gone back to may be
+        what did not start.
+
+        Returns:
+            Whether there is a release now.
+        """
+        name = current.release.name
+        if current.status.value in _HALF_THERE:
+            self.remove(name)
+            return False
+        # Helm changes what differs from the revision before, so that has to be true first.
+        back_to = [current.revision - 1]
+        if current.status.value == "pending-rollback":
+            back_to.append(current.revision)
+        for number in back_to:
+            back = current.release.rollback(number, cleanup_on_fail=True)
+            self._run(back, f"can't mend {name}")
+        return True
 
     def _run(self, call: Any, what: str = "helm failed") -> Any:
         import pyhelm3.errors

@@ -336,8 +336,10 @@ def _revision(
     }
 
 
-def left_pending(name: str, number: int, status: str, ago: timedelta) -> dict[str, Any]:
+def left_pending(
+    name: str, number: int, status: str, ago: timedelta, values: dict[str, Any] | None = None
+) -> dict[str, Any]:
     """Return a revision on which somebody was interrupted a while ago."""
-    revision = _revision(name, number, {}, status)
+    revision = _revision(name, number, values or {}, status)
     revision["info"]["last_deployed"] = (datetime.now(UTC) - ago).isoformat()
     return revision

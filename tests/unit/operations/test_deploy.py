@@ -45,6 +45,8 @@ POOLS = {"small": PoolSettings(memory="4Gi"), "large": PoolSettings(memory="64Gi
 def tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeTools:
     tools = FakeTools(tmp_path / "tools")
     monkeypatch.setenv("PATH", str(tools.bin))
+    # That takes a manager: test_retire.py.
+    monkeypatch.setattr(deploy_module, "empty_pool", lambda *_: True)
     monkeypatch.setattr(rollout, "_POLL_SECONDS", 0.01)
     monkeypatch.setattr(rollout, "PATIENCE_SECONDS", 0.01)
     monkeypatch.setattr(helm, "_POLL_SECONDS", 0.01)
@@ -126,6 +128,34 @@ def test_a_release_that_was_left_half_upgraded_goes_back_and_then_on(
     rolled, last = tools.release("show")[-2:]
     assert (rolled["info"]["status"], last["info"]["status"]) == ("deployed", "deployed")
     assert any(call.startswith("helm rollback show") for call in tools.calls)
+
+
+def test_a_way_back_that_was_interrupted_ends_where_it_was_going(
+    tools: FakeTools, put: Callable[..., Deployment]
+) -> None:
+    put()
+    put(cluster={"manager": {"logLevel": "debug"}})
+    well, broken = tools.release("show")
+    left = left_pending("show", 3, "pending-rollback", timedelta(minutes=5), well["config"])
+    tools.set(releases={**tools.read()["releases"], "show": [well, broken, left]})
+    put()
+    again, back, last = tools.release("show")[3:]
+    assert again["config"] == broken["config"]
+    assert back["config"] == well["config"]
+    assert last["info"]["status"] == "deployed"
+    # What it goes back to may be what did not start.
+    assert not [call for call in tools.calls if "rollback" in call and "--wait" in call]
+
+
+def test_a_release_of_a_machine_whose_clock_is_ahead_is_not_waited_for_for_ever(
+    tools: FakeTools,
+    put: Callable[..., Deployment],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(helm, "PENDING_SECONDS", 0.02)
+    left = left_pending("show", 1, "pending-install", -timedelta(hours=1))
+    tools.set(releases={"show": [left]})
+    assert put().releases[0].change == "installed"
 
 
 def test_a_release_on_which_somebody_is_just_at_work_is_waited_for(
@@ -253,6 +283,16 @@ def test_versions_that_do_not_fit_are_refused_before_anything_is_made(
     with pytest.raises(error, match=text):
         put()
     assert tools.read()["releases"] == {}
+
+
+@pytest.mark.filterwarnings("error")
+def test_helm_4_lists_what_it_left_half_done_without_being_told_to(
+    tools: FakeTools, put: Callable[..., Deployment]
+) -> None:
+    tools.set(versions={**tools.read()["versions"], "helm": "v4.0.0"})
+    put()
+    listed = {call for call in tools.calls if call.startswith("helm list")}
+    assert listed == {"helm list --max 256 --output json"}
 
 
 @pytest.mark.parametrize("program", ["kubectl", "helm"])
