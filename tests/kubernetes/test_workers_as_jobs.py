@@ -18,14 +18,12 @@ from burst.domain.transitions import AttemptStatus
 from burst.errors import ToolError
 from burst.manager.autoscaler.kubernetes import KubernetesProvider, open_provider
 from burst.manager.autoscaler.provider import Order, StartedWorker
-from burst.protocol.artist_messages import SubmitJob
 from tests.fakes.cluster import PROBE, RESTRICTED, Cluster, wait_until
 from tests.fakes.kube_api import FARM, pool_map
-from tests.fakes.real_manager import SCENE, RealManager
+from tests.fakes.kwok_farm import KwokFarm, nodes_for
 
 MANY = 1000
 KILLS = 10
-KWOK_NODES = 50
 SECONDS = 120
 
 
@@ -166,41 +164,24 @@ def test_what_ends_while_the_api_server_is_away_is_seen_after(
 def test_a_thousand_workers_are_made_once_each_though_the_manager_is_killed(
     own: Cluster, namespace: str, tmp_path: Path, kwok_nodes: Callable[[int], None]
 ) -> None:
-    kwok_nodes(KWOK_NODES)
-    pod = {
-        "nodeSelector": {"burst-test/kwok": "true"},
-        "tolerations": [{"key": "kwok.x-k8s.io/node", "operator": "Exists"}],
-    }
-    own.apply(namespace, pool("many", "hold", maximum=MANY, start_seconds=600, pod=pod))
-    manager = RealManager(
-        tmp_path,
-        BURST_PROVIDER="kubernetes",
-        BURST_KUBERNETES_NAMESPACE=namespace,
-        BURST_FARM=FARM,
-        BURST_IDLE_EXIT_SECONDS="5",
-        KUBECONFIG=str(own.kubeconfig),
-    )
+    kwok_nodes(nodes_for(MANY))
+    farm = KwokFarm(own, namespace, tmp_path, MANY)
+    farm.describe_pool()
 
     def jobs() -> int:
         count = len(own.kubectl("get", "jobs", "-n", namespace, "-o", "name").splitlines())
         assert count <= MANY
         return count
 
-    manager.start()
+    farm.start()
     try:
-        submitted = manager.artist.submit(SubmitJob(name="s", scene=SCENE, frames=f"1-{MANY}"))
-        for number in range(1, KILLS + 1):
-            goal = number * MANY // (KILLS + 1)
-            wait_until(lambda goal=goal: jobs() >= goal, SECONDS)  # type: ignore[misc]
-            manager.stop(9)
-            manager.start()
-        wait_until(lambda: jobs() == MANY, SECONDS)
-        # The manager has seen all, and wants no more.
-        wait_until(lambda: manager.artist.pools()[0].starting == MANY, SECONDS)
+        job = farm.submit()
+        farm.kill_in_the_middle(KILLS, jobs)
+        farm.wait_for_all()
         assert jobs() == MANY
         began = time.monotonic()
-        manager.artist.act(submitted.job.id, "cancel")
+        farm.manager.artist.act(job, "cancel")
         wait_until(lambda: jobs() == 0, SECONDS)
         print(f"{MANY} Jobs were gone {time.monotonic() - began:.1f} s after the last was needed")
     finally:
-        manager.stop()
+        farm.manager.stop()
