@@ -37,7 +37,6 @@ RENDERINGS: dict[str, tuple[str, list[str]]] = {
     "worker-fetch": ("worker", [*SAID["worker"], *FETCH]),
 }
 
-_TEST_RUNS_ONCE = "a test runs once, and says at its end how it went"
 _VERSIONS_ARE_KEPT = (
     "a version is pushed once and never again; to ask the registry for every worker would keep a "
     "farm from growing while it is away"
@@ -51,19 +50,13 @@ _NO_CPU_LIMIT = "a worker renders with what nobody else on its machine needs; re
 
 EXPLAINED = {
     # (rule, kind): why it is not followed
-    ("CKV_K8S_8", "Pod"): _TEST_RUNS_ONCE,
-    ("CKV_K8S_9", "Pod"): _TEST_RUNS_ONCE,
     ("CKV_K8S_11", "Job"): _NO_CPU_LIMIT,
-    ("CKV_K8S_11", "Pod"): _NO_CPU_LIMIT,
     ("CKV_K8S_15", "Job"): _VERSIONS_ARE_KEPT,
-    ("CKV_K8S_15", "Pod"): _VERSIONS_ARE_KEPT,
     ("CKV_K8S_15", "StatefulSet"): _VERSIONS_ARE_KEPT,
     ("CKV_K8S_35", "Job"): _TOKEN_IN_ENVIRONMENT,
-    ("CKV_K8S_35", "Pod"): _TOKEN_IN_ENVIRONMENT,
     ("CKV_K8S_35", "StatefulSet"): _TOKEN_IN_ENVIRONMENT,
     ("CKV_K8S_38", "StatefulSet"): "the manager makes Jobs",
     ("CKV_K8S_43", "Job"): _DIGEST_IS_OFFERED,
-    ("CKV_K8S_43", "Pod"): _DIGEST_IS_OFFERED,
     ("CKV_K8S_43", "StatefulSet"): _DIGEST_IS_OFFERED,
 }
 

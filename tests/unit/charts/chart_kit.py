@@ -41,6 +41,15 @@ class Rendered:
         assert len(found) == 1, [one["metadata"]["name"] for one in found]
         return found[0]
 
+    def hook(self, name: str) -> dict[str, Any]:
+        """Return the one object that Helm makes at a certain time."""
+        (found,) = [
+            one
+            for one in self.objects
+            if one["metadata"].get("annotations", {}).get("helm.sh/hook") == name
+        ]
+        return found
+
     def kinds(self) -> set[str]:
         """Return what there is."""
         return {one["kind"] for one in self.objects}

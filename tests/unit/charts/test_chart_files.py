@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import yaml
-from chart_kit import CHARTS
+from chart_kit import CHARTS, Helm
 
 import burst
 
@@ -95,3 +95,18 @@ def test_the_page_has_a_sentence_for_every_value(chart: str) -> None:
 def test_what_is_only_for_the_check_is_not_packed(chart: str) -> None:
     ignored = (CHARTS / chart / ".helmignore").read_text("utf-8").split()
     assert "all-values.yaml" in ignored
+
+
+@BOTH
+def test_what_a_failed_test_leaves_goes_with_the_release(helm: Helm, chart: str) -> None:
+    rendered = helm.render(chart)
+    test, gone = rendered.hook("test"), rendered.hook("post-delete")
+    for one in (test, gone):
+        policy = one["metadata"]["annotations"]["helm.sh/hook-delete-policy"]
+        assert set(policy.split(",")) == {"before-hook-creation", "hook-succeeded"}
+    # Helm deletes what is in its place first, and that is what is to go.
+    assert (gone["kind"], gone["metadata"]["name"]) == (test["kind"], test["metadata"]["name"])
+    # It succeeds by doing nothing, without a pod.
+    assert gone["spec"]["completions"] == gone["spec"]["parallelism"] == 0
+    assert test["spec"]["backoffLimit"] == 0
+    assert test["spec"].get("completions", 1) == 1

@@ -75,7 +75,7 @@ def test_workers_have_an_account_without_rights_or_token(helm: Helm) -> None:
 
 def test_every_pod_may_run_under_the_strictest_pod_security(helm: Helm) -> None:
     rendered = helm.render("manager")
-    for pod in (rendered.pod, rendered.of("Pod")["spec"]):
+    for pod in (rendered.pod, rendered.hook("test")["spec"]["template"]["spec"]):
         assert pod["securityContext"]["runAsNonRoot"] is True
         assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
         for container in pod["containers"]:
@@ -83,7 +83,9 @@ def test_every_pod_may_run_under_the_strictest_pod_security(helm: Helm) -> None:
             assert context["readOnlyRootFilesystem"] is True
             assert context["allowPrivilegeEscalation"] is False
             assert context["capabilities"] == {"drop": ["ALL"]}
-    assert rendered.of("Pod")["spec"]["automountServiceAccountToken"] is False
+    assert (
+        rendered.hook("test")["spec"]["template"]["spec"]["automountServiceAccountToken"] is False
+    )
 
 
 def test_health_is_asked_of_the_workers_listener_and_never_of_the_queue(helm: Helm) -> None:

@@ -11,7 +11,7 @@ from burst.domain.machines import FUSE_MIB, FUSE_MILLI, machine_type, worker_sha
 
 def test_a_pool_is_one_labelled_configmap_and_a_test(helm: Helm) -> None:
     rendered = helm.render("worker", release="studio-pool-big")
-    assert rendered.kinds() == {"ConfigMap", "Pod"}
+    assert rendered.kinds() == {"ConfigMap", "Job"}
     labels = rendered.of("ConfigMap")["metadata"]["labels"]
     assert labels["burst/kind"] == "worker-pool"
     assert labels["burst/farm"] == "studio"
@@ -234,7 +234,7 @@ def test_an_image_is_named_by_version_and_blender(helm: Helm) -> None:
 
 def test_the_test_is_a_pod_of_the_pool(helm: Helm) -> None:
     rendered = helm.render("worker", release="studio-pool-cpu")
-    test, worker = rendered.of("Pod")["spec"], rendered.pod
+    test, worker = rendered.hook("test")["spec"]["template"]["spec"], rendered.pod
     assert test["containers"][0].pop("args")[:2] == ["burst", "doctor"]
     assert worker["containers"][0].pop("args") == ["burst", "worker"]
     assert test == worker
