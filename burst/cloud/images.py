@@ -40,9 +40,10 @@ Say = Callable[[str], None]
 """Hears what a program says while it works, line by line."""
 
 _REFUSALS: tuple[tuple[str, type[BurstError], str], ...] = (
-    (r"denied|unauthorized|authentication required|forbidden|no basic auth|403|401",
+    (r"denied|unauthorized|authentication required|forbidden|no basic auth|\b40[13]\b|"
+     r"getting credentials|docker-credential-",
      RegistryDenied, "log in to it: {login}"),
-    (r"manifest unknown|name unknown|not found|no such (image|manifest)|image not known|404",
+    (r"manifest unknown|name unknown|not found|no such (image|manifest)|image not known|\b404\b",
      ImageMissing, "build and push it: burst images build --push"),
     (r"connection refused|no such host|i/o timeout|no route|network is unreachable|TLS|x509|EOF",
      ToolError, "look at the registry's name, and at the network"),

@@ -206,9 +206,12 @@ def test_to_push_takes_a_registry_and_an_image(tools: Path) -> None:
         ("unauthorized: authentication required", RegistryDenied, "docker login registry.example"),
         ("name unknown: The repository does not exist", ImageMissing, "build --push"),
         ("dial tcp: lookup registry.example: no such host", ToolError, "registry's name"),
+        ('failed: getting credentials - err: exec: "docker-credential-gcloud": executable file not '
+         "found in $PATH", RegistryDenied, "docker login"),
+        ("blob sha256:9c404d5a401f403e: connection reset by peer", ToolError, None),
         ("something else", ToolError, None),
     ],
-)
+)  # fmt: skip
 def test_a_refused_push_says_why_and_what_to_type(
     tools: Path, complaint: str, error: type[ToolError], hint: str | None
 ) -> None:
