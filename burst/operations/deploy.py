@@ -30,6 +30,7 @@ from burst.operations.preflight import (
     make_namespace,
 )
 from burst.operations.reach import find_farm, kubectl_of
+from burst.operations.retire import empty_pool
 from burst.operations.rollout import clear_stuck_pod, wait_for_manager
 
 Tell = Callable[[str], None]
@@ -50,7 +51,7 @@ class Deployment:
     cluster_version: str
     releases: tuple[Deployed, ...]
     removed: tuple[str, ...]
-    """Pools that are not in burst.toml any more."""
+    """Pools that were not in burst.toml any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +95,7 @@ def deploy(
     if make_namespace(kubectl, settings.cluster.farm):
         tell(f"made the namespace {kubectl.namespace}")
     done = _deploy_all(settings, kubectl, releases, values, tell)
-    removed = _remove_pools(settings, releases, set(values.pools), tell)
+    removed = _remove_pools(settings, kubectl, releases, set(values.pools), tell)
     context = settings.cluster.context or ""
     return Deployment(
         settings.cluster.farm, kubectl.namespace, context, version, tuple(done), removed
@@ -190,18 +191,19 @@ def _with_word(error: ClusterError, deployed: Deployed) -> ClusterError:
 
 
 def _remove_pools(
-    settings: ClusterFarm, releases: Releases, wanted: set[str], tell: Tell
+    settings: ClusterFarm, kubectl: Kubectl, releases: Releases, wanted: set[str], tell: Tell
 ) -> tuple[str, ...]:
     farm = settings.cluster.farm
     prefix = _pool_release(farm, "")
-    gone = [
-        name.removeprefix(prefix)
-        for name in releases.names()
-        if name.startswith(prefix) and name.removeprefix(prefix) not in wanted
-    ]
-    for name in gone:
+    pools = [name.removeprefix(prefix) for name in releases.names() if name.startswith(prefix)]
+    gone = []
+    for name in pools:
+        if name in wanted:
+            continue
         tell(f"removing pool {name}, which is not in burst.toml any more")
-        releases.remove(_pool_release(farm, name))
+        if empty_pool(settings, kubectl, name, tell):
+            releases.remove(_pool_release(farm, name))
+            gone.append(name)
     return tuple(gone)
 
 

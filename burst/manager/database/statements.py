@@ -150,6 +150,11 @@ def put_pool_choice(pool: str, **values: int | None) -> Statement:
     return _upsert(pool_choices, {"pool": pool}, values)
 
 
+def delete_pool_choice(pool: str) -> Statement:
+    """Forget what somebody chose for a worker pool."""
+    return sa.delete(pool_choices).where(pool_choices.c.pool == pool)
+
+
 def put_counter(name: str, value: int) -> Statement:
     """Set a counter."""
     return _upsert(counters, {"name": name}, {"value": value})

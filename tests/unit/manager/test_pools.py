@@ -355,7 +355,28 @@ async def test_a_number_by_hand_holds_over_a_restart_and_until_it_is_taken_back(
     await one.autoscaler.change("small", ChangePool(scale=None))
     await one.round()
     assert one.view("small").scale is None
+    # Two are there until they have left: there may be four.
+    assert len(one.provider.started) == 4
+    for worker in workers[:2]:
+        await worker.sign_off()
+    await one.drop("small-1", "small-2")
     assert len(one.provider.started) == 6
+
+
+@asynchronous
+async def test_a_pool_that_comes_again_is_not_what_its_namesake_was_set_to(
+    manager: Manager,
+) -> None:
+    two = Pools3(manager, SMALL, LARGE)
+    await two.round()
+    for name in ("small", "large"):
+        await two.autoscaler.change(name, ChangePool(scale=0))
+    two.provider.described = [LARGE]
+    await two.round()
+    two.provider.described = [LARGE, SMALL]
+    two.restart()
+    await two.round()
+    assert (two.view("small").scale, two.view("large").scale) == (None, 0)
 
 
 @asynchronous

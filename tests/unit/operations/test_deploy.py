@@ -315,6 +315,28 @@ def test_rights_that_are_lacking_are_all_named(
     assert tools.read()["releases"] == {}
 
 
+def test_what_an_admin_of_a_namespace_may_not_is_asked_only_where_it_is_needed(
+    tools: FakeTools, put: Callable[..., Deployment]
+) -> None:
+    tools.set(lacking=["create resourcequotas"])
+    with pytest.raises(ClusterDenied, match="create resourcequotas") as caught:
+        put()
+    assert "quota = { enabled = false }" in (caught.value.hint or "")
+    put(cluster={"manager": {"quota": {"enabled": False}}})
+
+
+def test_whether_there_is_a_driver_need_not_be_known(
+    tools: FakeTools, put: Callable[..., Deployment]
+) -> None:
+    tools.refuse(
+        "kubectl get csidriver", 'Error from server (Forbidden): csidrivers "x" is forbidden'
+    )
+    put()
+    assert tools.release("show-pool-small")[-1]["config"]["scenes"] == {"source": "fetch"}
+    put(cluster={"scenes_by": "csi"})
+    assert tools.release("show-pool-small")[-1]["config"]["scenes"] == {"source": "csi"}
+
+
 def test_two_farms_do_not_share_a_namespace(
     tools: FakeTools, put: Callable[..., Deployment]
 ) -> None:
