@@ -143,9 +143,13 @@ def has_gone(group: int) -> bool:
 
 
 def settled(gcs: StrictGcs) -> int:
-    """Wait until the server has done what it was asked, and return how much that was."""
+    """Wait until the server has done what it was asked, and return how much that was.
+
+    On a busy machine it has much to do yet when those who asked are gone.
+    """
     seen = -1
     while seen != len(gcs.requests):
+        poll(lambda: not gcs.connections, "somebody is still there")
         seen = len(gcs.requests)
         time.sleep(0.1)
     return seen

@@ -101,6 +101,8 @@ class StrictGcs:
         self.rewrite_steps = 1
         """Requests that one rewrite takes."""
         self.endpoint = ""
+        self.connections = 0
+        """Callers that have not hung up, or have and are still being served."""
         self._faults: list[Fault] = []
         self._sessions: dict[str, Session] = {}
         self._rewrites: dict[str, int] = {}
@@ -112,6 +114,11 @@ class StrictGcs:
         fault = Fault(operation, **how)
         self._faults.append(fault)
         return fault
+
+    def count_connection(self, change: int) -> None:
+        """Note that somebody has come, or gone."""
+        with self._lock:
+            self.connections += change
 
     def heal(self) -> None:
         """Take back every fault."""
@@ -382,6 +389,17 @@ def _source_query(query: dict[str, str]) -> dict[str, str]:
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 512
+    gcs: StrictGcs
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        self.gcs.count_connection(1)
+        super().process_request(request, client_address)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self.gcs.count_connection(-1)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         # Clients that hang up are part of the game.
@@ -395,6 +413,7 @@ def running_strict_gcs(*buckets: str) -> Iterator[StrictGcs]:
     gcs = StrictGcs(*(buckets or ("farm",)))
     handler = type("Handler", (Wire,), {"gcs": gcs})
     server = _Server(("127.0.0.1", 0), handler)
+    server.gcs = gcs
     gcs.endpoint = f"http://127.0.0.1:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
