@@ -34,12 +34,12 @@ SECONDS = 180
 IDLE_EXIT_SECONDS = 3
 
 KILL = """
-for folder in /proc/[0-9]*; do
-    tr '\\0' '\\n' < "$folder/environ" | grep -qxF "HOSTNAME=$1" && echo "${folder#/proc/}"
-done 2> /dev/null | xargs -r kill -KILL 2> /dev/null
+pids=$(grep -lzxF "HOSTNAME=$1" /proc/[0-9]*/environ 2> /dev/null | cut -d / -f 3)
+date +%s.%N
+kill -KILL $pids 2> /dev/null
 true
 """
-"""Run on a node: every process of a pod at once, of which the first takes the others with it."""
+"""Run on a node: ends every process of a pod at once, and says when."""
 
 
 @dataclass
@@ -81,6 +81,15 @@ class HurtFarm(Farm):
 
     def set_up(self, pools: str) -> None:
         """Put the farm on the cluster, with tables of pools as burst.toml has them."""
+        self.configure_pools(pools)
+        self.succeed("up", "--kubeconfig", str(self.cluster.kubeconfig), "--no-images")
+        claim = self.cluster.get("pvc", f"{MANAGER}-state", "-n", FARM)["spec"]["volumeName"]
+        there = Path(self.cluster.get("pv", claim)["spec"]["hostPath"]["path"])
+        # On every node the same folder of this machine is mounted for all volumes.
+        self._state_dir = self.cluster.kubeconfig.parent / "run" / "volumes" / there.name
+
+    def configure_pools(self, pools: str) -> None:
+        """Say in burst.toml which pools there are."""
         manager = (
             f"idleExitSeconds = {IDLE_EXIT_SECONDS}\n"
             f'nodeSelector = {{ "kubernetes.io/hostname" = "{STEADY}" }}\n'
@@ -88,11 +97,6 @@ class HurtFarm(Farm):
         emulator = f'[{{ name = "STORAGE_EMULATOR_HOST", value = "{self.endpoint}" }}]'
         common = f'[cluster.worker]\nextraEnv = {emulator}\n[images]\nimage_blender = "debian"\n'
         self.configure(manager, common + pools)
-        self.succeed("up", "--kubeconfig", str(self.cluster.kubeconfig), "--no-images")
-        claim = self.cluster.get("pvc", f"{MANAGER}-state", "-n", FARM)["spec"]["volumeName"]
-        there = Path(self.cluster.get("pv", claim)["spec"]["hostPath"]["path"])
-        # On every node the same folder of this machine is mounted for all volumes.
-        self._state_dir = self.cluster.kubeconfig.parent / "run" / "volumes" / there.name
 
     # ── Jobs ─────────────────────────────────────────────────────────────────────────
 
@@ -125,11 +129,16 @@ class HurtFarm(Farm):
         )  # fmt: skip
         assert self.cluster.get("jobs", "-n", FARM)["items"] == []
         self._scale_manager(0)
+        try:
+            wrong = self._check()
+        finally:
+            self._scale_manager(1)
+        assert not wrong, "\n".join(wrong)
+
+    def _check(self) -> list[str]:
         storage = self.folder / f"bucket-{len(self.jobs)}"
         checker.bring_bucket(self.buckets.endpoint, self.buckets.bucket, storage)
-        wrong = checker.check(Left(self._state_dir, storage, killed=self.killed), self.jobs)
-        assert not wrong, "\n".join(wrong)
-        self._scale_manager(1)
+        return checker.check(Left(self._state_dir, storage, killed=self.killed), self.jobs)
 
     def note(self, what: str, at: float, workers: Sequence[str]) -> int:
         """Remember how long it took until what workers had at a moment was queued again.
@@ -176,6 +185,11 @@ class HurtFarm(Farm):
         ]
         return [worker for worker in found if worker.name in names]
 
+    def running_jobs(self) -> list[str]:
+        """Return the names of the Jobs that have not ended."""
+        listed = self.cluster.get("jobs", "-n", FARM)["items"]
+        return [job["metadata"]["name"] for job in listed if "conditions" not in job["status"]]
+
     def account(self) -> str:
         """Tell how the farm is, for the message of a test that failed."""
         tables = ("jobs", "workers", "worker_starts", "attempts WHERE status != 'completed'")
@@ -199,8 +213,7 @@ class HurtFarm(Farm):
 
     def kill(self, worker: Busy) -> float:
         """End every process of a worker's pod without notice; return when."""
-        at = time.time()
-        self.cluster.run_on(worker.node, "sh", "-c", KILL, "sh", worker.pod)
+        at = float(self.cluster.run_on(worker.node, "sh", "-c", KILL, "sh", worker.pod))
         self.killed.append(KilledWorker(worker.name, at))
         return at
 

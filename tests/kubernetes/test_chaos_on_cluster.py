@@ -7,6 +7,7 @@ printed (`-s`), and not judged. Left out: the same on one machine (``tests/chaos
 
 from __future__ import annotations
 
+import random
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -22,8 +23,12 @@ pytestmark = pytest.mark.blender
 FRAMES = 36
 SOME = 6
 AWAY_SECONDS = 30
-AWAY_FRAMES = 160
+SHORTLY_AWAY_SECONDS = 5
+AWAY_FRAMES = 150
 """More than are rendered while the API server is away."""
+LEFT_MIN = 12
+"""With fewer frames to go another job is begun before the next trouble."""
+MOMENT_SECONDS_MAX = 2.0
 
 POOL = f"""
 [pools.cpu]
@@ -118,3 +123,91 @@ def test_a_manager_that_is_moved_or_killed_finds_its_workers_again(
     farm.wait_for_manager()
     farm.finish()
     assert farm.outcomes(job) == {"completed"}
+
+
+def test_workers_render_on_while_the_api_server_is_away(farm: HurtFarm, scene: Path) -> None:
+    job = farm.submit(scene, AWAY_FRAMES)
+    farm.wait_for_middle(job, SOME, WORKERS)
+    victim = farm.busy()[0]
+    with farm.cluster.api_server_away():
+        until = time.monotonic() + AWAY_SECONDS
+        at = farm.kill(victim)
+        before = farm.published(job)
+        # Not to wait for something: that nothing more happens is what is shown.
+        time.sleep(until - time.monotonic())
+        assert farm.published(job) > before
+    while farm.published(job) < AWAY_FRAMES:
+        assert len(farm.running_jobs()) <= WORKERS, farm.account()
+    farm.finish()
+    assert farm.note("pod killed, no API server", at, [victim.name])
+    sessions = farm.rows("SELECT DISTINCT worker, session FROM attempts WHERE job_id = ?", job)
+    assert len(sessions) == len({row["worker"] for row in sessions})
+
+
+def test_a_pool_that_leaves_the_file_finishes_what_it_holds(farm: HurtFarm, job: str) -> None:
+    farm.configure_pools(POOL.replace("cpu", "other"))
+    farm.succeed("deploy", "--no-images")
+    farm.finish()
+    assert farm.outcomes(job) == {"completed"}
+    farm.configure_pools(POOL)
+    farm.succeed("deploy", "--no-images")
+
+
+def test_all_of_it_in_the_order_of_a_seed(
+    farm: HurtFarm, scene: Path, request: pytest.FixtureRequest
+) -> None:
+    seed = request.config.getoption("--seed") or random.randrange(1_000_000)
+    print(f"--seed {seed}")
+    rng = random.Random(seed)
+    troubles = [
+        _delete_some, _kill_some, _cut_power, _restart_kubelet, _delete_manager, _kill_manager,
+        _take_api_server,
+    ]  # fmt: skip
+    rng.shuffle(troubles)
+    job = farm.submit(scene, FRAMES)
+    for trouble in troubles:
+        if FRAMES - farm.published(job) < LEFT_MIN:
+            job = farm.submit(scene, FRAMES)
+        farm.wait_for_middle(job, 0)
+        # The moment itself is what is drawn.
+        time.sleep(rng.uniform(0, MOMENT_SECONDS_MAX))
+        print(trouble.__name__)
+        trouble(farm, rng)
+    farm.finish()
+
+
+def _delete_some(farm: HurtFarm, rng: random.Random) -> None:
+    farm.delete([worker.pod for worker in farm.busy() if rng.random() < 0.5])
+
+
+def _kill_some(farm: HurtFarm, rng: random.Random) -> None:
+    for worker in farm.busy():
+        if rng.random() < 0.5:
+            farm.kill(worker)
+
+
+def _cut_power(farm: HurtFarm, rng: random.Random) -> None:
+    farm.cluster.cut_power(SHAKY)
+    time.sleep(rng.uniform(0, MOMENT_SECONDS_MAX))
+    farm.cluster.boot(SHAKY)
+
+
+def _restart_kubelet(farm: HurtFarm, rng: random.Random) -> None:
+    farm.cluster.kill(SHAKY, "kubelet")
+    time.sleep(rng.uniform(0, MOMENT_SECONDS_MAX))
+    farm.cluster.start(SHAKY, "kubelet")
+
+
+def _delete_manager(farm: HurtFarm, rng: random.Random) -> None:
+    farm.delete([f"{MANAGER}-0"])
+    farm.wait_for_manager()
+
+
+def _kill_manager(farm: HurtFarm, rng: random.Random) -> None:
+    farm.kill_manager()
+    farm.wait_for_manager()
+
+
+def _take_api_server(farm: HurtFarm, rng: random.Random) -> None:
+    with farm.cluster.api_server_away():
+        time.sleep(rng.uniform(0, SHORTLY_AWAY_SECONDS))
