@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 
 from burst.cloud.helm import Releases
 from burst.cloud.kubectl import MAJOR, Kubectl, Right
@@ -24,6 +25,13 @@ _RIGHTS = tuple(
     )
 )  # fmt: skip
 """What a deployment does. Of Jobs, as nobody may grant the manager what he has not got himself."""
+
+_DISPENSABLE = {
+    "resourcequotas": "quota",
+    "networkpolicies.networking.k8s.io": "networkPolicy",
+    "poddisruptionbudgets.policy": "disruptionBudget",
+}
+"""What a farm can do without, and the value of the manager's chart that says so."""
 
 
 def check_cluster(kubectl: Kubectl, settings: ClusterFarm) -> str:
@@ -49,15 +57,31 @@ def check_cluster(kubectl: Kubectl, settings: ClusterFarm) -> str:
             f"the cluster is Kubernetes {its}, burst needs {oldest} or newer",
             hint="upgrade it, or name another one with --kubeconfig",
         )
-    lacking = kubectl.lacking(_RIGHTS)
+    lacking = kubectl.lacking([one for one in _RIGHTS if _is_needed(one, settings)])
     if lacking:
         named = ", ".join(map(str, lacking))
         raise ClusterDenied(
             f"this login may not {named} in the namespace {kubectl.namespace}",
-            hint="have it made an admin of the namespace",
+            hint=_way_to_rights(lacking),
         )
     _check_alone(kubectl, settings.cluster.farm)
     return its
+
+
+def _is_needed(right: Right, settings: ClusterFarm) -> bool:
+    """Say whether the farm is to have what the right is for."""
+    part = settings.cluster.manager.get(_DISPENSABLE.get(right.resource, ""))
+    return not (isinstance(part, Mapping) and part.get("enabled") is False)
+
+
+def _way_to_rights(lacking: Sequence[Right]) -> str:
+    if all(right.resource in _DISPENSABLE for right in lacking):
+        # An admin of a namespace may make no quota.
+        without = "".join(
+            f"\n  {_DISPENSABLE[right.resource]} = {{ enabled = false }}" for right in lacking
+        )
+        return f"have it granted, or go without, in [cluster.manager] of burst.toml:{without}"
+    return "have it made an admin of the namespace"
 
 
 def check_storage_setting(settings: ClusterFarm) -> None:
@@ -85,7 +109,11 @@ def choose_scenes_way(kubectl: Kubectl, settings: ClusterFarm) -> ScenesWay:
     asked = {wanted, *(pool.scenes_by for pool in settings.pools.values())}
     if asked == {"fetch"} or asked == {"pvc"}:
         return wanted or "fetch"
-    has_driver = kubectl.find("csidriver", FUSE_DRIVER) is not None
+    try:
+        has_driver = kubectl.find("csidriver", FUSE_DRIVER) is not None
+    except ClusterDenied:
+        # An admin of a namespace may not look. Who asks for it will know.
+        return wanted or "fetch"
     if "csi" in asked and not has_driver:
         raise ClusterUnfit(
             f"the cluster has no driver {FUSE_DRIVER}, which mounts buckets",
