@@ -14,6 +14,7 @@ import json
 import logging
 import os
 import sys
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -51,16 +52,33 @@ def configure(program: str, level: str = "info") -> None:
         logging.getLogger(library).setLevel(logging.WARNING)
 
 
+def readable(line: str) -> str | None:
+    """Return a line for people that a program in a pod wrote as JSON; None if it is no such one."""
+    try:
+        said = dict(json.loads(line))
+        at = datetime.fromisoformat(said.pop("time"))
+        severity, program, message = (said.pop(key) for key in _HEAD)
+    except (ValueError, TypeError, KeyError):
+        return None
+    said.pop("logger", None)
+    trouble = said.pop("exception", "")
+    level = "" if severity in ("DEBUG", "INFO") else f"{severity.lower()}: "
+    text = _text(at, program, f"{level}{message}", said)
+    return f"{text}\n{trouble}" if trouble else text
+
+
+_HEAD = ("severity", "program", "message")
+
+
 class _TextFormatter(logging.Formatter):
     def __init__(self, program: str) -> None:
         super().__init__()
         self._program = program
 
     def format(self, record: logging.LogRecord) -> str:
-        time = datetime.fromtimestamp(record.created, UTC).astimezone().strftime("%H:%M:%S")
         level = "" if record.levelno <= logging.INFO else f"{record.levelname.lower()}: "
-        fields = "".join(f" {key}={_plain(value)}" for key, value in _fields(record).items())
-        line = f"{time} {self._program} {level}{record.getMessage()}{fields}"
+        at = datetime.fromtimestamp(record.created, UTC)
+        line = _text(at, self._program, f"{level}{record.getMessage()}", _fields(record))
         if record.exc_info:
             line += "\n" + self.formatException(record.exc_info)
         return line
@@ -83,6 +101,11 @@ class _JsonFormatter(logging.Formatter):
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
         return json.dumps(line, default=str, ensure_ascii=False)
+
+
+def _text(at: datetime, program: str, told: str, fields: Mapping[str, Any]) -> str:
+    more = "".join(f" {key}={_plain(value)}" for key, value in fields.items())
+    return f"{at.astimezone():%H:%M:%S} {program} {told}{more}"
 
 
 def _fields(record: logging.LogRecord) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from burst.cli import console, options
+from burst.cli import console, options, pool_words
 from burst.cli.settings import farm_settings, require_farm
 
 if TYPE_CHECKING:
@@ -173,7 +173,8 @@ def _print_status(answer: FarmStatus) -> None:
         now = f"{pool.running} running, {pool.starting} starting, {pool.wanted} wanted"
         reason = f": {pool.reason}" if pool.reason else ""
         console.say(f"pool:     {pool.name}, {now} of at most {pool.maximum}{reason}")
-        if pool.waiting:
-            console.say(f"          of those that start {pool.waiting}")
+        for text in pool_words.waits(pool):
+            console.say(f"          of those that start {text}")
         if pool.failure:
-            console.say(f"          last worker was of no use: {pool.failure}")
+            failure = pool_words.gist(pool.failure)
+            console.say(f"          last worker was of no use: {failure}")

@@ -10,6 +10,7 @@ import typer
 
 from burst.cli import console, options
 from burst.cli.settings import farm_settings
+from burst.errors import NotFound
 
 if TYPE_CHECKING:
     from burst.protocol.messages import LogLine
@@ -35,6 +36,7 @@ def logs(
     from burst.operations.jobs import open_farm, read_log
 
     settings = farm_settings(state_dir, local=local)
+    is_on_cluster = isinstance(settings, ClusterFarm)
     if isinstance(settings, ClusterFarm):
         from burst.operations.shell import pod_log
 
@@ -42,20 +44,38 @@ def logs(
             if lines is not None:
                 _print(lines, follow=follow, json=json)
                 return
-    with open_farm(settings, console.tell) as (_, client):
-        _print(read_log(client, name, follow=follow), follow=follow, json=json)
+    try:
+        with open_farm(settings, console.tell) as (_, client):
+            _print(read_log(client, name, follow=follow), follow=follow, json=json)
+    except NotFound as error:
+        if not is_on_cluster:
+            raise
+        raise NotFound(
+            f"neither a job nor a worker nor a pod is called {name}",
+            hint="see: burst jobs, burst workers, or the manager's: burst logs manager",
+        ) from error
 
 
 def _print(lines: Iterable[LogLine | str], *, follow: bool, json: bool) -> None:
-    import json as json_module
-
     for line in lines:
         if isinstance(line, str):
-            console.say(json_module.dumps({"text": line}) if json else line)
+            console.say(_printed(line, json=json))
         else:
             console.say(line.model_dump_json() if json else as_text(line))
         if follow:
             sys.stdout.flush()
+
+
+def _printed(line: str, *, json: bool) -> str:
+    """Return what a program printed: burst in a pod prints JSON, others do not."""
+    import json as json_module
+
+    from burst.logs import readable
+
+    text = readable(line)
+    if json:
+        return json_module.dumps({"text": line}, ensure_ascii=False) if text is None else line
+    return line if text is None else text
 
 
 def as_text(line: LogLine) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from burst.cli import console, options, words
+from burst.cli import console, options, pool_words, words
 from burst.cli.settings import farm_settings
 from burst.errors import NotFound, UsageError
 
@@ -54,7 +54,8 @@ def list_pools(
             [_row(pool) for pool in pools],
         )
     for pool in pools:
-        for text in filter(None, (pool.reason, pool.waiting, pool.failure)):
+        failure = pool_words.gist(pool.failure)
+        for text in filter(None, (pool.reason, *pool_words.waits(pool), failure)):
             console.tell(f"{pool.name}: {text}")
 
 
@@ -124,7 +125,7 @@ def _change(
         return
     fixed = "" if changed.scale is None else f", fixed at {changed.scale}"
     bounds = f"{changed.minimum} to {words.count(changed.maximum, 'worker')}"
-    console.tell(f"pool {changed.name}: {bounds}{fixed}, {changed.wanted} wanted now")
+    console.tell(f"pool {changed.name}: {bounds}{fixed}")
 
 
 def _row(pool: PoolView) -> tuple[str, ...]:

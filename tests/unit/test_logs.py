@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from burst.errors import ConfigError
-from burst.logs import configure
+from burst.logs import configure, readable
 
 log = logging.getLogger("burst.test")
 
@@ -64,3 +64,28 @@ def test_an_unknown_level_or_format_is_a_setting_that_is_wrong(
     monkeypatch.setenv("BURST_LOG_FORMAT", "xml")
     with pytest.raises(ConfigError):
         configure("worker")
+
+
+def test_lines_of_a_pod_read_as_those_of_a_program_here(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = []
+    for format_ in ("text", "json"):
+        monkeypatch.setenv("BURST_LOG_FORMAT", format_)
+        configure("worker")
+        log.warning("frame lost", extra={"job_id": "shot-abc", "reason": "out of disk"})
+        told.append(capsys.readouterr().err.rstrip("\n"))
+    as_text, as_json = told
+    read = readable(as_json)
+    assert read is not None
+    assert read.partition(" ")[2] == as_text.partition(" ")[2]
+    try:
+        int("inside")
+    except ValueError:
+        log.exception("could not")
+    assert "ValueError" in (readable(capsys.readouterr().err) or "").partition("\n")[2]
+
+
+@pytest.mark.parametrize("line", ["", "Blender 3.4.1", "[1, 2]", "3", '{"time": "now"}'])
+def test_what_is_no_line_of_burst_is_left_alone(line: str) -> None:
+    assert readable(line) is None

@@ -159,6 +159,31 @@ def test_logs_of_a_worker_are_those_of_its_pod(
     assert tools.calls[-1] == "kubectl logs cpu-1-x7k2p"
 
 
+def test_a_pod_speaks_to_people_unless_a_program_reads(
+    tools: FakeTools, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = (
+        '{"time": "2026-01-02T03:04:05+00:00", "severity": "INFO", "program": "manager", '
+        '"logger": "burst.manager.app", "message": "manager ready"}'
+    )
+    tools.set(log=f"{said}\nBlender says\n")
+    assert run("logs", "manager") == 0
+    read = capsys.readouterr().out.splitlines()
+    assert read[0].endswith(" manager manager ready")
+    assert read[1] == "Blender says"
+    assert run("logs", "manager", "--json") == 0
+    assert capsys.readouterr().out.splitlines() == [said, '{"text": "Blender says"}']
+
+
+def test_what_nothing_is_called_is_said_of_jobs_workers_and_pods(
+    tools: FakeTools, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("logs", "nobody") == 1
+    said = capsys.readouterr().err
+    assert "neither a job nor a worker nor a pod is called nobody" in said
+    assert "burst logs manager" in said
+
+
 def test_another_cluster_by_hand_is_not_the_one_that_was_noted(
     tools: FakeTools, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
