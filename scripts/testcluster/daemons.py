@@ -41,6 +41,8 @@ disabled_plugins = [
   [plugins."io.containerd.grpc.v1.cri".cni]
     bin_dir = "/usr/lib/cni"
     conf_dir = "{run}/network"
+  [plugins."io.containerd.grpc.v1.cri".registry]
+    config_path = "{registries}"
   [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
     runtime_type = "io.containerd.runc.v2"
 """
@@ -72,7 +74,8 @@ class Marks:
 def start_machinery(machine: Machine) -> None:
     """Start what needs no API server."""
     _write(machine, "containerd.toml", CONTAINERD.format(
-        images=machine.images, run=machine.run, pause=PAUSE_IMAGE
+        images=machine.images, run=machine.run, pause=PAUSE_IMAGE,
+        registries=machine.place.registries,
     ))  # fmt: skip
     _write_network(machine)
     bus = _write(machine, "bus.conf", BUS)

@@ -134,6 +134,13 @@ def load(place: Place, programs: Path, archive: Path) -> None:
     _at_once(on, _import_all)
 
 
+def trust_registry(place: Place, address: str) -> None:
+    """Let all nodes pull images from a registry that speaks plain HTTP."""
+    folder = place.registries / address
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "hosts.toml").write_text(f'server = "http://{address}"\n')
+
+
 def kubectl(place: Place, programs: Path, *arguments: str, text: str = "") -> str:
     """Run kubectl as the administrator, and return what it prints."""
     program = str(programs / "kubectl")

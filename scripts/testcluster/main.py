@@ -64,6 +64,8 @@ def _parser() -> argparse.ArgumentParser:
     kwok.add_argument("count", type=int)
     buckets = commands.add_parser("buckets", help="say which emulator has the buckets")
     buckets.add_argument("endpoint", help="http://ADDRESS:PORT that nodes reach")
+    registry = commands.add_parser("registry", help="let nodes pull from a registry without TLS")
+    registry.add_argument("address", help="ADDRESS:PORT that nodes reach")
     hosts = commands.add_parser("hosts", help="a name of the outside world, for pods")
     hosts.add_argument("address")
     hosts.add_argument("host", nargs="+")
@@ -153,6 +155,8 @@ def _change_cluster(options: argparse.Namespace, place: Place, programs: Path) -
             fake_nodes.set_count(place, programs, options.count)
         case "buckets":
             place.buckets.write_text(options.endpoint)
+        case "registry":
+            lifecycle.trust_registry(place, options.address)
         case "hosts":
             place.hosts.write_text(f"{options.address} {' '.join(options.host)}\n")
 

@@ -83,6 +83,11 @@ class Place:
         return self.folder / "buckets"
 
     @property
+    def registries(self) -> Path:
+        """How containerd reaches registries: a folder for each."""
+        return self.run / "registries"
+
+    @property
     def bridge(self) -> str:
         """The machine's end of its network."""
         return f"burst{self.number}"

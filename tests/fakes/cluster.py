@@ -23,6 +23,7 @@ import pytest
 
 from tests.fakes import gcsfuse
 from tests.fakes.emulator import Emulator, running_emulator
+from tests.fakes.registry import Registry, running_registry
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = ROOT / "scripts" / "cluster"
@@ -168,6 +169,13 @@ class Cluster:
         with running_emulator(folder, bucket, self.gateway) as emulator:
             self._script("buckets", emulator.endpoint)
             yield emulator
+
+    @contextmanager
+    def running_registry(self, folder: Path, *, closed: bool = False) -> Iterator[Registry]:
+        """Run a registry that nodes and this machine reach under one address."""
+        with running_registry(folder, self.gateway, closed=closed) as registry:
+            self._script("registry", registry.address)
+            yield registry
 
     def _script(self, *arguments: str, seconds: float = COMMAND_SECONDS) -> str:
         if not self.name:

@@ -1,9 +1,11 @@
-"""What tells of a farm's way through a cluster: steps timed, workers counted, and what stays."""
+"""A farm's way through a cluster: commands, steps timed, workers counted, and what stays."""
 
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
+import sys
 import threading
 import time
 import urllib.request
@@ -11,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 
@@ -18,8 +21,11 @@ from tests.fakes.blenders import RealBlender
 from tests.fakes.cluster import Cluster, wait_until
 from tests.fakes.emulator import Emulator
 from tests.fakes.scenes_of_caches import pixels
+from tests.kubernetes.test_cli_on_cluster import Farm
 
 OF_EVERY_NAMESPACE = {"configmap/kube-root-ca.crt", "serviceaccount/default"}
+WORKERS = 3
+"""Most at a time."""
 GONE_SECONDS = 120
 EVENTS = {"events", "events.events.k8s.io"}
 COLUMNS = (
@@ -45,6 +51,42 @@ class Steps:
         """Return all steps, one a line."""
         width = max(len(name) for name, _ in self._took)
         return "\n".join(f"{name:<{width}}  {seconds:6.1f} s" for name, seconds in self._took)
+
+
+class Studio(Farm):
+    """A farm with one pool of real workers."""
+
+    def choose(self, scenes_by: str, images: str = "") -> None:
+        """Say in burst.toml how workers read scenes, and more of images."""
+        emulator = f'[{{ name = "STORAGE_EMULATOR_HOST", value = "{self.endpoint}" }}]'
+        self.configure(
+            pools=f"[cluster.worker]\nextraEnv = {emulator}\n"
+            f'[images]\nimage_blender = "debian"\n{images}\n'
+            f'[pools.cpu]\ncores = 1\nmemory = "1500Mi"\nmaximum = {WORKERS}\n'
+            f'scenes_by = "{scenes_by}"\n',
+        )
+
+    def result(self, *arguments: str) -> Any:
+        """Return what a command prints that must succeed."""
+        return json.loads(self.succeed(*arguments, "--json"))
+
+    @contextmanager
+    def started(self, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+        """Run a command as long as this is open; it is interrupted if it is still there."""
+        process = subprocess.Popen(
+            [sys.executable, "-m", "burst", *arguments],
+            cwd=self.folder, env=self.environment, stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                process.send_signal(signal.SIGINT)
+            try:
+                process.communicate(timeout=30)
+            finally:
+                process.kill()
 
 
 @dataclass(frozen=True)

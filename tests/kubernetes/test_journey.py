@@ -6,15 +6,11 @@ none after it. Left out: what goes wrong on the way, which the other tests here 
 
 from __future__ import annotations
 
-import json
 import os
-import signal
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -24,65 +20,28 @@ from tests.fakes.chromium import running_chromium, watched_page
 from tests.fakes.cluster import Cluster
 from tests.fakes.emulator import Emulator
 from tests.kubernetes.journey_kit import (
+    WORKERS,
     Artwork,
     Seen,
     Steps,
+    Studio,
     left_in,
     make_artwork,
     objects_of,
     watching,
 )
-from tests.kubernetes.test_cli_on_cluster import FARM, Farm
+from tests.kubernetes.test_cli_on_cluster import FARM
 
 pytestmark = pytest.mark.blender
 
 MOUNTED, FETCHED = (1, 16), (17, 20)
 """Frames that are rendered through the mount, and without it."""
-WORKERS = 3
-SECONDS = 180
 
 
 @pytest.fixture(scope="module")
 def artwork(tmp_path_factory: pytest.TempPathFactory) -> Artwork:
     blender = real_blender("binary", tmp_path_factory.getbasetemp() / "facts")
     return make_artwork(blender, tmp_path_factory.mktemp("art"), FETCHED[1])
-
-
-class Studio(Farm):
-    """A farm with one pool of real workers."""
-
-    def choose(self, scenes_by: str) -> None:
-        """Say in burst.toml how workers read scenes."""
-        emulator = f'[{{ name = "STORAGE_EMULATOR_HOST", value = "{self.endpoint}" }}]'
-        self.configure(
-            manager="",
-            pools=f"[cluster.worker]\nextraEnv = {emulator}\n"
-            f'[images]\nimage_blender = "debian"\n'
-            f'[pools.cpu]\ncores = 1\nmemory = "1500Mi"\nmaximum = {WORKERS}\n'
-            f'scenes_by = "{scenes_by}"\n',
-        )
-
-    def result(self, *arguments: str) -> Any:
-        """Return what a command prints that must succeed."""
-        return json.loads(self.succeed(*arguments, "--json"))
-
-    @contextmanager
-    def started(self, *arguments: str) -> Iterator[subprocess.Popen[str]]:
-        """Run a command as long as this is open; it is interrupted if it is still there."""
-        process = subprocess.Popen(
-            [sys.executable, "-m", "burst", *arguments],
-            cwd=self.folder, env=self.environment, stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        )  # fmt: skip
-        try:
-            yield process
-        finally:
-            if process.poll() is None:
-                process.send_signal(signal.SIGINT)
-            try:
-                process.communicate(timeout=30)
-            finally:
-                process.kill()
 
 
 @pytest.fixture
