@@ -22,6 +22,9 @@ _NAME_HINT = "small letters, digits and hyphens, at most 30, beginning with a le
 
 NOTE = "cluster.json"
 """In the state directory: which cluster `burst up` has put the farm on."""
+KUBECONFIG = "kubeconfig"
+"""Beside it: a kubeconfig in which burst logs in, where the one that was named needs a program
+that is not here."""
 
 ScenesWay = Literal["csi", "pvc", "fetch"]
 
@@ -173,6 +176,8 @@ class Note:
     kubeconfig: str
     context: str
     namespace: str
+    made_from: str = ""
+    """The kubeconfig that was named, where the one in use is a copy."""
 
 
 def read_note(state_dir: Path) -> Note | None:
@@ -192,8 +197,9 @@ def write_note(state_dir: Path, note: Note) -> None:
 
 
 def forget_note(state_dir: Path) -> None:
-    """Forget where the farm was."""
+    """Forget where the farm was, and how it was logged in there."""
     (state_dir / NOTE).unlink(missing_ok=True)
+    (state_dir / KUBECONFIG).unlink(missing_ok=True)
 
 
 def cluster_settings(
@@ -211,8 +217,19 @@ def cluster_settings(
     settings = loaded.settings
     if note is None:
         return settings if settings.kubeconfig else None
-    if settings.kubeconfig not in (None, Path(note.kubeconfig)):
+    if settings.kubeconfig not in (None, Path(note.kubeconfig), Path(note.made_from)):
         return settings
-    unsaid = [name for name in asdict(note) if loaded.sources[name] == "default"]
-    noted = {name: value for name, value in asdict(note).items() if name in unsaid}
-    return ClusterSettings.model_validate({**settings.model_dump(), **noted})
+    noted = asdict(note)
+    made_from = noted.pop("made_from")
+    said = {name for name in noted if loaded.sources[name] != "default"}
+    if settings.farm != note.farm and "farm" in said:
+        # Another farm of the same cluster has a namespace of its own.
+        del noted["namespace"]
+    is_same = "context" not in said or settings.context == note.context
+    if not is_same:
+        # A copy has one context only.
+        noted["kubeconfig"] = made_from or note.kubeconfig
+    elif options.get("kubeconfig") is None:
+        said -= {"kubeconfig"}
+    unsaid = {name: value for name, value in noted.items() if name not in said}
+    return ClusterSettings.model_validate({**settings.model_dump(), **unsaid})

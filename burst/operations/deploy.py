@@ -11,12 +11,21 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from burst.cloud.helm import Deployed, Releases
 from burst.cloud.kubeconfig import read_context, write_without_plugin
 from burst.cloud.kubectl import Kubectl
-from burst.config.cluster import ClusterFarm, Note, forget_note, write_note
+from burst.config.cluster import (
+    KUBECONFIG,
+    ClusterFarm,
+    ClusterSettings,
+    Note,
+    forget_note,
+    read_note,
+    write_note,
+)
 from burst.config.images import ImageSettings
 from burst.domain.transitions import JOB_ENDED
 from burst.errors import BurstError, ClusterError
@@ -80,7 +89,7 @@ def deploy(
         ConfigError: the charts refuse a value.
         ToolMissing: kubectl, Helm or what builds images is not installed.
     """
-    settings = _pinned(settings)
+    settings, note = _pinned(settings)
     kubectl, releases = kubectl_of(settings.cluster), check_helm(settings)
     with _timed(tell, "the cluster was looked at"):
         version = check_cluster(kubectl, settings)
@@ -91,7 +100,7 @@ def deploy(
         with _timed(tell, "the images are there"):
             _ensure_all_images(settings, images, tell)
     # Whatever comes in between from here on, deploy and down find the farm.
-    _note(settings)
+    write_note(settings.state_dir, note)
     if make_namespace(kubectl, settings.cluster.farm):
         tell(f"made the namespace {kubectl.namespace}")
     done = _deploy_all(settings, kubectl, releases, values, tell)
@@ -207,22 +216,34 @@ def _remove_pools(
     return tuple(gone)
 
 
-def _pinned(settings: ClusterFarm) -> ClusterFarm:
+def _pinned(settings: ClusterFarm) -> tuple[ClusterFarm, Note]:
     """Return the settings with the context by name, and with a kubeconfig that works here."""
-    kubectl = kubectl_of(settings.cluster)
+    cluster, made_from = _as_named(settings)
+    kubectl = kubectl_of(cluster)
     context = read_context(kubectl)
-    cluster = settings.cluster.model_copy(update={"context": context.name})
+    cluster = cluster.model_copy(update={"context": context.name})
     if context.needs_plugin:
-        path = settings.state_dir / "kubeconfig"
+        made_from = str(cluster.kubeconfig or "")
+        path = settings.state_dir / KUBECONFIG
         write_without_plugin(replace(kubectl, context=context.name), path)
         cluster = cluster.model_copy(update={"kubeconfig": path})
-    return settings.model_copy(update={"cluster": cluster})
-
-
-def _note(settings: ClusterFarm) -> None:
-    cluster = settings.cluster
     where = str(cluster.kubeconfig or "")
-    write_note(settings.state_dir, Note(cluster.farm, where, cluster.context or "", cluster.space))
+    note = Note(cluster.farm, where, context.name, cluster.space, made_from)
+    return settings.model_copy(update={"cluster": cluster}), note
+
+
+def _as_named(settings: ClusterFarm) -> tuple[ClusterSettings, str]:
+    """Return where the farm is by the kubeconfig that was named, and what a copy in use is of.
+
+    A copy is made anew by every deployment, for what it was made from may have changed.
+    """
+    cluster, note = settings.cluster, read_note(settings.state_dir)
+    if note is None or cluster.kubeconfig != settings.state_dir / KUBECONFIG:
+        return cluster, ""
+    named = Path(note.made_from)
+    if named.is_file():
+        cluster = cluster.model_copy(update={"kubeconfig": named})
+    return cluster, note.made_from
 
 
 def _pool_release(farm: str, pool: str) -> str:

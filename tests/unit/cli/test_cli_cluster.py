@@ -193,6 +193,31 @@ def test_another_cluster_by_hand_is_not_the_one_that_was_noted(
     assert (cluster.kubeconfig, cluster.farm, cluster.space) == (other, "burst", "burst")
 
 
+def test_a_kubeconfig_is_known_by_its_name_when_a_copy_is_in_use(
+    tools: FakeTools, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    named, copy = tmp_path / "named", tmp_path / "state" / "kubeconfig"
+    note = Note("show", str(copy), "here", "studio", made_from=str(named))
+    write_note(tmp_path / "state", note)
+    monkeypatch.setenv("BURST_KUBECONFIG", str(named))
+    cluster = cluster_farm().cluster
+    assert (cluster.kubeconfig, cluster.context, cluster.space) == (copy, "here", "studio")
+    # Who types it has it looked at anew, and another context is not in the copy.
+    assert cluster_farm(kubeconfig=named).cluster.kubeconfig == named
+    assert cluster_farm(context="there").cluster.kubeconfig == named
+    monkeypatch.delenv("BURST_KUBECONFIG")
+    assert cluster_farm().cluster.kubeconfig == copy
+    assert cluster_farm(context="there").cluster.kubeconfig == named
+
+
+def test_another_farm_of_the_same_cluster_has_a_namespace_of_its_own(
+    tools: FakeTools, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BURST_FARM", "other")
+    cluster = cluster_farm().cluster
+    assert (cluster.farm, cluster.space, cluster.context) == ("other", "other", "here")
+
+
 @pytest.mark.parametrize(
     ("text", "trouble"),
     [

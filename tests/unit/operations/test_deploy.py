@@ -386,7 +386,14 @@ def test_googles_plugin_is_not_needed_to_log_in(
     assert written.stat().st_mode & 0o077 == 0
     note = read_note(tmp_path / "state")
     assert note is not None
-    assert note.kubeconfig == str(written)
+    assert (note.kubeconfig, note.made_from) == (str(written), str(tools.kubeconfig))
+    # By the next deployment it is made anew, and it goes with the farm.
+    written.write_text("{}")
+    put(cluster={"kubeconfig": written})
+    assert '"kube-token"' in written.read_text("utf-8")
+    assert read_note(tmp_path / "state") == note
+    take_down(settings(tools, tmp_path), [].append)
+    assert not written.exists()
 
 
 def test_a_farm_whose_making_failed_is_found_again_by_deploy_and_down(
