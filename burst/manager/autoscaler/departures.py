@@ -36,9 +36,11 @@ class Departures:
         """Workers as they last were here."""
         self._rendered: set[str] = set()
         """Those that have finished a frame."""
-        self._ended: set[str] = set()
+        self.ended: set[str] = set()
         """Those whose end was told."""
         self._absent_since: dict[str, float] = {}
+        self._started: dict[str, float] = {}
+        """When those that are absent were started, on a clock that nobody sets."""
         self._broken_since: dict[str, float] = {}
 
     def note_registered(self) -> None:
@@ -50,8 +52,8 @@ class Departures:
         index = self._farm.index
         by_pool: dict[str, list[WorkerEntry]] = {name: [] for name in index.pools}
         for worker in index.workers.values():
-            if worker.pool in by_pool:
-                by_pool[worker.pool].append(worker)
+            # Also where pools are not known yet: whoever was here has not failed to start.
+            by_pool.setdefault(worker.pool, []).append(worker)
         for pool, workers in by_pool.items():
             here = {worker.name for worker in workers}
             rendered = {worker.name for worker in workers if worker.frames_finished}
@@ -66,13 +68,16 @@ class Departures:
 
     def note_end(self, worker: StartedWorker) -> None:
         """Remember why a worker ended, once."""
-        if worker.name in self._ended:
+        if worker.name in self.ended:
             return
-        self._ended.add(worker.name)
+        self.ended.add(worker.name)
         state, now = self._state(self._pool(worker)), self._farm.clock.monotonic()
+        is_new = worker.name not in self.registered
         if worker.outcome is AttemptStatus.INTERRUPTED:
-            return  # its machine was taken: the next one may fare better
-        if worker.failure and worker.name not in self.registered:
+            # Its machine was taken: the next one may fare better.
+            if is_new:
+                state.note_taken(worker.failure, now)
+        elif worker.failure and is_new:
             state.note_failure(worker.failure, now)
         elif worker.gave_up:
             state.note_gave_up(worker.failure, now)
@@ -90,6 +95,10 @@ class Departures:
         now = self._farm.clock.monotonic()
         absent = {w.name: w for w in running if w.name not in index.workers}
         self._absent_since = {name: self._absent_since.get(name, now) for name in absent}
+        self._started = {
+            name: self._started[name] if name in self._started else self._start_of(name, now)
+            for name in absent
+        }
         self._broken_since = {
             name: self._broken_since.get(name, now)
             for name, worker in absent.items()
@@ -105,30 +114,41 @@ class Departures:
         """Forget a worker that is gone."""
         self.registered.discard(name)
         self._rendered.discard(name)
-        self._ended.discard(name)
+        self.ended.discard(name)
         self._came.pop(name, None)
 
     def _is_overdue(self, worker: StartedWorker, now: float) -> bool:
-        name, pool = worker.name, self._pool(worker)
-        state = self._state(pool)
-        broken_since = self._broken_since.get(name, math.inf)
-        if now - broken_since >= BROKEN_SECONDS_MAX:
-            state.note_failure(f"{name} can't start: {worker.waits}", now)
+        name, entry = worker.name, self._farm.index.pools.get(self._pool(worker))
+        if now - self._broken_since.get(name, math.inf) >= BROKEN_SECONDS_MAX:
+            self._note_overdue(worker, now, f"{name} can't start: {worker.waits}")
             return True
-        start = self._farm.index.starts.get(name)
-        entry = self._farm.index.pools.get(pool)
         limit = entry.start_seconds if entry else START_SECONDS_MAX
-        age = (self._farm.clock.now() - start.started_at).total_seconds() if start else math.inf
-        is_starting = name not in self.registered and age < limit
+        is_starting = name not in self.registered and now - self._started[name] < limit
         if is_starting or now - self._absent_since[name] < min(ABSENT_SECONDS_MAX, limit):
             return False
-        if name not in self.registered:
-            if worker.holdup == "node" and entry:
-                state.note_out_of_stock(worker.waits, now + entry.stock_out_seconds)
-            else:
-                why = f": {worker.waits}" if worker.waits else ""
-                state.note_failure(f"{name} did not register within {limit:.0f} s{why}", now)
+        why = f": {worker.waits}" if worker.waits else ""
+        self._note_overdue(worker, now, f"{name} did not register within {limit:.0f} s{why}")
         return True
+
+    def _note_overdue(self, worker: StartedWorker, now: float, reason: str) -> None:
+        """Remember, once, what it says about a pool that a worker is given up before it came."""
+        name, pool = worker.name, self._pool(worker)
+        if name in self.registered or name in self.ended or name not in self._farm.index.starts:
+            return  # of one that nobody wrote down nobody knows for how long it has waited
+        self.ended.add(name)
+        state, entry = self._state(pool), self._farm.index.pools.get(pool)
+        if worker.outcome is AttemptStatus.INTERRUPTED:
+            state.note_taken(reason, now)
+        elif worker.holdup == "node" and entry:
+            state.note_out_of_stock(worker.waits, now + entry.stock_out_seconds)
+        else:
+            state.note_failure(reason, now)
+
+    def _start_of(self, name: str, now: float) -> float:
+        start = self._farm.index.starts.get(name)
+        if start is None:
+            return -math.inf
+        return now - max(0.0, (self._farm.clock.now() - start.started_at).total_seconds())
 
     def _pool(self, worker: StartedWorker) -> str:
         start = self._farm.index.starts.get(worker.name)

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, replace
 
 from burst.domain.pools import WorkerPool
-from burst.errors import BurstError, NotAllowed, NotFound
+from burst.errors import BurstError, NotAllowed, NotFound, ToolError
 from burst.manager.autoscaler import policy
 from burst.manager.autoscaler.demand import demand_of
 from burst.manager.autoscaler.departures import Departures
@@ -53,6 +53,13 @@ class Autoscaler:
         """Pools as the provider describes them."""
         self._views: tuple[PoolView, ...] = ()
         self._trouble = ""
+        self._left_behind: ToolError | None = None
+        """Why some that are gone could not be removed, if so."""
+
+    @property
+    def trouble(self) -> str:
+        """What keeps the autoscaler from its work; empty if nothing does."""
+        return self._trouble
 
     @property
     def views(self) -> tuple[PoolView, ...]:
@@ -82,6 +89,8 @@ class Autoscaler:
         """
         index, changes = self._farm.index, Changes()
         self.view(name)
+        if name not in self._described:
+            raise NotFound(f"worker pool {name} is gone")
         given = {key: getattr(message, key) for key in message.model_fields_set}
         choice = replace(index.pool_choices.get(name, PoolChoice()), **given)
         pool = chosen(self._described[name], choice)
@@ -119,7 +128,11 @@ class Autoscaler:
             await asyncio.sleep(ROUND_SECONDS)
 
     async def round(self) -> None:
-        """Look, decide, act once."""
+        """Look, decide, act once.
+
+        Raises:
+            BurstError: something could not be done; whatever else was to do is.
+        """
         self._departures.note_registered()
         running = await self.clear_away()
         pools = await self._pools()
@@ -141,10 +154,14 @@ class Autoscaler:
             self._state(pool.name).view(pool, figures[pool.name], resize, self._scale(pool.name))
             for pool, resize in zip(pools, resizes, strict=True)
         )
+        await self._let_go({pool.name for pool in pools}, running)
+        if self._left_behind is not None:
+            raise self._left_behind
 
     async def clear_away(self) -> Sequence[StartedWorker]:
         """Give up workers that have ended, remove what is left of them, and return the others."""
         workers = await asyncio.to_thread(self._provider.list)
+        self._left_behind = None
         ended = [worker for worker in workers if not worker.running]
         running = [worker for worker in workers if worker.running]
         for worker in ended:
@@ -153,11 +170,24 @@ class Autoscaler:
             await self._scheduler.give_up(worker.name, reason, worker.outcome)
         overdue = self._departures.overdue(running, self._scheduler.take_lost())
         gone = {worker.name for worker in ended}
-        if gone or overdue:
-            await asyncio.to_thread(self._provider.remove, sorted(gone | overdue))
         known = {worker.name for worker in workers}
-        await self._forget(gone | (self._farm.index.starts.keys() - known))
+        if await self._remove(gone | overdue):
+            known -= gone
+        await self._forget((gone - known) | (self._farm.index.starts.keys() - known))
         return [worker for worker in running if worker.name not in overdue]
+
+    async def _remove(self, names: Collection[str]) -> bool:
+        """Remove workers, and say whether all are gone; what is left is tried in the next round.
+
+        One that can't be removed keeps nobody else from starting.
+        """
+        if names:
+            try:
+                await asyncio.to_thread(self._provider.remove, sorted(names))
+            except ToolError as error:
+                self._left_behind = error
+                return False
+        return True
 
     async def _pools(self) -> list[WorkerPool]:
         described = await asyncio.to_thread(self._provider.pools)
@@ -166,7 +196,17 @@ class Autoscaler:
         pools = [chosen(pool, choices.get(pool.name)) for pool in described]
         pools.sort(key=lambda pool: (pool.preference, pool.name))
         self._farm.index.pools = {pool.name: pool for pool in pools}
+        await self._forget_choices()
         return pools
+
+    async def _forget_choices(self) -> None:
+        """Forget what was set by hand for pools that are gone: one that comes anew is another."""
+        choices, changes = self._farm.index.pool_choices, Changes()
+        for name in choices.keys() - self._described.keys():
+            del choices[name]
+            changes.write(statements.delete_pool_choice(name))
+        if changes.statements:
+            await self._farm.save(changes)
 
     def _census(self, pool: WorkerPool, running: Iterable[StartedWorker]) -> Census:
         index = self._farm.index
@@ -174,7 +214,7 @@ class Autoscaler:
         begun = {start.name for start in index.starts.values() if start.pool == pool.name}
         # One that was written down by nobody starts all the same.
         begun |= {worker.name for worker in running if worker.pool == pool.name}
-        starting = begun - self._departures.registered
+        starting = begun - self._departures.registered - self._departures.ended
         census = Census(
             here=len(here),
             draining=sum(worker.draining for worker in here),
@@ -205,12 +245,16 @@ class Autoscaler:
         while left > 0 and clock.monotonic() < deadline:
             names = await self._write_down(pool.name, min(left, BATCH), resize.threads)
             orders = [Order(name, pool.name, resize.threads) for name in names]
-            refused = await asyncio.to_thread(self._provider.start, orders)
+            try:
+                refused = await asyncio.to_thread(self._provider.start, orders)
+            except ToolError as error:
+                # Asked again at once, a cluster that is busy would not come to rest.
+                refused = {pool.name: str(error)}
             left -= len(names)
             if refused:
                 # One reason for all: whoever waits doubles the time at each.
                 reason = next(iter(refused.values()))
-                self._state(pool.name).note_failure(reason, clock.monotonic())
+                self._state(pool.name).note_refused(reason, clock.monotonic())
                 return
 
     async def _write_down(self, pool: str, count: int, threads: int) -> list[str]:
@@ -236,13 +280,10 @@ class Autoscaler:
             # Whoever has nothing to do goes first, and the youngest.
             key=lambda worker: (len(worker.attempts), -worker.registered_at.timestamp()),
         )
-        leave = here[: resize.drain]
+        leave, stay = here[: resize.drain], here[resize.drain :]
         idle = {worker.name for worker in self._idle(here)}
-        leave += [worker for worker in here if worker not in leave and worker.name in idle][
-            : resize.release
-        ]
-        for worker in leave:
-            await self._scheduler.drain(worker.name)
+        leave += [worker for worker in stay if worker.name in idle][: resize.release]
+        await self._drain(leave)
         state, settings = self._state(pool.name), self._farm.settings
         now = self._farm.clock.monotonic()
         count = state.needless(resize, now, settings.idle_exit_seconds)
@@ -257,7 +298,18 @@ class Autoscaler:
         names = [worker.name for worker in starting if self._is_absent(worker.name)][:count]
         if names:
             log.info("%s: %d workers that start are not needed any more", pool.name, len(names))
-            await asyncio.to_thread(self._provider.remove, names)
+            await self._remove(names)
+
+    async def _let_go(self, pools: set[str], running: Iterable[StartedWorker]) -> None:
+        """Let idle workers leave whose pool is gone or renamed: they may have been told to stay."""
+        ours = {worker.name for worker in running if worker.pool not in pools}
+        await self._drain(
+            self._idle([w for w in self._farm.index.workers.values() if w.name in ours])
+        )
+
+    async def _drain(self, workers: Iterable[WorkerEntry]) -> None:
+        # Together: what is decided at the same time is written in few commits.
+        await asyncio.gather(*(self._scheduler.drain(worker.name) for worker in workers))
 
     def _is_absent(self, name: str) -> bool:
         return name not in self._farm.index.workers

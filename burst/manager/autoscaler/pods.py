@@ -77,6 +77,10 @@ def worker_of(
         if warning.startswith("FailedCreate"):
             return StartedWorker(name, True, pool=pool, holdup="broken", waits=_cut(warning))
         return StartedWorker(name, True, pool=pool, holdup="start")
+    if pod["metadata"].get("deletionTimestamp"):
+        # Soon over; or never, where the node is gone that would have to say so.
+        outcome, waits = AttemptStatus.INTERRUPTED, "its pod is being deleted"
+        return StartedWorker(name, True, "", False, pool, outcome, "broken", waits)
     holdup, waits = _holdup(pod, events)
     return StartedWorker(name, True, pool=pool, holdup=holdup, waits=_cut(waits))
 

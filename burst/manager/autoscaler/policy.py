@@ -2,8 +2,8 @@
 
 A worker leaves by itself when it finds nothing to claim, so the policy mostly says how many
 there should be at least, and nothing that is busy is killed to shrink. Workers are drained
-only where the frames have turned out to need more memory than was thought, or where somebody
-has set a number by hand.
+only where the frames have turned out to need more memory than was thought, or where there may
+be fewer than there are.
 """
 
 from __future__ import annotations
@@ -80,6 +80,8 @@ class Pool:
     """Monotonic time until which no machine is asked for."""
     trouble: str = ""
     """Why no worker can be started at all."""
+    in_doubt: bool = False
+    """The last that were made came to nothing: each may cost a machine, and many many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,10 +119,13 @@ def decide(demand: Sequence[Demand], pools: Sequence[Pool], now: float) -> list[
     # What can be done in few places is shared out first: those who do it are not free then.
     jobs = sorted(demand, key=lambda job: len(shares) if job.pools is None else len(job.pools))
     lefts = [_hand_out(job, shares) for job in jobs]
+    seconds = _seconds_left(jobs, shares)
     for job, left in zip(jobs, lefts, strict=True):
-        for name in _names(job, shares):
+        names = _names(job, shares)
+        for name in names:
             if left:
-                left = shares[name].take(left, now, too_late=_too_late(job, name, jobs, shares))
+                too_late = seconds[names] < shares[name].pool.boot_seconds
+                left = shares[name].take(left, now, too_late=too_late)
     return [share.resize(now) for share in shares.values()]
 
 
@@ -156,14 +161,25 @@ class _Share:
 
     @property
     def limit(self) -> int:
-        if self.pool.trouble:
-            return 0
-        most = self.pool.maximum if self.pool.scale is None else self.pool.scale
-        return min(most, self.fit)
+        """How many there may be if some are started."""
+        return 0 if self.pool.trouble else self.ceiling
+
+    @property
+    def ceiling(self) -> int:
+        """How many may be here; where none can be started, those who are may stay."""
+        pool = self.pool
+        if pool.trouble:
+            return self.fit
+        return min(pool.maximum if pool.scale is None else pool.scale, self.fit)
+
+    @property
+    def leaving(self) -> int:
+        """Those who leave and have a machine each, which somebody pays for until they are gone."""
+        return 0 if self.pool.is_shared else self.pool.leaving
 
     def hand_out(self, tasks: int) -> int:
         """Give work to workers that are here, and return what is left of it."""
-        taken = max(0, min(tasks, min(self.here, self.fit) - self.busy))
+        taken = max(0, min(tasks, min(self.here, self.ceiling) - self.busy))
         self.busy += taken
         self.asked += taken
         return tasks - taken
@@ -172,7 +188,7 @@ class _Share:
         """Want workers for more work, and return what of it another pool has to do."""
         pool = self.pool
         self.asked += tasks
-        room = max(0, self.limit - self.here - self.wanted_more)
+        room = max(0, self.limit - self.here - self.leaving - self.wanted_more)
         taken = min(tasks, room)
         if taken < tasks:
             self.reason = self._what_limits()
@@ -196,15 +212,15 @@ class _Share:
         elif wanted < (floor := min(pool.minimum, self.limit)):
             wanted, reason = floor, f"the minimum is {pool.minimum}"
         # Those who leave still take memory, so nobody is started in their place yet.
-        fit = self.fit - pool.leaving if pool.is_shared else wanted
-        start = max(0, min(wanted, fit) - self.here)
+        most = self.fit if pool.is_shared else max(pool.maximum, pool.scale or 0)
+        start = max(0, min(wanted, most - pool.leaving) - self.here)
         if start and now < pool.out_of_stock_until:
             start, reason = 0, self._out_of_stock(now)
         elif start and _is_waiting(pool, now):
             start, reason = 0, "the last worker was of no use; waiting before the next try"
-        drain = max(0, pool.workers - self.fit)
-        if pool.scale is not None:
-            drain = max(drain, pool.workers - pool.scale)
+        elif pool.in_doubt and start > (few := max(0, max(1, pool.workers) - pool.starting)):
+            start, reason = few, "the last worker was of no use; a few are tried before many"
+        drain = max(0, pool.workers - self.ceiling)
         over = max(0, self.here - drain - wanted)
         return Resize(
             pool.name,
@@ -232,8 +248,9 @@ class _Share:
         return f"there was no machine to be had; tried again in {left:.0f} s"
 
 
-def _names(job: Demand, shares: dict[str, _Share]) -> Sequence[str]:
-    return [*shares] if job.pools is None else [name for name in job.pools if name in shares]
+def _names(job: Demand, shares: dict[str, _Share]) -> tuple[str, ...]:
+    names = shares if job.pools is None else job.pools
+    return tuple(name for name in names if name in shares)
 
 
 def _hand_out(job: Demand, shares: dict[str, _Share]) -> int:
@@ -262,16 +279,22 @@ def _fit_in_memory(demand: Sequence[Demand], pool: Pool) -> int:
     return max(1, math.floor(pool.memory_bytes * MEMORY_SHARE / need))
 
 
-def _too_late(job: Demand, name: str, jobs: Sequence[Demand], shares: dict[str, _Share]) -> bool:
-    """Say whether those who can do a job are through with it before another could help."""
-    names = _names(job, shares)
-    here = sum(shares[other].here for other in names)
-    if not here:
-        return False
-    rivals = [
-        other for other in jobs if other.tasks_ready and set(_names(other, shares)) & {*names}
-    ]
-    if any(other.task_seconds is None for other in rivals):
-        return False
-    seconds = sum(other.tasks_ready * (other.task_seconds or 0.0) for other in rivals)
-    return seconds / here < shares[name].pool.boot_seconds
+def _seconds_left(
+    jobs: Sequence[Demand], shares: dict[str, _Share]
+) -> dict[tuple[str, ...], float]:
+    """Return pools → after how long those who are there are through with what is ready for them.
+
+    Infinite where nobody is there, or nobody knows.
+    """
+    work: dict[tuple[str, ...], float] = {}
+    for job in jobs:
+        names = _names(job, shares)
+        each = math.inf if job.task_seconds is None else job.task_seconds
+        # Nothing is ready: nothing to wait for, however long.
+        work[names] = work.get(names, 0.0) + (job.tasks_ready * each if job.tasks_ready else 0.0)
+    left = {}
+    for names in work:
+        here = sum(shares[name].here for name in names)
+        rivals = sum(seconds for others, seconds in work.items() if {*others} & {*names})
+        left[names] = rivals / here if here else math.inf
+    return left

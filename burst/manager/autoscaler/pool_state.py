@@ -33,6 +33,10 @@ class PoolState:
 
     name: str
     failed_starts: int = 0
+    in_doubt: bool = False
+    """Whether those who failed had been made."""
+    taken: int = 0
+    """Workers in a row whose machines were taken before they came."""
     gave_up: int = 0
     """Workers in a row that came for nothing: they can't render, or nothing that is queued."""
     last_failure_at: float = 0.0
@@ -42,10 +46,25 @@ class PoolState:
     """Since when workers start that nobody needs."""
 
     def note_failure(self, reason: str, now: float) -> None:
-        """Note that a worker could not start."""
+        """Note that a worker that was made could not start."""
+        self.in_doubt = True
+        self.note_refused(reason, now)
+
+    def note_refused(self, reason: str, now: float) -> None:
+        """Note that no worker could be made."""
         self.failed_starts += 1
         self._note(reason, now)
         log.warning("%s: a worker could not start: %s", self.name, reason)
+
+    def note_taken(self, reason: str, now: float) -> None:
+        """Note that the machine of one that started was taken, with those of others mostly.
+
+        The next may fare better; but where each is taken there would be no end of them.
+        """
+        if now - self.last_failure_at >= policy.retry_seconds(self._useless):
+            self.taken += 1
+        if self.taken > 1:
+            self._note(reason, now)
 
     def note_gave_up(self, reason: str, now: float) -> None:
         """Note that a worker came for nothing."""
@@ -65,8 +84,8 @@ class PoolState:
         if rendered:
             self.gave_up = 0
         if newcomer:
-            self.failed_starts = 0
-        if not self.failed_starts and not self.gave_up and now >= self.out_of_stock_until:
+            self.failed_starts, self.taken, self.in_doubt = 0, 0, False
+        if not self._useless and now >= self.out_of_stock_until:
             self.failure = ""
 
     def needless(self, resize: policy.Resize, now: float, patience: float) -> int:
@@ -89,7 +108,7 @@ class PoolState:
             cores=pool.cores,
             memory_bytes=pool.memory_bytes,
             boot_seconds=pool.boot_seconds,
-            failed_starts=max(self.failed_starts, self.gave_up),
+            failed_starts=self._useless,
             last_failure_at=self.last_failure_at,
             is_shared=pool.is_shared,
             minimum=pool.minimum,
@@ -97,6 +116,7 @@ class PoolState:
             idle=census.idle,
             out_of_stock_until=self.out_of_stock_until,
             trouble=pool.trouble,
+            in_doubt=self.in_doubt or self.gave_up > 0,
         )
 
     def view(
@@ -123,6 +143,11 @@ class PoolState:
             blender=tuple(".".join(map(str, version)) for version in pool.blender),
             spot=pool.spot,
         )
+
+    @property
+    def _useless(self) -> int:
+        """How many in a row were of no use; one machine that was taken is nothing yet."""
+        return max(self.failed_starts, self.gave_up, self.taken - 1)
 
     def _note(self, reason: str, now: float) -> None:
         self.last_failure_at, self.failure = now, reason

@@ -159,3 +159,14 @@ def test_what_kubernetes_tells_of_every_node_is_cut() -> None:
 def test_the_last_error_of_a_program_counts() -> None:
     assert error_of("error: one\nerror: two\n\nhint: three") == "two"
     assert error_of("no word of it") == ""
+
+
+def test_one_whose_pod_is_being_deleted_will_not_begin_whatever_its_node_said_last() -> None:
+    deleted = {"deletionTimestamp": "2030-01-01T00:00:00Z"}
+    for status in ({}, {"containerStatuses": _state(running={})}):
+        found = _look(_pod(metadata=deleted, phase="Pending", **status))
+        assert (found.running, found.holdup) == (True, "broken")
+        assert (found.outcome, found.waits) == (
+            AttemptStatus.INTERRUPTED,
+            "its pod is being deleted",
+        )

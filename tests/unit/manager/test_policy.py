@@ -49,6 +49,8 @@ pool = st.builds(
     failed_starts=st.integers(0, 20),
     last_failure_at=st.floats(0, 1000),
     is_shared=st.booleans(),
+    in_doubt=st.booleans(),
+    trouble=st.sampled_from(["", "no job.json"]),
 )
 pools = st.lists(pool, max_size=3, unique_by=lambda pool: pool.name)
 
@@ -63,6 +65,11 @@ def test_no_decision_is_absurd(demand: list[Demand], given_pools: list[Pool], no
         assert resize.start >= 0
         assert resize.wanted >= 0
         assert resize.start == 0 or here + resize.start <= min(pool.maximum, work)
+        assert (
+            resize.start == 0
+            or here + resize.start + pool.leaving <= pool.maximum
+            or (pool.is_shared)
+        )
         assert 1 <= resize.threads <= max(1, pool.cores)
         assert 0 <= resize.drain <= pool.workers
         assert 0 <= resize.release <= pool.idle
@@ -131,6 +138,19 @@ def test_no_worker_is_started_that_would_come_too_late() -> None:
     assert _start(here, Demand(8, 0, 1.0, 0)) == 2
     assert _start(here, Demand(4, 0, None, 0)) == 2
     assert _start(POOL, Demand(4, 0, 0.01, 0)) == 4
+
+
+def test_whether_one_would_come_too_late_is_asked_of_all_work_for_those_who_are_there() -> None:
+    pools = [replace(CLOUD, workers=2, boot_seconds=10.0), replace(NEXT, workers=2)]
+    short = Demand(4, 0, 4.0, 0, ("a",))
+    assert _starts(pools, short) == [0, 0]
+    # Others wait for the same workers, in this pool or in both.
+    assert _starts(pools, short, Demand(4, 0, 4.0, 0, ("a",))) == [6, 0]
+    assert _starts(pools, short, Demand(9, 0, 9.0, 0)) == [8, 0]
+    assert _starts(pools, short, Demand(9, 0, 9.0, 0, ("b",)))[0] == 0
+    # Nobody knows for how long they will be busy.
+    assert _starts(pools, short, Demand(1, 0, None, 0, ("a",)))[0] == 3
+    assert _starts(pools, short, Demand(0, 1, None, 0, ("a",)))[0] == 0
 
 
 def test_what_the_first_pool_takes_the_second_does_not() -> None:
@@ -210,6 +230,30 @@ def test_a_pool_that_can_not_be_used_starts_nobody_and_says_why() -> None:
     broken = replace(CLOUD, trouble="job.json is not JSON", minimum=2, scale=3)
     first, second = decide([Demand(4, 0, None, 0)], [broken, NEXT], 0)
     assert (first.start, first.reason, second.start) == (0, "job.json is not JSON", 4)
+
+
+def test_those_who_leave_and_have_a_machine_each_count_to_the_maximum() -> None:
+    pools = [replace(CLOUD, workers=5, leaving=3), NEXT]
+    assert _starts(pools, Demand(9, 0, None, 0)) == [2, 2]
+    by_hand = replace(CLOUD, maximum=4, scale=4, leaving=3)
+    assert _starts([by_hand], Demand(9, 0, None, 0)) == [1]
+
+
+def test_of_more_than_there_may_be_some_leave_and_their_work_goes_on_elsewhere() -> None:
+    pools = [replace(CLOUD, maximum=2, workers=4, starting=2), NEXT]
+    first, second = decide([Demand(9, 4, None, 0)], pools, 0)
+    assert (first.start, first.drain, first.surplus, second.start) == (0, 2, 2, 10)
+    broken = replace(CLOUD, maximum=0, workers=4, trouble="it has no job.json")
+    (resize,) = decide([Demand(9, 4, None, 0)], [broken], 0)
+    assert (resize.start, resize.drain) == (0, 0)
+
+
+def test_after_workers_came_to_nothing_a_few_are_tried_before_many() -> None:
+    job = Demand(9, 0, None, 0)
+    doubted = replace(CLOUD, in_doubt=True)
+    assert _starts([doubted], job) == [1]
+    assert _starts([replace(doubted, starting=1)], job) == [0]
+    assert _starts([replace(doubted, workers=3, starting=1)], job) == [2]
 
 
 def test_the_minimum_is_there_without_work() -> None:

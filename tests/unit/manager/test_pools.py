@@ -131,7 +131,6 @@ async def test_without_machines_the_next_pool_does_it_and_the_first_comes_back(
     await two.round(1.0)
     assert two.provider.removed == ["small-1", "small-2"]
     assert two.view("small").failure == "no machine was to be had: no node for it: none fits"
-    await two.round()
     assert two.provider.started[2:] == ["large-3", "large-4"]
     assert two.view("small").reason == "there was no machine to be had; tried again in 120 s"
     await two.drop("large-3", "large-4")
