@@ -30,7 +30,13 @@ from burst.config.images import ImageSettings
 from burst.domain.transitions import JOB_ENDED
 from burst.errors import BurstError, ClusterError
 from burst.operations.connect import open_client
-from burst.operations.farm_values import DEFAULT_POOL, FarmValues, farm_values, pool_images
+from burst.operations.farm_values import (
+    DEFAULT_POOL,
+    FarmValues,
+    farm_values,
+    pool_images,
+    pool_release,
+)
 from burst.operations.images import PARTS, ensure_images
 from burst.operations.preflight import (
     check_cluster,
@@ -136,7 +142,7 @@ def take_down(settings: ClusterFarm, tell: Tell) -> Removal:
     kubectl, releases = kubectl_of(settings.cluster), check_helm(settings)
     farm = settings.cluster.farm
     names = releases.names()
-    mine = [name for name in names if name.startswith(_pool_release(farm, ""))]
+    mine = [name for name in names if name.startswith(pool_release(farm, ""))]
     for name in mine:
         tell(f"removing {name}")
         releases.remove(name)
@@ -176,7 +182,7 @@ def _deploy_all(
             _take_back(kubectl, releases, deployed, farm, tell)
             raise _with_word(error, deployed) from error
     for name, of_pool in values.pools.items():
-        release = _pool_release(farm, name)
+        release = pool_release(farm, name)
         with _timed(tell, f"pool {name} is there"):
             done.append(releases.deploy(release, "worker", of_pool, tell))
     return done
@@ -203,7 +209,7 @@ def _remove_pools(
     settings: ClusterFarm, kubectl: Kubectl, releases: Releases, wanted: set[str], tell: Tell
 ) -> tuple[str, ...]:
     farm = settings.cluster.farm
-    prefix = _pool_release(farm, "")
+    prefix = pool_release(farm, "")
     pools = [name.removeprefix(prefix) for name in releases.names() if name.startswith(prefix)]
     gone = []
     for name in pools:
@@ -211,7 +217,7 @@ def _remove_pools(
             continue
         tell(f"removing pool {name}, which is not in burst.toml any more")
         if empty_pool(settings, kubectl, name, tell):
-            releases.remove(_pool_release(farm, name))
+            releases.remove(pool_release(farm, name))
             gone.append(name)
     return tuple(gone)
 
@@ -244,10 +250,6 @@ def _as_named(settings: ClusterFarm) -> tuple[ClusterSettings, str]:
     if named.is_file():
         cluster = cluster.model_copy(update={"kubeconfig": named})
     return cluster, note.made_from
-
-
-def _pool_release(farm: str, pool: str) -> str:
-    return f"{farm}-pool-{pool}"
 
 
 def _named(thing: dict[str, Any]) -> str:

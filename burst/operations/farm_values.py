@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from burst.config.cluster import ClusterFarm, PoolSettings, ScenesWay
 from burst.config.images import ImageSettings
 from burst.domain.machines import machine_type, worker_share
+from burst.errors import ConfigError
 from burst.operations.images import image_names
 
 DEFAULT_POOL = "cpu"
@@ -19,6 +20,9 @@ _CORES = 4.0
 _MEMORY = "8Gi"
 _QUOTA_WORKERS = 1000
 """What the manager's chart allows by itself."""
+
+_RELEASE_LENGTH = 53
+"""What Helm takes as the name of a release."""
 
 _UNITS = {"M": 10**6, "G": 10**9, "T": 10**12, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
 
@@ -41,9 +45,10 @@ def farm_values(settings: ClusterFarm, images: ImageSettings, scenes_by: ScenesW
         scenes_by: how the workers of a pool read scenes that does not say it itself.
 
     Raises:
-        ConfigError: a pool's machine is not known.
+        ConfigError: a pool's machine is not known, or its name is too long.
     """
     pools = _pools(settings)
+    _check_names(settings.cluster.farm, pools)
     shapes = {name: _shape(pool, pool.scenes_by or scenes_by) for name, pool in pools.items()}
     classes = _memory_classes(shapes)
     by_name = {
@@ -59,6 +64,22 @@ def farm_values(settings: ClusterFarm, images: ImageSettings, scenes_by: ScenesW
         values = merged(settings.cluster.worker, values)
         by_name[name] = merged(values, pool.values)
     return FarmValues(_manager_values(settings, images, pools), by_name)
+
+
+def pool_release(farm: str, pool: str) -> str:
+    """Return the name of a pool's release."""
+    return f"{farm}-pool-{pool}"
+
+
+def _check_names(farm: str, pools: Iterable[str]) -> None:
+    for pool in pools:
+        release = pool_release(farm, pool)
+        if len(release) > _RELEASE_LENGTH:
+            raise ConfigError(
+                f"the pool {pool} would be the release {release}, which has {len(release)} "
+                f"characters, and Helm takes {_RELEASE_LENGTH}",
+                hint="give the pool, or the farm, a shorter name",
+            )
 
 
 def pool_images(settings: ClusterFarm, images: ImageSettings) -> list[ImageSettings]:

@@ -5,16 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from burst.config.cluster import ClusterFarm, ClusterSettings, PoolSettings
 from burst.config.images import ImageSettings
 from burst.domain.machines import machine_type, worker_share
+from burst.errors import ConfigError
 from burst.operations.farm_values import DEFAULT_POOL, FarmValues, farm_values, merged
 
 IMAGES = ImageSettings(registry="registry.example/show", image_blender="4.5.14")
 
 
 def values(**changes: Any) -> FarmValues:
-    cluster = ClusterSettings(farm="show", **changes.pop("cluster", {}))
+    cluster = ClusterSettings(**{"farm": "show", **changes.pop("cluster", {})})
     pools = {name: PoolSettings(**pool) for name, pool in changes.pop("pools", {}).items()}
     settings = ClusterFarm(
         state_dir=Path("/state"), storage_url="gs://show", cluster=cluster, pools=pools
@@ -102,3 +105,10 @@ def test_lists_are_replaced_and_tables_merged() -> None:
     assert merged({"a": [1], "b": {"c": 1}}, {"a": [2], "b": {"d": 2}}) == {
         "a": [2], "b": {"c": 1, "d": 2},
     }  # fmt: skip
+
+
+def test_names_that_make_a_release_too_long_for_helm_are_refused() -> None:
+    farm, pool = "f" * 24, "p" * 23
+    assert list(values(cluster={"farm": farm}, pools={pool: {}}).pools) == [pool]
+    with pytest.raises(ConfigError, match=f"pool {pool}p .* 54 characters"):
+        values(cluster={"farm": farm}, pools={f"{pool}p": {}})
