@@ -1,6 +1,7 @@
 """The charts on a real cluster by plain helm, under the strictest pod security.
 
-Left out: what the command line does with them, and rendering frames.
+Left out: what the command line does with them, rendering frames (`test_journey`), and who reaches
+the manager (`test_forwarded_console`).
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Any
 import pytest
 
 import burst
-from tests.fakes.cluster import RESTRICTED, ROOT, Cluster, wait_until
+from tests.fakes.cluster import ROOT, Cluster, wait_until
 from tests.fakes.emulator import Emulator
 
 CHARTS = ROOT / "charts"
@@ -164,50 +165,6 @@ def test_workers_come_for_a_job_and_go_after_it(farm: Farm) -> None:
         lambda: str(farm.ask("GET", f"/jobs/{job}/explain")),
     )
     wait_until(lambda: farm.get("jobs")["items"] == [], WORKER_SECONDS)
-
-
-LOOK = """
-import sys, urllib.error, urllib.request
-for url in sys.argv[1:]:
-    try:
-        print(urllib.request.urlopen(url, timeout=20).status)
-    except urllib.error.HTTPError as error:
-        print(error.code)
-    except urllib.error.URLError as error:
-        print(type(error.reason).__name__)
-"""
-
-
-def test_another_pod_reaches_the_workers_listener_only_and_nothing_without_a_token(
-    farm: Farm,
-) -> None:
-    farm.install_manager()
-    manager = farm.get("pod", f"{FARM}-manager-0")
-    address, service = manager["status"]["podIP"], f"http://{FARM}-manager:8081"
-    asked = {
-        f"http://{address}:8080/": "ConnectionRefusedError",
-        f"{service}/healthz": "200",
-        f"{service}/api/burst/v1/jobs": "401",
-        f"{service}/": "404",
-    }
-    container = {
-        "name": "other",
-        "image": manager["spec"]["containers"][0]["image"],
-        "args": ["python", "-c", LOOK, *asked],
-        "securityContext": RESTRICTED,
-    }
-    farm.cluster.apply(
-        farm.namespace,
-        {
-            "apiVersion": "v1",
-            "kind": "Pod",
-            "metadata": {"name": "other"},
-            "spec": {"restartPolicy": "Never", "containers": [container]},
-        },
-    )
-    farm.cluster.wait_for_phase(farm.namespace, "other", "Succeeded", "Failed")
-    said = farm.cluster.kubectl("logs", "other", "-n", farm.namespace).split()
-    assert dict(zip(asked, said, strict=True)) == asked
 
 
 def test_a_second_farm_in_a_namespace_is_refused(farm: Farm) -> None:

@@ -1,6 +1,6 @@
-"""The console of a manager in a pod, in a real browser, through a real port-forward.
+"""Who reaches a manager in a pod, and its console in a real browser through a real port-forward.
 
-The worker is spoken by the test; Blenders in pods are tested elsewhere.
+The worker is spoken by the test; Blenders in pods are in `test_journey`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from burst.protocol.client import ManagerClient
 from burst.storage import layout
 from burst.storage.storage import Storage, open_storage
 from tests.fakes.chromium import running_chromium, watched_page
-from tests.fakes.cluster import ROOT, Cluster, wait_until
+from tests.fakes.cluster import RESTRICTED, ROOT, Cluster, wait_until
 from tests.fakes.emulator import Emulator
 from tests.fakes.real_manager import SCENE, SpokenWorker
 
@@ -83,8 +83,7 @@ def manager(
     """The same, with ports forwarded as `burst console` does it."""
     for name, value in {**buckets.environment, "PATH": cluster.environment["PATH"]}.items():
         monkeypatch.setenv(name, value)
-    secret = cluster.get("secret", f"{FARM}-worker-token", "-n", namespace)
-    token = base64.b64decode(secret["data"]["token"]).decode()
+    token = _token(cluster, namespace)
     storage = open_storage(buckets.url)
     storage.put_bytes(b"{}", layout.manifest(SCENE.name, SCENE.version))
     kubectl = Kubectl(cluster.kubeconfig, None, namespace)
@@ -102,6 +101,11 @@ def manager(
 def page() -> Iterator[Page]:
     with running_chromium() as browser, watched_page(browser) as page:
         yield page
+
+
+def _token(cluster: Cluster, namespace: str) -> str:
+    secret = cluster.get("secret", f"{FARM}-worker-token", "-n", namespace)
+    return base64.b64decode(secret["data"]["token"]).decode()
 
 
 def _is_heard(worker: SpokenWorker) -> bool:
@@ -137,10 +141,62 @@ def test_frames_are_seen_through_a_port_forward_and_its_pods_end(
     page.screenshot(path=tmp_path / "seen.png")
 
 
-def test_a_plain_port_forward_does_as_well(
-    installed: None, forward: Callable[[str, int], str], page: Page
+LOOK = """
+import sys, urllib.error, urllib.request
+token, *urls = sys.argv[1:]
+def look(url, headers):
+    request = urllib.request.Request(url, headers=headers)
+    try:
+        return urllib.request.urlopen(request, timeout=20).status
+    except urllib.error.HTTPError as error:
+        return error.code
+    except urllib.error.URLError as error:
+        return type(error.reason).__name__
+for url in urls:
+    print(look(url, {}), look(url, {"Authorization": "Bearer " + token}))
+"""
+"""What another pod is answered, without the workers' token and with it."""
+REFUSED = "ConnectionRefusedError ConnectionRefusedError"
+
+
+def test_a_plain_port_forward_reaches_the_console_and_another_pod_does_not(
+    cluster: Cluster,
+    namespace: str,
+    installed: None,
+    forward: Callable[[str, int], str],
+    page: Page,
 ) -> None:
-    page.goto(forward(f"pod/{POD}", CONSOLE))
+    url = forward(f"pod/{POD}", CONSOLE)
+    page.goto(url)
     expect(page.locator("#link")).to_have_text("live")
     expect(page.locator("#where")).to_have_text("gs://farm")
     expect(page.locator("#no-jobs")).to_be_visible()
+    with ManagerClient(url) as artist:
+        assert artist.status().storage_url == "gs://farm"
+
+    manager = cluster.get("pod", POD, "-n", namespace)
+    console, workers = f"http://{manager['status']['podIP']}:{CONSOLE}", f"http://{FARM}-manager"
+    asked = {
+        f"{console}/": REFUSED,
+        f"{console}/api/burst/v1/status": REFUSED,
+        f"{workers}:{WORKERS}/healthz": "200 200",
+        f"{workers}:{WORKERS}/": "404 404",
+        f"{workers}:{WORKERS}/api/burst/v1/status": "401 404",
+        f"{workers}:{WORKERS}/api/burst/v1/jobs": "401 404",
+    }
+    container = {
+        "name": "other",
+        "image": manager["spec"]["containers"][0]["image"],
+        "args": ["python", "-c", LOOK, _token(cluster, namespace), *asked],
+        "securityContext": RESTRICTED,
+    }
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "other"},
+        "spec": {"restartPolicy": "Never", "containers": [container]},
+    }
+    cluster.apply(namespace, pod)
+    cluster.wait_for_phase(namespace, "other", "Succeeded", "Failed")
+    said = cluster.kubectl("logs", "other", "-n", namespace).splitlines()
+    assert dict(zip(asked, said, strict=True)) == asked
