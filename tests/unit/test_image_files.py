@@ -83,11 +83,47 @@ def test_images_run_as_nobody_under_an_init(part: str) -> None:
     assert "USER 10001:10001" in lines
     assert 'ENTRYPOINT ["/usr/bin/tini", "--"]' in lines
     assert f'CMD ["burst", "{part}"]' in lines
-    last = "\n".join(lines).rpartition("\nFROM ")[2]
-    steps = ("apt-get", "--from=blender", "--from=parts", "--from=code")
+
+
+@pytest.mark.parametrize("part", ["manager", "worker"])
+def test_what_changes_often_comes_after_what_seldom_does(part: str) -> None:
+    text = (IMAGES / part / "Containerfile").read_text("utf-8")
+    last = text.rpartition("\nFROM ")[2]
+    steps = ("apt-get", "CMD ", "--from=blender", "--from=parts", "--from=code")
     places = [last.find(step) for step in steps if step in last]
-    assert len(places) >= 3
-    assert places == sorted(places), "what changes often comes before what seldom does"
+    assert len(places) >= 4
+    assert places == sorted(places)
+    assert last.rstrip().splitlines()[-1] == "COPY --from=code /code /"
+    # A line of the lock that changed must not fetch a Blender anew.
+    stages = dict(re.findall(r"(?m)^FROM (\S+) AS (\S+)$", text))
+    assert stages.keys() <= {"${BASE}", "tools"}
+    assert "requirements.lock" not in text[: text.index(" AS parts")]
+
+
+@pytest.mark.parametrize("part", ["manager", "worker"])
+def test_code_is_for_everybody_to_read_and_of_one_date(part: str) -> None:
+    text = (IMAGES / part / "Containerfile").read_text("utf-8")
+    code = text[text.index(" AS code") :].partition("\nFROM ")[0]
+    assert "chmod -R u=rwX,go=rX /code" in code
+    assert "--invalidation-mode unchecked-hash" in code, "a date of its own would undo compiling"
+    assert code.rstrip().endswith("touch --no-dereference --date 2000-01-01T00:00:00Z {} +")
+
+
+def test_both_images_begin_with_the_same_lines() -> None:
+    manager, worker = (
+        (IMAGES / part / "Containerfile").read_text("utf-8").partition("FROM ")[2]
+        for part in ("manager", "worker")
+    )
+    mark = "COPY requirements.lock"
+    assert manager.partition(mark)[0] == worker.partition(mark)[0], "they are built twice"
+
+
+@pytest.mark.parametrize("part", ["manager", "worker"])
+def test_images_say_what_they_are(part: str) -> None:
+    text = (IMAGES / part / "Containerfile").read_text("utf-8")
+    for label in ("title", "description", "licenses", "base.name"):
+        assert f"org.opencontainers.image.{label}=" in text
+    assert "-perm /6000 -exec chmod a-s {} +" in text.rpartition("\nFROM ")[2]
 
 
 def test_compose_publishes_the_console_on_the_loopback_and_asks_for_tokens() -> None:
