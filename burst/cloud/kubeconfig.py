@@ -37,11 +37,6 @@ def read_context(kubectl: Kubectl) -> Context:
     Raises:
         ConfigError: the kubeconfig can't be read, or has no such context.
     """
-    if kubectl.kubeconfig is not None and not kubectl.kubeconfig.is_file():
-        raise ConfigError(
-            f"there is no kubeconfig {kubectl.kubeconfig}",
-            hint="a cluster's owner has it; kind and k3s say where they write theirs",
-        )
     view = _view(kubectl)
     contexts = view.get("contexts") or []
     if not contexts:

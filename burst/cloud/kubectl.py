@@ -36,10 +36,12 @@ RUN_SECONDS = 120.0
 """What a whole call may take, with a login by some program of the cloud's."""
 
 _REFUSALS: tuple[tuple[str, type[BurstError], str], ...] = (
-    (r'context "[^"]*" does not exist|no context exists', ConfigError,
-     "see: kubectl config get-contexts"),
+    (r'context "[^"]*" does not exist|no context exists|cannot locate context', ConfigError,
+     "name another one with --context; see: kubectl config get-contexts"),
+    (r"current-context must exist", ConfigError,
+     "name one with --context; see: kubectl config get-contexts"),
     (r"error loading config file|stat .*: no such file|invalid configuration", ConfigError,
-     "name the cluster's kubeconfig with --kubeconfig"),
+     "name the cluster's kubeconfig: burst up --kubeconfig FILE, or BURST_KUBECONFIG"),
     (r"executable \S+ not found|exec plugin|getting credentials", ClusterDenied,
      "the kubeconfig logs in by a program; see whether that works by itself"),
     (r"Unauthorized|must be logged in", ClusterDenied, "log in to the cluster again"),
@@ -90,7 +92,15 @@ class Kubectl:
 
         Raises:
             ToolMissing: there is no kubectl.
+            ConfigError: the kubeconfig is not there.
         """
+        if self.kubeconfig is not None and not self.kubeconfig.is_file():
+            what = "a folder, and no kubeconfig" if self.kubeconfig.is_dir() else "not there"
+            raise ConfigError(
+                f"the kubeconfig {self.kubeconfig} is {what}",
+                hint="name the cluster's: burst up --kubeconfig FILE, or BURST_KUBECONFIG; kind "
+                "and k3s say where they write theirs",
+            )
         program = shutil.which(PROGRAM)
         if program is None:
             raise ToolMissing(
@@ -255,4 +265,16 @@ def _named(kind: type[BurstError], text: str) -> str:
         return f"the cluster refuses: {re.sub(r'^.Forbidden.: ', '', text)}"
     if issubclass(kind, ClusterError):
         return re.sub(r"^.NotFound.: ", "", text)
+    return _of_kubeconfig(text) if kind is ConfigError else text
+
+
+def _of_kubeconfig(text: str) -> str:
+    """Return what is wrong with a kubeconfig; how its parser failed helps nobody."""
+    if "current-context must exist" in text:
+        return "the kubeconfig says of no context that it is the current one"
+    if found := re.search(r"cannot locate context (.+)", text):
+        return f"the kubeconfig has no context {found[1]}"
+    if found := re.match(r'error loading config file "([^"]+)": (.*)', text):
+        reason = "permission denied" if "permission denied" in found[2] else "that is no kubeconfig"
+        return f"can't read {found[1]}: {reason}"
     return text
