@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from burst.domain.jobs import RenderSettings
 from burst.protocol.artist_messages import JobView, SubmitJob
@@ -94,6 +94,33 @@ def test_what_is_chosen_is_brought_in_sight(page: Page, url: str, farm: RealMana
         page.keyboard.press(key)
         expect(page.locator(f".cell[data-frame='{frame}']")).to_be_in_viewport()
         expect(page.locator("#frame h3")).to_have_text(f"Frame {frame} queued")
+
+
+def test_the_chosen_frame_has_its_picture_whatever_is_in_sight(
+    page: Page, url: str, farm: RealManager
+) -> None:
+    job = _submit(farm, "1-200", chunk=200)
+    SpokenWorker(farm).render(picture=True)
+    held: list[Route] | None = []
+
+    def hold(route: Route) -> None:
+        if held is None:
+            route.continue_()
+        else:
+            held.append(route)
+
+    page.route("**/preview", hold)
+    page.goto(f"{url}/jobs/{job.id}")
+    expect(page.locator(".cell[data-picture=asked]").first).to_be_visible()
+    page.locator("#grid").focus()
+    page.keyboard.press("End")
+    expect(page.locator("#frame h3")).to_have_text("Frame 200 published")
+    page.evaluate("document.getElementById('grid').scrollTop = 0")
+    expect(page.locator(".cell[data-frame='200']")).to_have_count(0)
+    waiting, held = held, None
+    for route in waiting:
+        route.continue_()
+    expect(page.locator("#frame img")).to_be_visible()
 
 
 @pytest.mark.parametrize("frames", [5_000, 1_000_000])

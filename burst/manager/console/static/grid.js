@@ -126,7 +126,9 @@ export class Grid {
     }
     const first = this.#frames.at(from * this.#columns);
     const end = this.#frames.at(Math.min((to + 1) * this.#columns, this.#frames.length) - 1);
-    this.#previews.keep((frame) => frame >= first && frame <= end);
+    // The chosen one is shown beside the grid, too.
+    const chosen = this.chosen < 0 ? null : this.#frames.at(this.chosen);
+    this.#previews.keep((frame) => frame === chosen || (frame >= first && frame <= end));
     for (let number = from; number <= to; number += 1) {
       for (const cell of this.#row(number).children) this.#fill(cell);
     }
