@@ -22,7 +22,11 @@ JOBS_MAX = 3
 
 
 def explain(
-    index: Index, job: JobEntry, pools: Sequence[PoolView], storage_trouble: str = ""
+    index: Index,
+    job: JobEntry,
+    pools: Sequence[PoolView],
+    storage_trouble: str = "",
+    pools_trouble: str = "",
 ) -> Explanation:
     """Return why a job is where it is.
 
@@ -31,6 +35,7 @@ def explain(
         job: the job.
         pools: the worker pools as the autoscaler sees them.
         storage_trouble: what keeps the manager from the storage, if anything does.
+        pools_trouble: what keeps the autoscaler from its work, if anything does.
     """
     reasons = [
         *(_of_job(text) for text in _status(job)),
@@ -40,6 +45,9 @@ def explain(
     if not job.ended or any(True for _ in job.unpublished):
         reasons += _troubles(index, storage_trouble)
     if job.claimable and job.board.count(TaskStatus.QUEUED):
+        if not (pools or index.workers):
+            text = f"no worker pool is known: {pools_trouble}".rstrip(": ")
+            reasons.append(Reason(subject="pools", text=text))
         reasons += _queued(index, job, pools)
     return Explanation(job_id=job.id, reasons=tuple(reasons))
 
@@ -159,7 +167,7 @@ def _busy(index: Index, job: JobEntry, kinds: list[int], worker: WorkerEntry) ->
             for a in work
         ]
         return Reason(subject=worker.name, text=f"could take it, and is busy with {_some(labels)}")
-    here, pools = index.workers.values(), index.pools.values()
+    here, pools = index.workers.values(), index.open_pools()
     if not any(may_take(job, task, worker, here, pools) for task in kinds):
         return Reason(subject=worker.name, text="failed at it; another worker is to try first")
     status = registry.status_of(worker)
@@ -168,6 +176,9 @@ def _busy(index: Index, job: JobEntry, kinds: list[int], worker: WorkerEntry) ->
 
 def _pool(index: Index, job: JobEntry, pool: PoolView) -> Iterator[Reason]:
     entry = index.pools.get(pool.name)
+    if entry and entry.trouble:
+        yield Reason(subject=pool.name, text=f"can't be used: {entry.trouble}")
+        return
     if entry and (problem := why_unfit(entry, job.requirements)):
         yield Reason(subject=pool.name, text=f"can't do it: {problem}")
         return

@@ -279,6 +279,11 @@ class Index:
         ]
         return max(jobs, key=lambda job: job.seq, default=None)
 
+    def open_pools(self) -> list[WorkerPool]:
+        """Return the pools that nobody has set to no workers by hand."""
+        closed = {name for name, choice in self.pool_choices.items() if choice.scale == 0}
+        return [pool for name, pool in self.pools.items() if name not in closed]
+
     def stays_idle(self, pool: str) -> bool:
         """Say whether workers of a pool are to stay though there is nothing to do."""
         choice, entry = self.pool_choices.get(pool), self.pools.get(pool)

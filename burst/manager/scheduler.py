@@ -220,7 +220,7 @@ class Scheduler:
         if worker.draining:
             return None
         farm = self._farm
-        workers, pools = farm.index.workers.values(), farm.index.pools.values()
+        workers, pools = farm.index.workers.values(), farm.index.open_pools()
         for job in farm.index.claimable_jobs():
             task = next_task(job, worker, workers, pools)
             if task is not None:

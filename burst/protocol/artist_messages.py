@@ -376,6 +376,8 @@ class FarmStatus(Message):
     tasks_active: int
     workers: int
     pools: tuple[PoolView, ...]
+    pools_trouble: str = ""
+    """What keeps the manager from starting workers; empty: nothing."""
 
 
 class Event(Message):

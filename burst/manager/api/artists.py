@@ -89,7 +89,8 @@ def result_routes(farm: Farm, queue: Queue, autoscaler: Autoscaler) -> APIRouter
     async def explain_job(job_id: str) -> Explanation:
         trouble = farm.storing.trouble
         job = farm.index.job(job_id)
-        return explain(farm.index, job, autoscaler.views, trouble.text if trouble else "")
+        text = trouble.text if trouble else ""
+        return explain(farm.index, job, autoscaler.views, text, autoscaler.trouble)
 
     @router.get("/{job_id}/frames")
     async def list_frames(job_id: str, after: Annotated[int, Query(ge=0)] = 0) -> Frames:
@@ -147,6 +148,7 @@ def farm_routes(
             tasks_active=sum(j.board.count(TaskStatus.ACTIVE) for j in jobs),
             workers=len(farm.index.workers),
             pools=autoscaler.views,
+            pools_trouble=autoscaler.trouble,
         )
 
     @router.get("/workers")

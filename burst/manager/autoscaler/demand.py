@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 
-from burst.domain.pools import WorkerPool, by_choice
+from burst.domain.pools import WorkerPool, by_choice, larger_to_come
 from burst.domain.transitions import TaskStatus
 from burst.manager.autoscaler.policy import Demand
 from burst.manager.index import Index, JobEntry
@@ -34,10 +34,14 @@ def _outgrown(job: JobEntry, pools: Collection[WorkerPool]) -> dict[int, list[Ta
     Where there is no larger worker to be had, they are like any other.
     """
     found: dict[int, list[TaskStatus]] = {}
+    is_larger: dict[int, bool] = {}
     for task, outgrown_bytes in job.outgrown.items():
         status = job.board.status(task)
-        is_open = status in (TaskStatus.QUEUED, TaskStatus.ACTIVE)
-        if is_open and by_choice(pools, job.requirements, outgrown_bytes):
+        if status not in (TaskStatus.QUEUED, TaskStatus.ACTIVE):
+            continue
+        if outgrown_bytes not in is_larger:
+            is_larger[outgrown_bytes] = larger_to_come(pools, job.requirements, outgrown_bytes)
+        if is_larger[outgrown_bytes]:
             found.setdefault(outgrown_bytes, []).append(status)
     return found
 

@@ -15,10 +15,12 @@ from fake_provider import FakeProvider
 from manager_kit import Manager, asynchronous
 from test_pools import LARGE, SMALL, Pools3
 
+from burst.domain.pools import WorkerPool
 from burst.domain.transitions import AttemptStatus
 from burst.errors import NotFound, ToolError
 from burst.manager.autoscaler.departures import BROKEN_SECONDS_MAX
 from burst.manager.autoscaler.provider import Order
+from burst.manager.explanation import explain
 from burst.protocol.artist_messages import ChangePool
 
 MANY = replace(SMALL, maximum=100)
@@ -268,3 +270,48 @@ async def test_a_pool_that_goes_while_it_is_changed_is_said_to_be_gone(manager: 
     await two.autoscaler._pools()
     with pytest.raises(NotFound, match="worker pool small is gone"):
         await two.autoscaler.change("small", ChangePool(scale=1))
+
+
+@pytest.mark.parametrize(
+    ("large", "scale"),
+    [
+        (replace(LARGE, maximum=0), None),
+        (replace(LARGE, trouble="it has no job.json"), None),
+        (LARGE, 0),
+    ],
+)
+@asynchronous
+async def test_what_ran_out_of_memory_is_tried_again_where_no_larger_one_can_be_started(
+    manager: Manager, large: WorkerPool, scale: int | None
+) -> None:
+    two = Pools3(manager, SMALL, large)
+    await two.round()
+    await two.autoscaler.change("large", ChangePool(scale=scale))
+    await two.manager.submit("1")
+    await two.round()
+    small = await two.come("small-1")
+    await small.take()
+    two.provider.end("small-1", "its memory ran out", outcome=AttemptStatus.OUT_OF_MEMORY)
+    await two.round()
+    assert two.provider.started == ["small-1", "small-2"]
+    assert (await (await two.come("small-2")).claim()).assignment is not None
+
+
+@asynchronous
+async def test_why_no_pool_is_known_is_told(manager: Manager) -> None:
+    one = Pools3(manager, SMALL)
+    job = await one.manager.submit("1")
+    one.autoscaler._note_trouble("the cluster's API does not answer")
+    index = one.manager.farm.index
+    found = explain(index, index.jobs[job.id], one.autoscaler.views, "", one.autoscaler.trouble)
+    told = [(reason.subject, reason.text) for reason in found.reasons]
+    assert ("pools", "no worker pool is known: the cluster's API does not answer") in told
+
+
+@asynchronous
+async def test_what_is_wrong_with_a_pool_is_told_as_that(manager: Manager) -> None:
+    broken = replace(SMALL, maximum=0, trouble="ConfigMap farm-pool-small: it has no job.json")
+    one = Pools3(manager, broken)
+    job = await one.manager.submit("1")
+    await one.round()
+    assert ("small", f"can't be used: {broken.trouble}") in one.why(job.id)
