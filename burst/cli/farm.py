@@ -169,6 +169,8 @@ def _print_status(answer: FarmStatus) -> None:
     console.say(f"jobs:     {jobs or 'none'}")
     console.say(f"tasks:    {answer.tasks_queued} queued, {answer.tasks_active} active")
     console.say(f"workers:  {answer.workers}")
+    if answer.pools_trouble and not answer.pools:
+        console.say(f"pools:    none is known: {answer.pools_trouble}")
     for pool in answer.pools:
         now = f"{pool.running} running, {pool.starting} starting, {pool.wanted} wanted"
         reason = f": {pool.reason}" if pool.reason else ""

@@ -6,20 +6,31 @@ Left out: what burst does on it. How long things take is not asked: other tests 
 from __future__ import annotations
 
 import itertools
+import subprocess
+import sys
 import time
 import urllib.request
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.fakes.cluster import PROBE, RESTRICTED, Cluster, wait_until
+from tests.fakes.cluster import PROBE, RESTRICTED, ROOT, Cluster, wait_until
 from tests.fakes.emulator import Emulator
 
 DRIVER = "gcsfuse.csi.storage.gke.io"
 LONG = 120
 HOLD_SECONDS = 25
 """More grace than a spot machine gives."""
+ANOTHER_RUN = """
+from tests.fakes.cluster import running_cluster
+with running_cluster(nodes=1) as cluster:
+    print(cluster.kubeconfig.parent, cluster.gateway, flush=True)
+    input()
+"""
+"""What a run of tests has that is killed."""
 
 
 def probe(
@@ -208,3 +219,35 @@ def test_helm_installs_a_chart_and_leaves_nothing(
     assert own.kubectl("get", "configmap", "tiny-map", "-n", namespace)
     own.helm("uninstall", "tiny", "-n", namespace, "--wait")
     assert not own.kubectl("get", "configmap", "tiny-map", "-n", namespace, "--ignore-not-found")
+
+
+def test_a_run_that_is_killed_leaves_no_cluster(
+    own: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("BURST_TEST_CLUSTER", raising=False)
+    run = subprocess.Popen(
+        [sys.executable, "-c", ANOTHER_RUN], cwd=ROOT, env=own.environment,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    with run:
+        assert run.stdout is not None
+        folder, gateway = run.stdout.readline().split()
+        assert own.kubeconfig.parent != Path(folder)
+        assert gateway in addresses()
+        run.kill()
+    wait_until(lambda: not Path(folder).exists(), LONG)
+    assert gateway not in addresses()
+    wait_until(lambda: folder not in "".join(command_lines()), LONG)
+
+
+def addresses() -> list[str]:
+    """Return those of this machine."""
+    said = subprocess.run(["ip", "-brief", "address"], check=True, capture_output=True, text=True)
+    return [word.partition("/")[0] for word in said.stdout.split()]
+
+
+def command_lines() -> Iterator[str]:
+    """Return those of all processes."""
+    for file in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            yield file.read_bytes().decode(errors="replace")

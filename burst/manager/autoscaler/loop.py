@@ -140,7 +140,7 @@ class Autoscaler:
         self._departures.note_registered()
         figures = {pool.name: self._census(pool, running) for pool in pools}
         resizes = policy.decide(
-            demand_of(index, pools),
+            demand_of(index, index.open_pools()),
             [
                 self._state(pool.name).for_policy(pool, figures[pool.name], self._scale(pool.name))
                 for pool in pools
