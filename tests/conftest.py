@@ -36,6 +36,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--seed", type=int, default=None, help="of the random moments")
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> object | None:
+    """Share tests out so that one that takes its process with it does not stop the others."""
+    if config.getvalue("dist") != "loadgroup":
+        return None
+    from tests.scheduling import CrashProof
+
+    return CrashProof(config, log)
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Find the Blenders while the cache is still the user's; forget the user's settings."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
