@@ -15,12 +15,13 @@ import time
 import urllib.parse
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from burst.cloud.images import Recipe, Say
-from burst.errors import BuildFailed, RegistryDenied, ToolError, UsageError
+from burst.errors import BuildFailed, BurstError, RegistryDenied, ToolError, UsageError
 from burst.storage.login import find_login, login_error, nobody
 
 SCOPE = "https://www.googleapis.com/auth/cloud-platform"
@@ -33,6 +34,8 @@ _MACHINE = "E2_HIGHCPU_8"
 _TIMEOUT_SECONDS = 3600
 _REQUEST_SECONDS = 60.0
 _POLL_SECONDS = 2.0
+_TRIES = 5
+"""Of one look at a build, which goes on whoever looks."""
 _UNDER_WAY = ("STATUS_UNKNOWN", "PENDING", "QUEUED", "WORKING")
 _MANIFESTS = (
     "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json, "
@@ -120,9 +123,15 @@ class CloudBuild:
         self._upload(context, name)
         say(f"Cloud Build builds {recipe.reference} in {self.place.project} ({self.place.region})")
         try:
-            self._follow(self._start(recipe, name), recipe.reference, say)
+            build_id = self._start(recipe, name)
+            try:
+                self._follow(build_id, recipe.reference, say)
+            except KeyboardInterrupt:
+                # Nobody waits for it any more, and every minute of it is paid for.
+                self._try("POST", f"{self._builds()}/{build_id}:cancel", say)
+                raise
         finally:
-            self._ask("DELETE", self._object(name), fine=(404,))
+            self._try("DELETE", self._object(name), say)
 
     def is_published(self, reference: str) -> bool:
         """Say whether the registry has an image of that name.
@@ -189,11 +198,28 @@ class CloudBuild:
         answer = self._ask("POST", self._builds(), json=body).json()
         return str(answer["metadata"]["build"]["id"])
 
+    def _try(self, method: str, url: str, say: Say) -> None:
+        """Ask for what is good to have; who needs nothing more of it hears if it fails."""
+        try:
+            self._ask(method, url, fine=(404,))
+        except BurstError as error:
+            say(f"could not tidy up: {error.message}")
+
+    def _look(self, build_id: str) -> dict[str, Any]:
+        """Return how a build stands; an answer may be lost now and then."""
+        url = f"{self._builds()}/{build_id}"
+        for _ in range(_TRIES - 1):
+            with suppress(ToolError):
+                return dict(self._ask("GET", url).json())
+            self._pause(_POLL_SECONDS)
+        return dict(self._ask("GET", url).json())
+
     def _follow(self, build_id: str, reference: str, say: Say) -> None:
         told, last = 0, [""]
         while True:
-            state = self._ask("GET", f"{self._builds()}/{build_id}").json()
-            told = self._tell_log(build_id, told, say, last)
+            state = self._look(build_id)
+            with suppress(ToolError):
+                told = self._tell_log(build_id, told, say, last)
             if state["status"] not in _UNDER_WAY:
                 break
             self._pause(_POLL_SECONDS)

@@ -31,6 +31,9 @@ class CloudBuildServer(ThreadingHTTPServer):
         """What the log grows by, from one look to the next."""
         self.outcome = {"status": "SUCCESS"}
         self.denied = False
+        self.lost = 0
+        """So many of the next looks at a build get no answer of use."""
+        self.canceled: list[str] = []
 
     @property
     def url(self) -> str:
@@ -67,6 +70,9 @@ class _Handler(BaseHTTPRequestHandler):
             bucket = json.loads(body)
             self.server.buckets[bucket["name"]] = bucket
             self._answer(200, bucket)
+        elif url.path.endswith(":cancel"):
+            self.server.canceled.append(url.path.rpartition("/")[2].removesuffix(":cancel"))
+            self._answer(200, {})
         else:
             build = {"path": url.path, **json.loads(body)}
             self.server.builds.append(build)
@@ -76,6 +82,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         url = urlsplit(self.path)
+        if "/o/" not in url.path and self.server.lost:
+            self.server.lost -= 1
+            self._answer(503, {})
+            return
         if "/o/" not in url.path:
             look = self.server.looks["b1"] = self.server.looks.get("b1", 0) + 1
             bucket = self.server.builds[-1]["logsBucket"].removeprefix("gs://")

@@ -94,6 +94,32 @@ def test_a_build_that_fails_says_why(google: CloudBuildServer, context: Path) ->
     assert [name for name in google.objects if name.endswith(".tgz")] == []
 
 
+def test_answers_that_are_lost_meanwhile_end_no_build(
+    google: CloudBuildServer, context: Path
+) -> None:
+    google.lost = 3
+    heard: list[str] = []
+    builder(google).build(RECIPE, context, heard.append)
+    assert heard[1:] == ["Step 1/2 : FROM x", "Step 2/2 : RUN y"]
+    google.lost = 100
+    with pytest.raises(ToolError, match="503"):
+        builder(google).build(RECIPE, context, lambda _: None)
+
+
+def test_interrupted_it_cancels_what_would_be_paid_for(
+    google: CloudBuildServer, context: Path
+) -> None:
+    def ctrl_c(_: float) -> None:
+        raise KeyboardInterrupt
+
+    tool = builder(google)
+    tool._pause = ctrl_c
+    with pytest.raises(KeyboardInterrupt):
+        tool.build(RECIPE, context, lambda _: None)
+    assert google.canceled == ["b1"]
+    assert [name for name in google.objects if name.endswith(".tgz")] == []
+
+
 def test_a_refusal_names_the_role_that_is_missing(google: CloudBuildServer, context: Path) -> None:
     google.denied = True
     with pytest.raises(ToolError, match=r"refuses \(403\).*builds\.create") as raised:
