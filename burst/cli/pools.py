@@ -36,7 +36,7 @@ def list_pools(
     from burst.operations.connect import open_client
     from burst.operations.reach import find_farm
 
-    url = find_farm(farm_settings(state_dir, local=local))
+    url = find_farm(farm_settings(state_dir, local=local), console.tell)
     pools: tuple[PoolView, ...] = ()
     if url is not None:
         with open_client(url) as client:
@@ -115,7 +115,7 @@ def _change(
     from burst.operations.reach import find_farm
     from burst.protocol.artist_messages import ChangePool
 
-    url = find_farm(farm_settings(state_dir, local=local))
+    url = find_farm(farm_settings(state_dir, local=local), console.tell)
     if url is None:
         raise NotFound("no local farm is running, so there are no pools")
     with open_client(url) as client:

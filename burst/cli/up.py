@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from burst.cli import console, options, words
 from burst.cli.images import Registry
 from burst.cli.settings import cluster_farm, farm_settings
-from burst.errors import UsageError
+from burst.errors import ClusterUnreachable, ConfigError, UsageError
 
 if TYPE_CHECKING:
     from burst.config.cluster import ClusterFarm
@@ -85,15 +85,22 @@ def down(
         down_local(farm_settings(state_dir, local=True), json=json)
         return
     settings = cluster_farm(state_dir)
+    from burst.cli.progress import after_a_while
+    from burst.config.cluster import NOTE
     from burst.operations.deploy import take_down, unfinished_jobs
 
     cluster = settings.cluster
     if not yes:
-        left = unfinished_jobs(settings)
+        with after_a_while("asking the farm for its unfinished jobs"):
+            left = unfinished_jobs(settings)
         known = "" if left is None else f", with {words.count(left, 'unfinished job')}"
         question = f"Take the farm {cluster.farm} from {cluster.context or 'the cluster'}{known}?"
         console.confirm(question, yes=False)
-    removal = take_down(settings, console.tell)
+    try:
+        removal = take_down(settings, console.tell)
+    except (ClusterUnreachable, ConfigError) as error:
+        gone = f"if the cluster is gone for good, forget it: rm {settings.state_dir / NOTE}"
+        raise type(error)(error.message, hint=f"{error.hint}; {gone}") from error
     if json:
         console.emit({"removed": list(removal.removed), "stays": list(removal.stays)})
     else:

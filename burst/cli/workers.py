@@ -33,7 +33,7 @@ def list_workers(
     from burst.operations.connect import open_client
     from burst.operations.reach import find_farm
 
-    url = find_farm(farm_settings(state_dir, local=local))
+    url = find_farm(farm_settings(state_dir, local=local), console.tell)
     workers: tuple[WorkerView, ...] = ()
     if url is not None:
         with open_client(url) as client:
@@ -63,7 +63,7 @@ def drain(
     from burst.operations.connect import open_client
     from burst.operations.reach import find_farm
 
-    url = find_farm(farm_settings(state_dir, local=local))
+    url = find_farm(farm_settings(state_dir, local=local), console.tell)
     if url is None:
         raise NotFound("no local farm is running, so there are no workers")
     with open_client(url) as client:

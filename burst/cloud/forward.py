@@ -95,6 +95,11 @@ class Forward:
         """Whether something listens here, as far as is known."""
         return self._ready.is_set()
 
+    @property
+    def said(self) -> str:
+        """What kubectl said last."""
+        return self._words[-1] if self._words else ""
+
     def wait(self, seconds: float = START_SECONDS) -> None:
         """Return when the port can be reached.
 

@@ -47,8 +47,9 @@ _REFUSALS: tuple[tuple[str, type[BurstError], str], ...] = (
     (r"Unauthorized|must be logged in", ClusterDenied, "log in to the cluster again"),
     (r"\(Forbidden\)|is forbidden", ClusterDenied, "have the right granted by the cluster's owner"),
     (r"\(NotFound\)|not found", NotOnCluster, ""),
-    (r"was refused|Unable to connect|no such host|i/o timeout|TLS handshake|x509|EOF|etcdserver|"
-     r"ServiceUnavailable|connection reset|deadline exceeded|unable to handle the request",
+    (r"(was|connection) refused|luster unreachable|Unable to connect|no such host|i/o timeout|"
+     r"TLS handshake|x509|EOF|etcdserver|ServiceUnavailable|connection reset|deadline exceeded|"
+     r"unable to handle the request",
      ClusterUnreachable, "see whether it answers: kubectl cluster-info"),
 )  # fmt: skip
 """What kubectl says, the error that this is, and what may help."""
@@ -260,6 +261,7 @@ def refusal(said: str, what: str) -> BurstError:
 
 def _named(kind: type[BurstError], text: str) -> str:
     if kind is ClusterUnreachable:
+        text = text.removeprefix("Error: ").partition(" - did you specify")[0]
         return f"the cluster does not answer: {text}"
     if kind is ClusterDenied:
         return f"the cluster refuses: {re.sub(r'^.Forbidden.: ', '', text)}"

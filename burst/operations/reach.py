@@ -14,11 +14,17 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from burst.cloud.forward import Forward
+from burst.cloud.forward import START_SECONDS, Forward
 from burst.cloud.kubectl import Kubectl
 from burst.config.cluster import ClusterFarm, ClusterSettings
 from burst.config.farm import FarmSettings
-from burst.errors import ClusterError, ConfigError, ManagerUnreachable, NotOnCluster
+from burst.errors import (
+    ClusterError,
+    ClusterUnreachable,
+    ConfigError,
+    ManagerUnreachable,
+    NotOnCluster,
+)
 from burst.manager.state_dir import find_manager
 from burst.operations.connect import open_client
 from burst.operations.local_farm import ensure_farm, storage_url
@@ -31,7 +37,12 @@ ANSWER_SECONDS = 30.0
 """How long a manager may take that is just starting in its pod."""
 AGAIN_SECONDS = 10.0
 """How long a connection that is made again may take before its user is told to look anew."""
+QUIET_SECONDS = 2.0
+"""How long a connection may take before it is said what it waits for."""
 _POLL_SECONDS = 0.3
+
+Tell = Callable[[str], None]
+"""Takes a line for people."""
 
 _forwards: dict[tuple[str, str, str], Forward] = {}
 """By kubeconfig, context and namespace."""
@@ -63,7 +74,7 @@ def reach_farm(
     *,
     implicit: bool = True,
     blenders: Sequence[Path] = (),
-    tell: Callable[[str], None] = lambda text: None,
+    tell: Tell = lambda text: None,
 ) -> Reached:
     """Return the farm, started if it is a local one that does not run; blocks until it answers.
 
@@ -71,7 +82,7 @@ def reach_farm(
         settings: where it is.
         implicit: a local one that is started leaves by itself when its last job has ended.
         blenders: those of a local one that is started, where they were looked for already.
-        tell: takes a line for people when a manager has to be started.
+        tell: takes a line for people when a manager has to be started, or does not answer soon.
 
     Raises:
         StateError: a local one could not start.
@@ -79,21 +90,25 @@ def reach_farm(
         ManagerUnreachable: it does not answer.
     """
     if isinstance(settings, ClusterFarm):
-        return Reached(_forwarded(settings.cluster), started=False, implicit=False)
+        return Reached(_forwarded(settings.cluster, tell), started=False, implicit=False)
     if settings.console_url is not None:
         return Reached(settings.console_url, started=False, implicit=False)
     farm = ensure_farm(settings, implicit=implicit, blenders=blenders, tell=tell)
     return Reached(farm.address.console_url, farm.started, farm.address.implicit)
 
 
-def find_farm(settings: FarmSettings) -> str | None:
+def find_farm(settings: FarmSettings, tell: Tell = lambda text: None) -> str | None:
     """Return where the console of the farm is; None if it is a local one that does not run.
+
+    Args:
+        settings: where it is.
+        tell: takes a line for people when a manager does not answer soon.
 
     Raises:
         ClusterError: the one on a cluster can't be reached.
     """
     if isinstance(settings, ClusterFarm):
-        return _forwarded(settings.cluster)
+        return _forwarded(settings.cluster, tell)
     if settings.console_url is not None:
         return settings.console_url
     address = find_manager(settings.state_dir)
@@ -116,15 +131,19 @@ def reach_again(settings: ClusterFarm) -> str:
     return forward.url
 
 
-def storage_in_use(settings: FarmSettings) -> str:
+def storage_in_use(settings: FarmSettings, tell: Tell = lambda text: None) -> str:
     """Return the storage of the farm that runs, or of the local one that would be started.
+
+    Args:
+        settings: where the farm is.
+        tell: takes a line for people when a manager does not answer soon.
 
     Raises:
         ConfigError: it is a folder that this machine has not got.
         ClusterError: the farm on a cluster can't be reached.
     """
     if not settings.is_local:
-        with open_client(reach_farm(settings).console_url) as client:
+        with open_client(reach_farm(settings, tell=tell).console_url) as client:
             return storage_from_here(settings, client.status())
     address = find_manager(settings.state_dir)
     if address is None:
@@ -162,7 +181,7 @@ def _key(cluster: ClusterSettings) -> tuple[str, str, str]:
     return str(cluster.kubeconfig), cluster.context or "", f"{cluster.space}/{cluster.farm}"
 
 
-def _forwarded(cluster: ClusterSettings) -> str:
+def _forwarded(cluster: ClusterSettings, tell: Tell = lambda text: None) -> str:
     """Return where the manager's console is on this machine, connected if it was not."""
     key = _key(cluster)
     forward = _forwards.get(key)
@@ -171,7 +190,7 @@ def _forwarded(cluster: ClusterSettings) -> str:
         atexit.register(forward.close)
         _forwards[key] = forward
     try:
-        forward.wait()
+        _connect(forward, cluster.farm, tell)
         _wait_for_answer(forward)
     except BaseException as error:
         _forwards.pop(key).close()
@@ -182,6 +201,15 @@ def _forwarded(cluster: ClusterSettings) -> str:
             ) from error
         raise
     return forward.url
+
+
+def _connect(forward: Forward, farm: str, tell: Tell) -> None:
+    try:
+        forward.wait(QUIET_SECONDS)
+    except ClusterUnreachable as error:
+        known = error.message if forward.said else f"connecting to the farm {farm}"
+        tell(f"{known}, trying for {START_SECONDS:.0f} s …")
+        forward.wait()
 
 
 def _wait_for_answer(forward: Forward) -> None:

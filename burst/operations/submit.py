@@ -74,7 +74,7 @@ def submit_render(
         ClusterError: the farm on a cluster can't be reached.
         ManagerError: the manager refused the job.
     """
-    url = storage_in_use(settings)
+    url = storage_in_use(settings, ears.tell)
     uploaded = upload(checked.trace, checked.request.scene.stem, url, ears)
     for tries_left in reversed(range(_TRIES)):
         farm = reach_farm(settings, blenders=checked.programs, tell=ears.tell)

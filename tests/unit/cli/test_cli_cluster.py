@@ -98,6 +98,34 @@ def test_a_farm_that_is_not_there_is_said_to_be_missing(
     assert "hint: make it: burst up" in said
 
 
+def test_a_connection_that_takes_long_says_what_it_waits_for(
+    tools: FakeTools, manager: FakeManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tools.refuse("port-forward", "The connection to the server x was refused")
+    monkeypatch.setattr(reach, "QUIET_SECONDS", 3.0)
+    told = []
+
+    def tell(text: str) -> None:
+        told.append(text)
+        tools.set(refusals=[])
+
+    with ManagerClient(reach.find_farm(cluster_farm(), tell) or "") as client:
+        assert client.jobs() == (manager.job,)
+    assert told == [
+        "the cluster does not answer: The connection to the server x was refused, trying for 60 s …"
+    ]
+
+
+def test_a_cluster_that_is_gone_for_good_can_be_forgotten(
+    tools: FakeTools, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tools.refuse(
+        "^(?!helm version)", 'Error: Kubernetes cluster unreachable: Get "https://x/version"'
+    )
+    assert run("down", "--yes") == 1
+    assert f"forget it: rm {tmp_path / 'state' / 'cluster.json'}" in capsys.readouterr().err
+
+
 def test_pools_are_listed_with_why(tools: FakeTools, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("pools", "list") == 0
     said = capsys.readouterr()

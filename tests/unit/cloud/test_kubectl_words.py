@@ -38,7 +38,9 @@ PARSER = "couldn't get version/kind; json parse error: json: cannot unmarshal st
          'statefulsets.apps "x" not found'),
         ("The connection to the server 10.0.0.1:6443 was refused - did you specify the right host",
          ClusterUnreachable, "the cluster does not answer: The connection to the server "
-         "10.0.0.1:6443 was refused - did you specify the right host"),
+         "10.0.0.1:6443 was refused"),
+        ("Error: Kubernetes cluster unreachable: dial tcp", ClusterUnreachable,
+         "the cluster does not answer: Kubernetes cluster unreachable: dial tcp"),
         ("error: something new", ToolError, "kubectl get failed: something new"),
     ],
 )  # fmt: skip
