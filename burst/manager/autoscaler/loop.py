@@ -264,8 +264,8 @@ class Autoscaler:
             number = farm.index.next_counter("worker")
             name = f"{pool}-{number}"
             farm.index.starts[name] = WorkerStart(name, pool, threads, now)
-            changes.write(statements.add_worker_start(name, pool, threads, now))
             names.append(name)
+        changes.write(statements.add_worker_starts(names, pool, threads, now))
         changes.write(statements.put_counter("worker", farm.index.counters["worker"]))
         await farm.save(changes)
         return names

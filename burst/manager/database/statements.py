@@ -135,9 +135,10 @@ def delete_worker(name: str) -> Statement:
     return sa.delete(workers).where(workers.c.name == name)
 
 
-def add_worker_start(name: str, pool: str, threads: int, at: datetime) -> Statement:
-    """Write down the name of a worker before it is started."""
-    return sa.insert(worker_starts).values(name=name, pool=pool, threads=threads, started_at=at)
+def add_worker_starts(names: Sequence[str], pool: str, threads: int, at: datetime) -> Statement:
+    """Write down the names of workers before they are started."""
+    common = {"pool": pool, "threads": threads, "started_at": at}
+    return sa.insert(worker_starts).values([{"name": name, **common} for name in names])
 
 
 def delete_worker_start(name: str) -> Statement:

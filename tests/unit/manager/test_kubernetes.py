@@ -11,7 +11,8 @@ from worlds import ClusterWorld, find, order, wait_for
 
 from burst.domain.transitions import AttemptStatus
 from burst.errors import ToolError
-from burst.manager.autoscaler.kubernetes import FAILED_MAX, TRIES, open_provider
+from burst.manager.autoscaler.asking import TRIES
+from burst.manager.autoscaler.kubernetes import FAILED_MAX, open_provider
 from tests.fakes.kube_api import FARM, NAMESPACE, pool_map
 
 
