@@ -57,15 +57,20 @@ function drawStatus() {
   write(byId("where"), status.storage_url);
   const unfinished = [...jobs.values()].filter((job) => !ENDED.has(job.status)).length;
   syncPairs(byId("figures"), [
-    ["unfinished jobs", unfinished.toLocaleString("en")],
-    ["tasks waiting", status.tasks_queued.toLocaleString("en")],
-    ["tasks under way", status.tasks_active.toLocaleString("en")],
-    ["workers", workers.size.toLocaleString("en")],
+    figure(unfinished, "unfinished job"),
+    figure(status.tasks_queued, "task", " waiting"),
+    figure(status.tasks_active, "task", " under way"),
+    figure(workers.size, "worker"),
   ]);
   const troubles = status.storage_trouble ? [`storage: ${status.storage_trouble}`] : [];
   for (const pool of status.pools) if (pool.failure) troubles.push(`pool ${pool.name}: ${pool.failure}`);
   sync(byId("notes"), troubles, (text) => text, () => make("p", { className: "note" }), write);
   drawPools();
+}
+
+/** A number, and what it is of: 1 task waiting, 2 tasks waiting. */
+function figure(number, thing, rest = "") {
+  return [`${thing}${number === 1 ? "" : "s"}${rest}`, number.toLocaleString("en")];
 }
 
 function drawPools() {
