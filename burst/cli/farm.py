@@ -84,7 +84,7 @@ def _cluster_status(settings: ClusterFarm, *, json: bool) -> None:
     from burst.operations.reach import reach_farm
 
     cluster = settings.cluster
-    with open_client(reach_farm(settings).console_url) as client:
+    with open_client(reach_farm(settings, tell=console.tell).console_url) as client:
         answer = client.status()
     where = {
         "farm": cluster.farm,
