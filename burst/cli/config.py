@@ -18,7 +18,7 @@ def config(json: options.Json = False) -> None:
     from burst.config.cluster import ClusterSettings
     from burst.config.farm import FarmSettings
     from burst.config.images import ImageSettings
-    from burst.config.load import config_file, load, variable
+    from burst.config.load import config_file, load, variables
     from burst.manager.settings import ManagerSettings
     from burst.worker.settings import WorkerSettings
 
@@ -36,8 +36,9 @@ def config(json: options.Json = False) -> None:
         console.emit({"file": str(path) if path else None, **values})
         return
     console.tell(f"file: {path or 'none'}")
+    named = {model.table: variables(model) for model in programs}
     rows = [
-        (f"{table}.{field}", _plain(value), program.sources[field], variable(field))
+        (f"{table}.{field}", _plain(value), program.sources[field], named[table].get(field, "-"))
         for table, program in loaded.items()
         for field, value in program.settings
     ]

@@ -13,7 +13,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar, get_origin
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -52,6 +52,15 @@ def variable(field: str) -> str:
     return f"BURST_{field.upper()}"
 
 
+def variables(model: type[Settings]) -> dict[str, str]:
+    """Return the environment variable of each field that has one: a table is no one text."""
+    return {
+        name: variable(name)
+        for name, field in model.model_fields.items()
+        if get_origin(field.annotation) is not dict
+    }
+
+
 def config_file(environ: Mapping[str, str] = os.environ) -> Path | None:
     """Return the ``burst.toml`` in force: ``BURST_CONFIG``, this folder's, or the user's."""
     if named := environ.get("BURST_CONFIG"):
@@ -87,10 +96,10 @@ def load(
     for key, value in (read_table(path, model.table) if path else {}).items():
         values[key] = value
         sources[key] = str(path)
-    for field in model.model_fields:
-        if (text := environ.get(variable(field))) is not None and text != "":
+    for field, named in variables(model).items():
+        if (text := environ.get(named)) is not None and text != "":
             values[field] = text
-            sources[field] = variable(field)
+            sources[field] = named
     for field, value in (options or {}).items():
         if value is not None:
             values[field] = value

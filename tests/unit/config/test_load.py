@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from burst.config.cluster import ClusterSettings
 from burst.config.farm import FarmSettings
-from burst.config.load import config_file, load, variable
+from burst.config.load import config_file, load, variable, variables
 from burst.errors import ConfigError
 from burst.manager.settings import ManagerSettings
 from burst.worker.settings import WorkerSettings
@@ -127,3 +128,10 @@ def test_every_field_of_every_program_says_what_it_means() -> None:
         for name, field in model.model_fields.items():
             assert field.description, (model, name)
             assert variable(name) == f"BURST_{name.upper()}"
+
+
+def test_a_table_has_no_variable(folder: Path) -> None:
+    environ = _environ(folder, BURST_WORKER="whatever somebody calls so")
+    assert load(ClusterSettings, environ=environ).settings.worker == {}
+    assert "worker" not in variables(ClusterSettings)
+    assert variables(ClusterSettings)["context"] == "BURST_CONTEXT"
