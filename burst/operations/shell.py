@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
@@ -19,6 +20,8 @@ SHELL_SECONDS = 8 * 3600
 MANAGER = "manager"
 """What the manager's pod is called by `burst logs`."""
 
+_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
+"""What Kubernetes takes as a name; kubectl reads more into others."""
 _SHELL = ("sh", "-c", "if command -v bash >/dev/null; then exec bash; else exec sh; fi")
 _SMALL = {"cpu": "100m", "memory": "256Mi"}
 """Somebody who looks around needs no machine for himself."""
@@ -91,6 +94,8 @@ def _find_pod(settings: ClusterFarm, named: str) -> str | None:
     kubectl = kubectl_of(settings.cluster)
     if named == MANAGER:
         return f"{settings.cluster.farm}-manager-0"
+    if not _NAME.fullmatch(named):
+        return None
     if kubectl.find("pod", named) is not None:
         return named
     pods = kubectl.objects("pods", {"burst/farm": settings.cluster.farm, "burst/worker": named})

@@ -212,6 +212,15 @@ def test_what_nothing_is_called_is_said_of_jobs_workers_and_pods(
     assert "burst logs manager" in said
 
 
+@pytest.mark.parametrize("name", ["My Job", "a/b", "x=y,z"])
+def test_what_can_be_no_pods_name_is_not_looked_for_among_pods(
+    tools: FakeTools, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    tools.refuse("kubectl get", "error: unable to parse requirement")
+    assert run("logs", name) == 1
+    assert "error: there is no job" in capsys.readouterr().err
+
+
 def test_another_cluster_by_hand_is_not_the_one_that_was_noted(
     tools: FakeTools, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
