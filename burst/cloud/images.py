@@ -34,6 +34,7 @@ ASK_SECONDS = 60.0
 _LAST_LINES = 20
 _UNITS = {"B": 1, "kB": 10**3, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 _LOOPBACK = re.compile(r"^(localhost|127\.0\.0\.1|\[::1\])(:\d+)?/")
+_FREE_SPACE = "free some space; old images: {program} image prune"
 _INSTALL = "install docker, podman or buildah, or build in the cloud: --tool cloud-build"
 
 Say = Callable[[str], None]
@@ -47,7 +48,7 @@ _REFUSALS: tuple[tuple[str, type[BurstError], str], ...] = (
      ImageMissing, "build and push it: burst images build --push"),
     (r"connection refused|no such host|i/o timeout|no route|network is unreachable|TLS|x509|EOF",
      ToolError, "look at the registry's name, and at the network"),
-    (r"no space left", ToolError, "free some space; old images: {program} image prune"),
+    (r"no space left", ToolError, _FREE_SPACE),
 )  # fmt: skip
 """What they say, the error that this is, and what may help."""
 
@@ -97,9 +98,10 @@ class ImageTool:
         layers = ["--layers"] if self.name == "buildah" else []
         status, last = self._follow(["build", *layers, *options, str(context)], say)
         if status != 0:
+            full = any("no space left" in line.lower() for line in last)
             raise BuildFailed(
                 f"{self.name} could not build {recipe.reference}: {_reason(last)}",
-                hint="what it said is above",
+                hint=_FREE_SPACE.format(program=self.name) if full else "what it said is above",
             )
 
     def push(self, reference: str, say: Say) -> None:

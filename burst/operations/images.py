@@ -30,8 +30,11 @@ PARTS: tuple[Part, ...] = ("manager", "worker")
 CONTENT_LABEL = "dev.burst.content"
 """Label with the digest of what an image was built from."""
 _VERSION_LABEL = "org.opencontainers.image.version"
-_MIRRORS = ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL")
-"""Taken over from the environment: where there is no PyPI, there may be a mirror."""
+_MIRRORS: dict[Part, tuple[str, ...]] = {
+    "manager": ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL"),
+    "worker": ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "BLENDER_MIRROR"),
+}
+"""Taken over from the environment: where there is no PyPI or blender.org, there may be a mirror."""
 _BLENDERS = "images/worker/blender"
 _FILES: dict[Part, tuple[str, ...]] = {
     "manager": ("images/manager/Containerfile", "requirements.lock"),
@@ -226,8 +229,8 @@ def _recipe(
     arguments = {"BASE": settings.image_base}
     if part == "worker":
         arguments |= _blender_arguments(settings.image_blender)
-    # Where the wheels come from says nothing of them: the lock has their hashes.
-    mirrors = {key: environ[key] for key in _MIRRORS if environ.get(key)}
+    # Where wheels and archives come from says nothing of them: their hashes came with burst.
+    mirrors = {key: environ[key] for key in _MIRRORS[part] if environ.get(key)}
     return Recipe(
         reference=getattr(names, part),
         containerfile=f"images/{part}/Containerfile",

@@ -131,7 +131,8 @@ def environment(outer: Mapping[str, str], scratch: Path) -> dict[str, str]:
     others = (
         folder
         for folder in outer.get("PATH", "").split(os.pathsep)
-        if folder and not Path(folder).parent.joinpath("pyvenv.cfg").exists()
+        # Not Path.exists: it raises where a folder is closed to us, as another user's is.
+        if folder and not os.path.exists(Path(folder).parent / "pyvenv.cfg")  # noqa: PTH110
     )
     # A distribution's Blender takes for its own the first Python that it finds there, and one of
     # pyenv or conda lies where a caged Blender reads nothing.

@@ -23,6 +23,7 @@ from burst.errors import (
 )
 from burst.operations.images import (
     CONTENT_LABEL,
+    PARTS,
     build_images,
     ensure_images,
     image_names,
@@ -139,15 +140,23 @@ def test_every_file_that_a_containerfile_copies_is_in_its_context(tools: Path) -
             assert [file for file in files if Path(file).match(name)], name
 
 
-def test_a_mirror_of_pypi_is_passed_on_and_changes_nothing(
-    tools: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("name", "parts"),
+    [("PIP_INDEX_URL", ["manager", "worker"]), ("BLENDER_MIRROR", ["worker"])],
+)
+def test_a_mirror_is_passed_on_and_changes_nothing(
+    tools: Path, monkeypatch: pytest.MonkeyPatch, name: str, parts: list[str]
 ) -> None:
-    build_images(LOCAL, ("manager",), silent, os.environ)
-    plain = read_state(tools)["images"]
-    monkeypatch.setenv("PIP_INDEX_URL", "http://mirror.example/simple")
-    build_images(LOCAL, ("manager",), silent, os.environ)
+    build_images(LOCAL, PARTS, silent, os.environ)
     state = read_state(tools)
-    assert "PIP_INDEX_URL=http://mirror.example/simple" in state["calls"][-1]
+    plain, state["calls"] = state["images"], []
+    write_state(tools, state)
+    monkeypatch.setenv(name, "http://mirror.example/x")
+    build_images(LOCAL, PARTS, silent, os.environ)
+    state = read_state(tools)
+    told = [call for call in state["calls"] if f"{name}=http://mirror.example/x" in call]
+    files = [next(word for word in call if word.endswith("Containerfile")) for call in told]
+    assert [file.split("/")[-2] for file in files] == parts
     assert state["images"] == plain
 
 
@@ -239,6 +248,13 @@ def test_a_build_that_fails_tells_its_error_and_passes_its_lines_on(tools: Path)
     with pytest.raises(BuildFailed, match="exit status 7"):
         build_images(LOCAL, ("manager",), heard.append)
     assert heard == ["STEP 2: RUN x", "Error: exit status 7"]
+
+
+def test_a_disk_that_is_full_while_building_is_told_so(tools: Path) -> None:
+    fails(tools, "build", "Error: committing: write /var/lib/x: no space left on device\n")
+    with pytest.raises(BuildFailed, match="no space left on device") as raised:
+        build_images(LOCAL.model_copy(update={"image_tool": "podman"}), ("manager",), silent)
+    assert raised.value.hint == "free some space; old images: podman image prune"
 
 
 def test_the_first_program_that_works_is_taken(

@@ -92,3 +92,9 @@ def test_the_python_of_pyenv_or_conda_is_found_after_the_systems(tmp_path: Path)
     # A Blender of a distribution would look there for its modules, and the cage not let it.
     passed = environment({"PATH": "/home/artist/conda/bin:/usr/local/bin:/usr/bin"}, tmp_path)
     assert passed["PATH"] == "/usr/bin:/bin:/home/artist/conda/bin:/usr/local/bin"
+
+
+def test_a_folder_of_path_that_can_not_be_looked_into_is_no_obstacle(tmp_path: Path) -> None:
+    # One that is closed is refused to all but root; such a long name to everybody.
+    path = f"/{'x' * 300}/bin"
+    assert environment({"PATH": path}, tmp_path)["PATH"].split(":")[-1] == path
