@@ -218,7 +218,7 @@ def test_what_can_be_no_pods_name_is_not_looked_for_among_pods(
 ) -> None:
     tools.refuse("kubectl get", "error: unable to parse requirement")
     assert run("logs", name) == 1
-    assert "error: there is no job" in capsys.readouterr().err
+    assert f"nor a pod is called {name}" in capsys.readouterr().err
 
 
 def test_another_cluster_by_hand_is_not_the_one_that_was_noted(
