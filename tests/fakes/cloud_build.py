@@ -1,7 +1,8 @@
 """Cloud Build and the bucket that it builds from, on the loopback.
 
 It builds nothing: it keeps what it was asked for, unpacks the context that was uploaded, and
-plays the builds that a test has put into `outcomes`.
+plays the builds that a test has put into `outcome`. As Google's does, it refuses fields, values
+and buckets that there are not.
 """
 
 from __future__ import annotations
@@ -9,12 +10,32 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import re
 import tarfile
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
+
+_FIELDS: dict[str, set[str]] = {
+    "": {"source", "steps", "images", "timeout", "logsBucket", "options", "tags", "substitutions",
+         "queueTtl", "artifacts", "serviceAccount", "secrets", "availableSecrets"},
+    "source": {"storageSource", "repoSource", "gitSource", "storageSourceManifest"},
+    "storageSource": {"bucket", "object", "generation"},
+    "steps": {"name", "args", "env", "dir", "id", "waitFor", "entrypoint", "timeout", "script",
+              "volumes", "secretEnv", "allowFailure", "allowExitCodes"},
+    "options": {"logging", "machineType", "diskSizeGb", "substitutionOption", "env", "pool",
+                "logStreamingOption", "requestedVerifyOption", "sourceProvenanceHash", "volumes",
+                "defaultLogsBucketBehavior", "dynamicSubstitutions", "automapSubstitutions",
+                "workerPool", "secretEnv"},
+}  # fmt: skip
+"""Of the version 1 of the REST API, what a caller may set."""
+_VALUES = {
+    "logging": {"LEGACY", "GCS_ONLY", "CLOUD_LOGGING_ONLY", "NONE"},
+    "machineType": {"N1_HIGHCPU_8", "N1_HIGHCPU_32", "E2_HIGHCPU_8", "E2_HIGHCPU_32", "E2_MEDIUM"},
+}
+_BUILDS = re.compile(r"^/v1/projects/[a-z0-9-]+/locations/[a-z0-9-]+/builds$")
 
 
 class CloudBuildServer(ThreadingHTTPServer):
@@ -73,6 +94,8 @@ class _Handler(BaseHTTPRequestHandler):
         elif url.path.endswith(":cancel"):
             self.server.canceled.append(url.path.rpartition("/")[2].removesuffix(":cancel"))
             self._answer(200, {})
+        elif trouble := self._trouble(url.path, json.loads(body)):
+            self._answer(400, {"error": {"message": trouble}})
         else:
             build = {"path": url.path, **json.loads(body)}
             self.server.builds.append(build)
@@ -108,6 +131,24 @@ class _Handler(BaseHTTPRequestHandler):
     def do_DELETE(self) -> None:
         found = self.server.objects.pop(self._object(urlsplit(self.path).path), None)
         self._answer(404 if found is None else 204, {})
+
+    def _trouble(self, path: str, build: dict[str, Any]) -> str:
+        """Return what is wrong with a build that was asked for."""
+        parts = [("", build), ("source", build["source"]), ("options", build["options"])]
+        parts += [("storageSource", build["source"]["storageSource"])]
+        parts += [("steps", step) for step in build["steps"]]
+        for name, part in parts:
+            if unknown := part.keys() - _FIELDS[name]:
+                return f'Invalid JSON payload received. Unknown name "{min(unknown)}"'
+        for name, values in _VALUES.items():
+            if build["options"][name] not in values:
+                return f"Invalid value at 'build.options.{name}'"
+        buckets = {build["logsBucket"].removeprefix("gs://"), parts[3][1]["bucket"]}
+        if not buckets <= self.server.buckets.keys():
+            return "invalid bucket"
+        if not re.fullmatch(r"[0-9]+(\.[0-9]+)?s", build["timeout"]):
+            return "Invalid value at 'build.timeout'"
+        return "" if _BUILDS.match(path) else "Not found"
 
     def _upload(self, bucket: str, name: str, body: bytes) -> None:
         if bucket not in self.server.buckets:

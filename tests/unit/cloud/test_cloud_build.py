@@ -85,6 +85,15 @@ def test_its_bucket_is_made_once_and_left_as_it_was(
     assert [name for name in google.objects if name.endswith(".tgz")] == []
 
 
+def test_what_google_does_not_know_is_refused_with_its_words(
+    google: CloudBuildServer, context: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("burst.cloud.cloud_build._MACHINE", "E2_HIGHCPU_9")
+    with pytest.raises(ToolError, match=r"refuses \(400\): Invalid value at 'build\.options"):
+        builder(google).build(RECIPE, context, lambda _: None)
+    assert [name for name in google.objects if name.endswith(".tgz")] == []
+
+
 def test_a_build_that_fails_says_why(google: CloudBuildServer, context: Path) -> None:
     google.outcome = {"status": "FAILURE"}
     google.log = [b"Step 1\n", b"E: no such package\n"]
