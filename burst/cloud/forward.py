@@ -100,6 +100,11 @@ class Forward:
         """What kubectl said last."""
         return self._words[-1] if self._words else ""
 
+    @property
+    def is_pod_away(self) -> bool:
+        """Whether the cluster answers, and the pod is on its way at best."""
+        return bool(_COMING.search("\n".join(self._words)))
+
     def wait(self, seconds: float = START_SECONDS) -> None:
         """Return when the port can be reached.
 
@@ -199,8 +204,8 @@ class Forward:
 
     def _refusal(self) -> BurstError:
         said = "\n".join(self._words)
-        if not self._words or _COMING.search(said) or _BROKEN.search(said):
-            last = f": {self._words[-1]}" if self._words else ""
+        if self.is_pod_away or not self._words or _BROKEN.search(said):
+            last = f": {self.said.removeprefix('error: ')}" if self.said else ""
             return ClusterUnreachable(
                 f"{self._target} can't be reached{last}", hint="see: kubectl get pods"
             )

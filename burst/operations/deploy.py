@@ -106,7 +106,7 @@ def deploy(
         with _timed(tell, "the images are there"):
             _ensure_all_images(settings, images, tell)
     # Whatever comes in between from here on, deploy and down find the farm.
-    write_note(settings.state_dir, note)
+    write_note(settings.state_dir, replace(note, registry=images.registry))
     if make_namespace(kubectl, settings.cluster.farm):
         tell(f"made the namespace {kubectl.namespace}")
     done = _deploy_all(settings, kubectl, releases, values, tell)
@@ -177,7 +177,7 @@ def _deploy_all(
         deployed = releases.deploy(farm, "manager", values.manager, tell)
         done.append(deployed)
         try:
-            wait_for_manager(kubectl, f"{farm}-manager")
+            wait_for_manager(kubectl, f"{farm}-manager", tell)
         except ClusterError as error:
             _take_back(kubectl, releases, deployed, farm, tell)
             raise _with_word(error, deployed) from error

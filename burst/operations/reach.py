@@ -199,6 +199,11 @@ def _forwarded(cluster: ClusterSettings, tell: Tell = lambda text: None) -> str:
                 f"there is no farm {cluster.farm} in the namespace {cluster.space}",
                 hint="make it: burst up, or use this machine: --local",
             ) from error
+        if isinstance(error, ClusterUnreachable) and forward.is_pod_away:
+            pod = f"{cluster.farm}-manager-0"
+            raise ClusterUnreachable(
+                error.message, hint=f"see why: kubectl describe pod {pod} -n {cluster.space}"
+            ) from error
         raise
     return forward.url
 

@@ -20,8 +20,14 @@ START_SECONDS = 300.0
 PATIENCE_SECONDS = 12.0
 """How long what seldom mends itself may last: an image that can't be pulled is asked for again."""
 
+QUIET_SECONDS = 2.0
+"""What takes longer is told."""
+
 _POLL_SECONDS = 1.0
 _LOG_LINES = 8
+
+Tell = Callable[[str], None]
+"""Takes a line for people."""
 
 _STUCK = {
     "CrashLoopBackOff",
@@ -45,18 +51,21 @@ class Look:
     is_ready: bool
     stuck: str
     """What keeps it, if that will hardly mend itself; else empty."""
+    pending: str = ""
+    """What it waits for that may come by itself: a node."""
     is_blocked: bool = False
     """A pod of the revision before is not ready, and Kubernetes waits for it."""
 
 
 def wait_for_manager(
-    kubectl: Kubectl, name: str, *, clock: Callable[[], float] = time.monotonic
+    kubectl: Kubectl, name: str, tell: Tell, *, clock: Callable[[], float] = time.monotonic
 ) -> None:
     """Wait until the manager's new pod is ready.
 
     Args:
         kubectl: of the farm's namespace.
         name: of the StatefulSet.
+        tell: takes a line for people: what is waited for.
         clock: in seconds.
 
     Raises:
@@ -70,13 +79,19 @@ def wait_for_manager(
             kubectl.delete("pod", f"{name}-0", wait=False)
         return found
 
-    _wait(kubectl, look, f"{name}-0", "the manager", clock)
+    _wait(kubectl, look, f"{name}-0", _Waiting("the manager", tell, clock))
 
 
 def wait_for_pod(
-    kubectl: Kubectl, name: str, *, clock: Callable[[], float] = time.monotonic
+    kubectl: Kubectl, name: str, tell: Tell, *, clock: Callable[[], float] = time.monotonic
 ) -> None:
     """Wait until a pod is ready.
+
+    Args:
+        kubectl: of the farm's namespace.
+        name: of the pod.
+        tell: takes a line for people: what is waited for.
+        clock: in seconds.
 
     Raises:
         RolloutFailed: it does not get there; the message has its own reason.
@@ -85,18 +100,36 @@ def wait_for_pod(
 
     def look() -> Look:
         pod = kubectl.find("pod", name) or {}
-        return Look(is_ready=_is_ready(pod), stuck=_waits_for(pod))
+        return Look(is_ready=_is_ready(pod), stuck=_waits_for(pod), pending=_no_node(pod))
 
-    _wait(kubectl, look, name, f"the pod {name}", clock)
+    _wait(kubectl, look, name, _Waiting(f"the pod {name}", tell, clock))
+
+
+class _Waiting:
+    """Tells what is waited for, if that takes longer than a moment, and when it changes."""
+
+    def __init__(self, what: str, tell: Tell, clock: Callable[[], float]) -> None:
+        self.what = what
+        self.clock = clock
+        self._tell = tell
+        self._told: str | None = None
+        self._next_at = clock() + QUIET_SECONDS
+
+    def hear(self, look: Look) -> None:
+        if self.clock() < self._next_at or look.pending == self._told:
+            return
+        why = f": {look.pending}" if look.pending else ""
+        self._tell(f"waiting for {self.what}{why} …")
+        self._told = look.pending
 
 
 def _wait(
     kubectl: Kubectl,
     look_at: Callable[[], Look],
     pod: str,
-    what: str,
-    clock: Callable[[], float],
+    waiting: _Waiting,
 ) -> None:
+    clock = waiting.clock
     deadline = clock() + START_SECONDS
     stuck_since: float | None = None
     while True:
@@ -112,7 +145,8 @@ def _wait(
         stuck_since = (stuck_since or clock()) if look.stuck else None
         is_stuck = stuck_since is not None and clock() - stuck_since > PATIENCE_SECONDS
         if is_stuck or clock() > deadline:
-            raise _failure(kubectl, pod, what, look)
+            raise _failure(kubectl, pod, waiting.what, look)
+        waiting.hear(look)
         time.sleep(_POLL_SECONDS)
 
 
@@ -138,7 +172,7 @@ def _look(kubectl: Kubectl, name: str) -> Look:
     if not (is_seen and is_new) or going:
         # Whatever ails the one before is no fault of the one that comes.
         return Look(is_ready=False, stuck="", is_blocked=is_seen and not going and not is_ready)
-    return Look(is_ready=is_ready, stuck=_waits_for(pod))
+    return Look(is_ready=is_ready, stuck=_waits_for(pod), pending=_no_node(pod))
 
 
 def _is_ready(pod: Mapping[str, Any]) -> bool:
@@ -159,6 +193,14 @@ def _waits_for(pod: Mapping[str, Any]) -> str:
         waiting = container.get("state", {}).get("waiting", {})
         if waiting.get("reason") in _STUCK:
             return f"{waiting['reason']}: {waiting.get('message', '')}".rstrip(": ")
+    return ""
+
+
+def _no_node(pod: Mapping[str, Any]) -> str:
+    """Return why no node takes a pod; an autoscaler of nodes may bring one."""
+    for one in pod.get("status", {}).get("conditions", []):
+        if one["type"] == "PodScheduled" and one["status"] == "False":
+            return "no node for it: " + str(one.get("message", "")).partition(" preemption:")[0]
     return ""
 
 

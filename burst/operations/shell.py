@@ -60,7 +60,7 @@ def run_shell(
     kubectl.create(_shell_pod(template, name, settings.cluster.farm))
     try:
         tell(f"waiting for the pod {name}")
-        wait_for_pod(kubectl, name)
+        wait_for_pod(kubectl, name, tell)
         terminal = ["--tty"] if is_terminal else []
         return kubectl.attach(
             "exec", "--stdin", *terminal, name, "--container", "worker", "--", *(command or _SHELL)
