@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 
 from burst.domain.pools import WorkerPool
@@ -53,6 +53,8 @@ class Autoscaler:
         """Pools as the provider describes them."""
         self._views: tuple[PoolView, ...] = ()
         self._trouble = ""
+        self._has_more_to_start = False
+        """Whether the last round ended for its length, and not because all were started."""
         self._left_behind: ToolError | None = None
         """Why some that are gone could not be removed, if so."""
 
@@ -125,7 +127,7 @@ class Autoscaler:
                 self._note_trouble(str(error))
             else:
                 self._note_trouble("")
-            await asyncio.sleep(ROUND_SECONDS)
+            await asyncio.sleep(0 if self._has_more_to_start else ROUND_SECONDS)
 
     async def round(self) -> None:
         """Look, decide, act once.
@@ -133,6 +135,7 @@ class Autoscaler:
         Raises:
             BurstError: something could not be done; whatever else was to do is.
         """
+        self._has_more_to_start = False
         self._departures.note_registered()
         running = await self.clear_away()
         pools = await self._pools()
@@ -239,27 +242,41 @@ class Autoscaler:
         return found
 
     async def _start(self, pool: WorkerPool, resize: policy.Resize) -> None:
-        """Write new names down, then start workers of those names; batch by batch."""
+        """Write new names down, then start workers of those names; batch by batch.
+
+        While some are started, the next names are written down. Should they be of no use then,
+        they are forgotten in the next round.
+        """
         clock, left = self._farm.clock, resize.start
         deadline = clock.monotonic() + START_ROUND_SECONDS
-        while left > 0 and clock.monotonic() < deadline:
-            names = await self._write_down(pool.name, min(left, BATCH), resize.threads)
-            orders = [Order(name, pool.name, resize.threads) for name in names]
-            try:
-                refused = await asyncio.to_thread(self._provider.start, orders)
-            except ToolError as error:
-                # Asked again at once, a cluster that is busy would not come to rest.
-                refused = {pool.name: str(error)}
+        names = await self._write_down(pool.name, min(left, BATCH), resize.threads)
+        while names:
             left -= len(names)
+            orders = [Order(name, pool.name, resize.threads) for name in names]
+            more = min(left, BATCH) if clock.monotonic() < deadline else 0
+            refused, names = await asyncio.gather(
+                self._make(pool.name, orders), self._write_down(pool.name, more, resize.threads)
+            )
             if refused:
                 # One reason for all: whoever waits doubles the time at each.
                 reason = next(iter(refused.values()))
                 self._state(pool.name).note_refused(reason, clock.monotonic())
                 return
+        self._has_more_to_start |= left > 0
+
+    async def _make(self, pool: str, orders: Sequence[Order]) -> Mapping[str, str]:
+        """Have the provider start workers, and return why which were refused."""
+        try:
+            return await asyncio.to_thread(self._provider.start, orders)
+        except ToolError as error:
+            # Asked again at once, a cluster that is busy would not come to rest.
+            return {pool: str(error)}
 
     async def _write_down(self, pool: str, count: int, threads: int) -> list[str]:
         farm, changes = self._farm, Changes()
-        now, names = farm.clock.now(), []
+        now, names = farm.clock.now(), list[str]()
+        if not count:
+            return names
         for _ in range(count):
             number = farm.index.next_counter("worker")
             name = f"{pool}-{number}"
