@@ -190,7 +190,7 @@ def test_one_command_makes_a_farm_that_renders_and_is_guarded(
     for name, container in farm.containers().items():
         said = subprocess.run([*asked, container], capture_output=True, text=True, check=True)
         bindings = json.loads(said.stdout) or {}
-        published = {place["HostIp"] for places in bindings.values() for place in places}
+        published = {place["HostIp"] for places in bindings.values() for place in places or ()}
         assert published == ({"127.0.0.1"} if name.startswith("manager") else set())
 
 
