@@ -145,12 +145,14 @@ class HurtFarm(Farm):
 
         Returns how many tasks that were.
         """
-        query = "SELECT * FROM attempts WHERE status IN ('interrupted', 'lost')"
-        ended = [row for row in self.rows(query) if row["worker"] in workers]
-        took = [late for row in ended if (late := checker.instant(row["ended_at"]) - at) > 0]
-        self.figures.seconds[what] += took
-        for row in ended:
-            print(f"{what}: {row['worker']} {row['status']}: {row['reason']}")
+        took = []
+        for row in self.rows("SELECT * FROM attempts WHERE status IN ('interrupted', 'lost')"):
+            late = checker.instant(row["ended_at"]) - at
+            if row["worker"] in workers and late > 0:
+                took.append(late)
+                print(f"{what}: {late:.2f} s, {row['status']}: {row['reason']}")
+        if took:
+            self.figures.seconds[what] += took
         return len(took)
 
     # ── What there is ────────────────────────────────────────────────────────────────

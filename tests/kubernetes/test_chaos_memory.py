@@ -70,6 +70,8 @@ def heavy(tmp_path: Path) -> Path:
 def test_frames_that_outgrow_their_pods_are_done_in_the_next_class(
     farm: HurtFarm, heavy: Path
 ) -> None:
+    # So that nothing goes on before it was looked at.
+    farm.succeed("pools", "scale", "large", "0")
     job = farm.submit(heavy, FRAMES)
     said: list[str] = []
 
@@ -80,6 +82,7 @@ def test_frames_that_outgrow_their_pods_are_done_in_the_next_class(
 
     wait_until(is_explained, SECONDS, farm.account)
     print(said[-1])
+    farm.succeed("pools", "scale", "large", "auto")
     farm.finish()
     rows = farm.rows("SELECT * FROM attempts ORDER BY started_at")
     for row in rows:

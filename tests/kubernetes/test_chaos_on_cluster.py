@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.fakes.cluster import Cluster
+from tests.fakes.cluster import Cluster, wait_until
 from tests.fakes.farm import make_scene
-from tests.kubernetes.chaos_kit import MANAGER, SHAKY, WORKERS, HurtFarm, running_farm
+from tests.kubernetes.chaos_kit import MANAGER, SECONDS, SHAKY, WORKERS, HurtFarm, running_farm
 
 pytestmark = pytest.mark.blender
 
@@ -24,8 +24,9 @@ FRAMES = 36
 SOME = 6
 AWAY_SECONDS = 30
 SHORTLY_AWAY_SECONDS = 5
-AWAY_FRAMES = 150
-"""More than are rendered while the API server is away."""
+AWAY_FRAMES = 60
+AWAY_SAMPLES = 1200
+"""More than is rendered while the API server is away."""
 LEFT_MIN = 12
 """With fewer frames to go another job is begun before the next trouble."""
 MOMENT_SECONDS_MAX = 2.0
@@ -50,9 +51,9 @@ def farm(
 
 @pytest.fixture(scope="module")
 def scene(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A scene whose frames take about a second each."""
+    """A scene whose frames take a second or two each."""
     blend = tmp_path_factory.mktemp("scene") / "shot.blend"
-    make_scene(blend, samples=128)
+    make_scene(blend, samples=500)
     return blend
 
 
@@ -126,7 +127,7 @@ def test_a_manager_that_is_moved_or_killed_finds_its_workers_again(
 
 
 def test_workers_render_on_while_the_api_server_is_away(farm: HurtFarm, scene: Path) -> None:
-    job = farm.submit(scene, AWAY_FRAMES)
+    job = farm.submit(scene, AWAY_FRAMES, "--samples", str(AWAY_SAMPLES))
     farm.wait_for_middle(job, SOME, WORKERS)
     victim = farm.busy()[0]
     with farm.cluster.api_server_away():
@@ -136,8 +137,14 @@ def test_workers_render_on_while_the_api_server_is_away(farm: HurtFarm, scene: P
         # Not to wait for something: that nothing more happens is what is shown.
         time.sleep(until - time.monotonic())
         assert farm.published(job) > before
-    while farm.published(job) < AWAY_FRAMES:
-        assert len(farm.running_jobs()) <= WORKERS, farm.account()
+    running: list[int] = []
+
+    def is_done() -> bool:
+        running.append(len(farm.running_jobs()))
+        return farm.published(job) == AWAY_FRAMES
+
+    wait_until(is_done, SECONDS, farm.account)
+    assert max(running) <= WORKERS
     farm.finish()
     assert farm.note("pod killed, no API server", at, [victim.name])
     sessions = farm.rows("SELECT DISTINCT worker, session FROM attempts WHERE job_id = ?", job)
