@@ -182,7 +182,7 @@ class CloudBuild:
     def _start(self, recipe: Recipe, source: str) -> str:
         """Start a build, and return its id."""
         options = ["--file", recipe.containerfile, "--tag", recipe.reference]
-        for key, value in recipe.arguments.items():
+        for key, value in {**recipe.arguments, **recipe.mirrors}.items():
             options += ["--build-arg", f"{key}={value}"]
         for key, value in recipe.labels.items():
             options += ["--label", f"{key}={value}"]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import collections
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -63,6 +64,8 @@ class Recipe:
     """Path in the context."""
     arguments: Mapping[str, str] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
+    mirrors: Mapping[str, str] = field(default_factory=dict)
+    """More build arguments, by their variables; such an address may hold a password."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,11 +95,14 @@ class ImageTool:
         options = ["--file", str(context / recipe.containerfile), "--tag", recipe.reference]
         for key, value in recipe.arguments.items():
             options += ["--build-arg", f"{key}={value}"]
+        # Their values are taken from the environment, which other users don't see.
+        for key in recipe.mirrors:
+            options += ["--build-arg", key]
         for key, value in recipe.labels.items():
             options += ["--label", f"{key}={value}"]
         # The other two keep the layers of the last build by themselves.
         layers = ["--layers"] if self.name == "buildah" else []
-        status, last = self._follow(["build", *layers, *options, str(context)], say)
+        status, last = self._follow(["build", *layers, *options, str(context)], say, recipe.mirrors)
         if status != 0:
             full = any("no space left" in line.lower() for line in last)
             raise BuildFailed(
@@ -209,7 +215,9 @@ class ImageTool:
                 f"{self.name} {arguments[0]} said nothing for {ASK_SECONDS:.0f} s"
             ) from error
 
-    def _follow(self, arguments: Sequence[str], say: Say) -> tuple[int, list[str]]:
+    def _follow(
+        self, arguments: Sequence[str], say: Say, variables: Mapping[str, str] | None = None
+    ) -> tuple[int, list[str]]:
         """Run a call, and return its exit status and its last lines."""
         last: collections.deque[str] = collections.deque(maxlen=_LAST_LINES)
         with subprocess.Popen(
@@ -219,6 +227,7 @@ class ImageTool:
             stderr=subprocess.STDOUT,
             encoding="utf-8",
             errors="replace",
+            env={**os.environ, **(variables or {})},
         ) as child:
             try:
                 for line in child.stdout or ():

@@ -234,7 +234,8 @@ def _recipe(
     return Recipe(
         reference=getattr(names, part),
         containerfile=f"images/{part}/Containerfile",
-        arguments=arguments | mirrors,
+        arguments=arguments,
+        mirrors=mirrors,
         labels={
             CONTENT_LABEL: _digest(folder, arguments),
             _VERSION_LABEL: __version__,

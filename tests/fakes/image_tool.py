@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -61,7 +62,10 @@ class _Tool:
 
     def _build(self, arguments: list[str]) -> int:
         options: dict[str, list[str]] = {}
+        inherited = self.state.setdefault("inherited", {})
         for key, value in itertools.pairwise(arguments):
+            if key == "--build-arg" and "=" not in value:
+                inherited[value] = os.environ[value]
             options.setdefault(key, []).append(value)
         context = Path(arguments[-1])
         files = sorted(str(path.relative_to(context)) for path in context.rglob("*"))

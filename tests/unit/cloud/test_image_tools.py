@@ -151,13 +151,16 @@ def test_a_mirror_is_passed_on_and_changes_nothing(
     state = read_state(tools)
     plain, state["calls"] = state["images"], []
     write_state(tools, state)
-    monkeypatch.setenv(name, "http://mirror.example/x")
+    address = "http://me:s3cret@mirror.example/x"
+    monkeypatch.setenv(name, address)
     build_images(LOCAL, PARTS, silent, os.environ)
     state = read_state(tools)
-    told = [call for call in state["calls"] if f"{name}=http://mirror.example/x" in call]
+    told = [call for call in state["calls"] if name in call]
     files = [next(word for word in call if word.endswith("Containerfile")) for call in told]
     assert [file.split("/")[-2] for file in files] == parts
     assert state["images"] == plain
+    assert state["inherited"] == {name: address}
+    assert not [word for call in state["calls"] for word in call if "s3cret" in word]
 
 
 def test_an_image_of_something_else_is_out_of_date(tools: Path) -> None:
