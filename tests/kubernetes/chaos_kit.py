@@ -219,6 +219,13 @@ class HurtFarm(Farm):
         self.killed.append(KilledWorker(worker.name, at))
         return at
 
+    def preempt(self, node: str) -> float:
+        """Take a node away as a spot machine is taken; return when its kubelet was told."""
+        self.cluster.preempt(node)
+        # The last line of what gives the notice says that it gives it.
+        log = self.cluster.kubeconfig.parent / "run" / node / "log" / "notice.log"
+        return log.stat().st_mtime
+
     def kill_manager(self) -> None:
         """End the manager without notice."""
         self.cluster.run_on(STEADY, "sh", "-c", KILL, "sh", f"{MANAGER}-0")
