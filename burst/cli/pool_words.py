@@ -22,6 +22,9 @@ _PULL = re.compile(
 _REPEATED = re.compile(
     r'^FailedCreate: (?:Error creating: )?(?:pods|jobs\.batch) "[^"]*" is forbidden: '
 )
+_MAY_NOT = re.compile(
+    r'is forbidden: User "(?:system:serviceaccount:)?([^"]+)" cannot (\w+) resource "(\w+)"'
+)
 _PREEMPTION = re.compile(r"\.? preemption: .*$")
 """Which pods would have to go for this one; none of burst's do."""
 
@@ -50,6 +53,8 @@ def gist(text: str) -> str:
 def _fact(reason: str) -> str:
     if found := _PULL.search(reason):
         return _shortened(f"can't pull {found[1]}{_why(reason)}")
+    if found := _MAY_NOT.search(reason):
+        return f"the manager's account {found[1]} may not {found[2]} {found[3]}"
     reason = _REPEATED.sub("the cluster refuses its pod: ", reason)
     return _shortened(_PREEMPTION.sub("", reason).rstrip(": "))
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from burst.cli import console, words
 from burst.cli.bringing import folder_notes
+from burst.cli.coming import telling_who_comes
 from burst.cli.live import job_view
 from burst.cli.settings import where_typed
 from burst.config.farm import FarmSettings
@@ -53,7 +55,13 @@ def wait_for(wait: Wait, *, json: bool) -> None:
     try:
         with job_view() as view:
             folder = FrameFolder(wait.output, storage, job.id, state_dir, view.bring)
-            state = watch_job(job, Touch(wait.settings, wait.url), folder, view)
+            touch = Touch(wait.settings, wait.url)
+            # Workers of this machine are there at once.
+            comers = (
+                nullcontext() if wait.settings.is_local else telling_who_comes(job, touch, view)
+            )
+            with comers:
+                state = watch_job(job, touch, folder, view)
     except KeyboardInterrupt:
         console.tell()
         console.tell(f"left: job {job.id} goes on in the background")

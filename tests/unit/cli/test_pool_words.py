@@ -36,6 +36,9 @@ def pool(waiting: str) -> PoolView:
          f"no node for it: {NO_NODE.rstrip('.')}"),
         ('FailedCreate: Error creating: pods "cpu-8-k7gz7" is forbidden: exceeded quota: cpu=2',
          "the cluster refuses its pod: exceeded quota: cpu=2"),
+        ('jobs.batch is forbidden: User "system:serviceaccount:studio:studio-manager" cannot '
+         'create resource "jobs" in API group "batch" in the namespace "studio"',
+         "the manager's account studio:studio-manager may not create jobs"),
         ("the last worker ended at once", "the last worker ended at once"),
     ],
 )  # fmt: skip
