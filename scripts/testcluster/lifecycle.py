@@ -138,7 +138,9 @@ def trust_registry(place: Place, address: str) -> None:
     """Let all nodes pull images from a registry that speaks plain HTTP."""
     folder = place.registries / address
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "hosts.toml").write_text(f'server = "http://{address}"\n')
+    # The server alone would do, but for containerd 1.6.
+    text = f'server = "http://{address}"\n[host."http://{address}"]\n'
+    (folder / "hosts.toml").write_text(f'{text}capabilities = ["pull", "resolve"]\n')
 
 
 def kubectl(place: Place, programs: Path, *arguments: str, text: str = "") -> str:

@@ -20,7 +20,9 @@ from tests.kubernetes.journey_kit import Steps, Studio, left_in
 from tests.kubernetes.test_cli_on_cluster import FARM
 
 REPOSITORY = "studio"
-PULL_SECONDS = 180
+UP_SECONDS = 900
+"""A busy machine takes minutes to compress a Blender."""
+PULL_SECONDS = 300
 BASE_SECONDS = 300
 ISOLATION = {"BUILDAH_ISOLATION": "chroot"}
 """Needs no rights that a container may lack."""
@@ -50,7 +52,10 @@ def studio(cluster: Cluster, buckets: Emulator, base: str, tmp_path: Path) -> It
 def _up(studio: Studio, registry: Registry, *more: str) -> subprocess.CompletedProcess[str]:
     registry.trust()
     images = ("--registry", f"{registry.address}/{REPOSITORY}")
-    return studio.burst("up", "--kubeconfig", str(studio.cluster.kubeconfig), *images, *more)
+    cluster = ("--kubeconfig", str(studio.cluster.kubeconfig))
+    with studio.started("up", *cluster, *images, *more) as going:
+        out, told = going.communicate(timeout=UP_SECONDS)
+    return subprocess.CompletedProcess(going.args, going.returncode, out, told)
 
 
 @pytest.fixture
@@ -96,9 +101,24 @@ def test_a_registry_that_takes_no_login_is_told_by_name_and_nothing_is_begun(
 ) -> None:
     with cluster.running_registry(tmp_path / "closed", closed=True) as closed:
         refused = _up(studio, closed)
-        assert refused.returncode == 1
-        print(refused.stderr)
-        # The nodes are refused as well.
-        pulled = _up(studio, closed, "--no-images")
-        print(pulled.stderr)
+    assert refused.returncode == 1
+    assert f"{closed.address}/{REPOSITORY}/burst-manager" in refused.stderr
+    assert "unauthorized" in refused.stderr
+    assert f"log in to it: buildah login {closed.address}" in refused.stderr
+    assert cluster.kubectl("get", "namespace", FARM, "--ignore-not-found") == ""
+
+
+@pytest.mark.parametrize(
+    ("closed", "words"), [(True, "no basic auth credentials"), (False, "not found")]
+)
+def test_nodes_that_get_no_image_say_why_and_nothing_stays(
+    cluster: Cluster, studio: Studio, tmp_path: Path, closed: bool, words: str
+) -> None:
+    with cluster.running_registry(tmp_path / "registry", closed=closed) as registry:
+        failed = _up(studio, registry, "--no-images")
+    assert failed.returncode == 1
+    assert "the manager does not start: " in failed.stderr
+    assert f"{registry.address}/{REPOSITORY}/burst-manager" in failed.stderr
+    assert words in failed.stderr
+    assert "nothing stays" in failed.stderr
     assert left_in(cluster, FARM) == set()
