@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from burst.cli import console, options, words
@@ -108,11 +109,10 @@ def down(
 
 
 def _deploy(settings: ClusterFarm, registry: str | None, *, with_images: bool, json: bool) -> None:
-    from burst.config.images import ImageSettings
-    from burst.config.load import load
+    from burst.config.cluster import images_of
     from burst.operations.deploy import deploy as deploy_farm
 
-    images = load(ImageSettings, {"registry": registry}).settings
+    images = images_of(settings, {"registry": registry}, os.environ)
     done = deploy_farm(settings, images, console.tell, with_images=with_images)
     if json:
         releases = [

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from burst.config.farm import FarmSettings
-from burst.config.images import image_blender
+from burst.config.images import ImageSettings, image_blender
 from burst.config.load import Settings, config_file, explain, load, read_table
 from burst.errors import ConfigError
 
@@ -178,6 +178,8 @@ class Note:
     namespace: str
     made_from: str = ""
     """The kubeconfig that was named, where the one in use is a copy."""
+    registry: str = ""
+    """What stands before the names of its images."""
 
 
 def read_note(state_dir: Path) -> Note | None:
@@ -221,6 +223,7 @@ def cluster_settings(
         return settings
     noted = asdict(note)
     made_from = noted.pop("made_from")
+    del noted["registry"]
     said = {name for name in noted if loaded.sources[name] != "default"}
     if settings.farm != note.farm and "farm" in said:
         # Another farm of the same cluster has a namespace of its own.
@@ -233,3 +236,22 @@ def cluster_settings(
         said -= {"kubeconfig"}
     unsaid = {name: value for name, value in noted.items() if name not in said}
     return ClusterSettings.model_validate({**settings.model_dump(), **unsaid})
+
+
+def images_of(
+    farm: ClusterFarm, options: Mapping[str, Any], environ: Mapping[str, str]
+) -> ImageSettings:
+    """Return which images a farm is made of.
+
+    The registry that `burst up` was told of stays the farm's, for all who name none.
+
+    Raises:
+        ConfigError: a key is unknown or a value is wrong.
+    """
+    loaded = load(ImageSettings, options, environ)
+    note = read_note(farm.state_dir)
+    is_its_own = note is not None and note.farm == farm.cluster.farm
+    if note is None or not is_its_own or loaded.sources["registry"] != "default":
+        return loaded.settings
+    registry = note.registry or loaded.settings.registry
+    return loaded.settings.model_copy(update={"registry": registry})

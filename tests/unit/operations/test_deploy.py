@@ -18,6 +18,7 @@ from burst.config.cluster import (
     ClusterFarm,
     ClusterSettings,
     PoolSettings,
+    images_of,
     read_note,
 )
 from burst.config.images import ImageSettings
@@ -87,6 +88,17 @@ def test_a_farm_is_a_release_for_the_manager_and_one_for_each_pool(
     note = read_note(tmp_path / "state")
     assert note is not None
     assert (note.farm, note.context, note.namespace) == ("show", "here", "show")
+
+
+def test_the_registry_that_a_farm_was_put_there_with_is_its_own_from_then_on(
+    tools: FakeTools, put: Callable[..., Deployment], tmp_path: Path
+) -> None:
+    farm = settings(tools, tmp_path)
+    put()
+    assert images_of(farm, {}, {}).registry == "registry.example/show"
+    assert images_of(farm, {"registry": "another.example/x"}, {}).registry == "another.example/x"
+    other = settings(tools, tmp_path, cluster={"farm": "other"})
+    assert images_of(other, {}, {}).registry == "localhost"
 
 
 def test_the_namespace_is_made_with_the_strictest_rules_for_pods(
