@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import secrets
 import subprocess
 from collections.abc import Callable, Iterator
@@ -73,6 +74,16 @@ def load_image(cluster: Cluster) -> Callable[[Path], None]:
             loaded.add(archive)
 
     return load
+
+
+@pytest.fixture
+def images(load_image: Callable[[Path], None]) -> None:
+    """The nodes have both of burst's images, as `scripts/images` builds them."""
+    folder = os.environ.get("BURST_TEST_IMAGES")
+    if not folder:
+        pytest.skip("no images: scripts/images could not build them here")
+    for name in ("manager", "worker"):
+        load_image(Path(folder) / f"{name}.tar")
 
 
 @pytest.fixture

@@ -6,9 +6,8 @@ none after it. Left out: what goes wrong on the way, which the other tests here 
 
 from __future__ import annotations
 
-import os
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -45,21 +44,10 @@ def artwork(tmp_path_factory: pytest.TempPathFactory) -> Artwork:
 
 
 @pytest.fixture
-def studio(
-    cluster: Cluster, buckets: Emulator, installed: None, tmp_path: Path
-) -> Iterator[Studio]:
+def studio(cluster: Cluster, buckets: Emulator, images: None, tmp_path: Path) -> Iterator[Studio]:
     """Commands on a cluster that has no farm yet."""
     yield Studio(cluster, buckets, tmp_path)
     cluster.kubectl("delete", "namespace", FARM, "--ignore-not-found", "--timeout=120s")
-
-
-@pytest.fixture
-def installed(load_image: Callable[[Path], None]) -> None:
-    folder = os.environ.get("BURST_TEST_IMAGES")
-    if not folder:
-        pytest.skip("no images: scripts/images builds them")
-    for name in ("manager", "worker"):
-        load_image(Path(folder) / f"{name}.tar")
 
 
 @pytest.fixture
