@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from typing import TYPE_CHECKING
 
 from burst.cli import console, options, words
@@ -100,8 +101,10 @@ def down(
     try:
         removal = take_down(settings, console.tell)
     except (ClusterUnreachable, ConfigError) as error:
-        gone = f"if the cluster is gone for good, forget it: rm {settings.state_dir / NOTE}"
-        raise type(error)(error.message, hint=f"{error.hint}; {gone}") from error
+        note = shlex.quote(str(settings.state_dir / NOTE))
+        gone = f"if the cluster is gone for good, forget it: rm {note}"
+        hint = "; ".join(filter(None, (error.hint, gone)))
+        raise type(error)(error.message, hint=hint) from error
     if json:
         console.emit({"removed": list(removal.removed), "stays": list(removal.stays)})
     else:

@@ -6,13 +6,11 @@ here as long as nobody else took that, so that an address stays good over restar
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 
 from burst.cloud.kubectl import Kubectl, refusal
 from burst.errors import BurstError, ClusterUnreachable
@@ -40,17 +38,6 @@ if os.getppid() != int(sys.argv[1]):
 os.execv(sys.argv[2], sys.argv[2:])
 """
 """Has the kernel end kubectl with burst, however that ends."""
-
-
-@contextlib.contextmanager
-def open_forward(kubectl: Kubectl, target: str, port: int) -> Iterator[Forward]:
-    """Forward a port for as long as the block runs; see `Forward`."""
-    forward = Forward(kubectl, target, port)
-    try:
-        forward.wait()
-        yield forward
-    finally:
-        forward.close()
 
 
 class Forward:

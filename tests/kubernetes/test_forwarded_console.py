@@ -16,7 +16,6 @@ import pytest
 from playwright.sync_api import Page, expect
 
 import burst
-from burst.cloud.forward import open_forward
 from burst.cloud.kubectl import Kubectl
 from burst.errors import ManagerUnreachable
 from burst.protocol.artist_messages import SubmitJob
@@ -26,6 +25,7 @@ from burst.storage.storage import Storage, open_storage
 from tests.fakes.chromium import running_chromium, watched_page
 from tests.fakes.cluster import RESTRICTED, ROOT, Cluster, wait_until
 from tests.fakes.emulator import Emulator
+from tests.fakes.forwards import open_forward
 from tests.fakes.real_manager import SCENE, SpokenWorker
 
 FARM = "studio"

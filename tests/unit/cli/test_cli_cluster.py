@@ -16,7 +16,8 @@ from burst.cli import console
 from burst.cli.main import app
 from burst.cli.settings import cluster_farm
 from burst.config.cluster import Note, write_note
-from burst.operations import reach
+from burst.errors import ClusterUnreachable
+from burst.operations import deploy, reach
 from burst.protocol.artist_messages import PoolView
 from burst.protocol.client import ManagerClient
 from tests.fakes.cluster_tools import FakeTools
@@ -124,6 +125,17 @@ def test_a_cluster_that_is_gone_for_good_can_be_forgotten(
     )
     assert run("down", "--yes") == 1
     assert f"forget it: rm {tmp_path / 'state' / 'cluster.json'}" in capsys.readouterr().err
+
+
+def test_a_cluster_that_says_nothing_can_be_forgotten_too(
+    tools: FakeTools, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def hang(*_: object) -> None:
+        raise ClusterUnreachable("the cluster did not answer for 120 s")
+
+    monkeypatch.setattr(deploy, "take_down", hang)
+    assert run("down", "--yes") == 1
+    assert "hint: if the cluster is gone for good" in capsys.readouterr().err
 
 
 def test_pools_are_listed_with_why(tools: FakeTools, capsys: pytest.CaptureFixture[str]) -> None:

@@ -15,10 +15,11 @@ from urllib.request import urlopen
 import pytest
 
 from burst.cloud import forward
-from burst.cloud.forward import Forward, open_forward
+from burst.cloud.forward import Forward
 from burst.cloud.kubectl import Kubectl
 from burst.errors import ClusterDenied, ClusterUnreachable, NotOnCluster, ToolMissing
 from tests.fakes.cluster_tools import FakeTools
+from tests.fakes.forwards import open_forward
 
 SECONDS = 20.0
 
