@@ -202,7 +202,8 @@ def _take_back(
 def _with_word(error: ClusterError, deployed: Deployed) -> ClusterError:
     """Return the error with what became of the farm."""
     before = "the farm is as it was before" if deployed.change == "upgraded" else "nothing stays"
-    return type(error)(error.message, hint=error.hint or f"{before}; mend that, then: burst deploy")
+    mend = error.hint or "mend that"
+    return type(error)(error.message, hint=f"{before}; {mend}; then: burst deploy")
 
 
 def _remove_pools(

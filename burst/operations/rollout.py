@@ -6,6 +6,7 @@ volume that does not come, a setting that the program refuses.
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -42,6 +43,10 @@ _STUCK = {
     "RunContainerError",
 }
 """Why a container waits that hardly ever stops waiting."""
+
+_DENIED = re.compile(r"401|403|denied|unauthorized|forbidden|authorization", re.I)
+_LACKING = re.compile(r"not found|manifest unknown", re.I)
+"""What the runtime says of an image that it may not pull, and of one that is not there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,7 +224,18 @@ def _failure(kubectl: Kubectl, pod: str, what: str, look: Look) -> RolloutFailed
         said = []
     told = "; ".join(_new_ones(reasons)) or f"it was not ready after {START_SECONDS:.0f} s"
     words = "".join(f"\n  | {line}" for line in said)
-    return RolloutFailed(f"{what} does not start: {told}{words}")
+    return RolloutFailed(f"{what} does not start: {told}{words}", hint=_pull_hint(look, told))
+
+
+def _pull_hint(look: Look, told: str) -> str | None:
+    """Return what helps nodes to an image that they don't get."""
+    if not look.stuck.startswith(("ErrImagePull", "ImagePullBackOff")):
+        return None
+    if _DENIED.search(told):
+        return "let the nodes pull: a right in the registry, or imagePullSecrets of both charts"
+    if _LACKING.search(told):
+        return "build and push it: burst images build --push"
+    return None
 
 
 def _new_ones(reasons: list[str]) -> list[str]:

@@ -109,10 +109,11 @@ def test_a_registry_that_takes_no_login_is_told_by_name_and_nothing_is_begun(
 
 
 @pytest.mark.parametrize(
-    ("closed", "words"), [(True, "no basic auth credentials"), (False, "not found")]
+    ("closed", "words", "hint"),
+    [(True, "401 Unauthorized", "let the nodes pull"), (False, "not found", "build and push it")],
 )
 def test_nodes_that_get_no_image_say_why_and_nothing_stays(
-    cluster: Cluster, studio: Studio, tmp_path: Path, closed: bool, words: str
+    cluster: Cluster, studio: Studio, tmp_path: Path, closed: bool, words: str, hint: str
 ) -> None:
     with cluster.running_registry(tmp_path / "registry", closed=closed) as registry:
         failed = _up(studio, registry, "--no-images")
@@ -120,5 +121,5 @@ def test_nodes_that_get_no_image_say_why_and_nothing_stays(
     assert "the manager does not start: " in failed.stderr
     assert f"{registry.address}/{REPOSITORY}/burst-manager" in failed.stderr
     assert words in failed.stderr
-    assert "nothing stays" in failed.stderr
+    assert f"nothing stays; {hint}" in failed.stderr
     assert left_in(cluster, FARM) == set()

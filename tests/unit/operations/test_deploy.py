@@ -203,8 +203,17 @@ def test_a_manager_that_does_not_start_is_taken_away_and_its_pod_says_why(
     assert "ImagePullBackOff" in caught.value.message
     assert "403 Forbidden" in caught.value.message
     assert "  | no such setting" in caught.value.message
-    assert "nothing stays" in (caught.value.hint or "")
+    assert "nothing stays; let the nodes pull" in (caught.value.hint or "")
     assert tools.read()["releases"] == {}
+
+
+def test_an_image_that_is_not_there_is_to_be_built(
+    tools: FakeTools, put: Callable[..., Deployment]
+) -> None:
+    tools.set(manager_pod=stuck("ErrImagePull", "registry.example/show/x:1: not found"))
+    with pytest.raises(RolloutFailed) as caught:
+        put()
+    assert "burst images build --push" in (caught.value.hint or "")
 
 
 def test_a_broken_manager_that_somebody_did_not_wait_for_is_replaced(
