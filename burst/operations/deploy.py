@@ -8,7 +8,7 @@ burst.toml goes.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -44,12 +44,9 @@ from burst.operations.preflight import (
     choose_scenes_way,
     make_namespace,
 )
-from burst.operations.reach import find_farm, kubectl_of
+from burst.operations.reach import Tell, find_farm, kubectl_of
 from burst.operations.retire import empty_pool
 from burst.operations.rollout import clear_stuck_pod, wait_for_manager
-
-Tell = Callable[[str], None]
-"""Takes a line for people."""
 
 _LEFT = "pods,jobs,statefulsets,services,configmaps,secrets,persistentvolumeclaims,serviceaccounts"
 _GONE_SECONDS = 120.0

@@ -12,15 +12,13 @@ from burst.cloud.kubectl import Kubectl
 from burst.config.cluster import ClusterFarm
 from burst.errors import BurstError, NotFound
 from burst.operations.connect import open_client
-from burst.operations.reach import find_farm
+from burst.operations.reach import Tell, find_farm
 from burst.protocol.artist_messages import ChangePool
 
 FINISH_SECONDS = 1800.0
 """How long is waited for what busy workers hold: a frame may take that long."""
 
 _POLL_SECONDS = 1.0
-
-Tell = Callable[[str], None]
 
 
 def empty_pool(

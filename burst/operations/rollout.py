@@ -14,6 +14,7 @@ from typing import Any
 
 from burst.cloud.kubectl import Kubectl
 from burst.errors import ClusterError, ClusterUnreachable, RolloutFailed, ToolError
+from burst.operations.reach import Tell
 
 START_SECONDS = 300.0
 """How long a manager may take: a node may have to come, and its volume to be made."""
@@ -26,9 +27,6 @@ QUIET_SECONDS = 2.0
 
 _POLL_SECONDS = 1.0
 _LOG_LINES = 8
-
-Tell = Callable[[str], None]
-"""Takes a line for people."""
 
 _STUCK = {
     "CrashLoopBackOff",
