@@ -10,6 +10,7 @@ import json
 import re
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -208,20 +209,24 @@ class Kubectl:
         Raises:
             ClusterError: it failed.
         """
-        with subprocess.Popen(
-            self.command(*arguments),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            encoding="utf-8",
-            errors="replace",
-        ) as child:
+        # A file, for nobody reads what it complains of before it ends.
+        with (
+            tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as complaints,
+            subprocess.Popen(
+                self.command(*arguments),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=complaints,
+                encoding="utf-8",
+                errors="replace",
+            ) as child,
+        ):
             try:
                 for line in child.stdout or ():
                     yield line.rstrip("\n")
-                complaint = child.stderr.read() if child.stderr else ""
                 if child.wait() != 0:
-                    raise refusal(complaint, f"kubectl {arguments[0]}")
+                    complaints.seek(0)
+                    raise refusal(complaints.read(), f"kubectl {arguments[0]}")
             finally:
                 child.terminate()
 

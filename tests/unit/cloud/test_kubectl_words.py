@@ -5,6 +5,7 @@ Calls that really go somewhere are in tests/unit/operations/test_deploy.py and t
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -66,3 +67,25 @@ def test_without_kubectl_it_is_said_where_it_comes_from(
     with pytest.raises(ToolMissing) as caught:
         Kubectl(None, None, "burst").run("version")
     assert "https://kubernetes.io" in (caught.value.hint or "")
+
+
+def test_a_call_that_complains_much_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "kubectl"
+    program.write_text(f"#!{sys.executable} -IS\n{_COMPLAINS}")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    lines = Kubectl(None, None, "burst").lines("logs", "pod")
+    assert next(lines) == "a line"
+    with pytest.raises(NotOnCluster, match="pod not found"):
+        next(lines)
+
+
+_COMPLAINS = """
+import signal, sys
+signal.alarm(30)
+sys.stderr.write("W0101 a warning\\n" * 10_000)
+print("a line", flush=True)
+sys.exit("error: pod not found")
+"""
