@@ -30,7 +30,22 @@
 {{- if and .Values.image.registry (not (regexMatch "^[^\\s:]+(:[0-9]+)?(/[^\\s:]+)*/?$" .Values.image.registry)) -}}
 {{- fail (printf "image.registry %q is no address of a registry: give it without scheme and tag, as in europe-docker.pkg.dev/project/burst" .Values.image.registry) -}}
 {{- end -}}
+{{- include "burst.checkNames" . -}}
 {{- include "burst.checkAlone" . -}}
+{{- end -}}
+
+{{/* What the chart says itself; said twice, the last would count, and not the whole chart know of it. */}}
+{{- define "burst.checkNames" -}}
+{{- range .Values.extraEnv -}}
+{{- if has .name (list "BURST_PROVIDER" "BURST_KUBERNETES_NAMESPACE" "BURST_FARM" "BURST_STATE_DIR" "BURST_STORAGE_URL" "BURST_WORKER_LISTEN" "BURST_CONSOLE_LISTEN" "BURST_WORKER_TOKEN" "BURST_LEASE_SECONDS" "BURST_IDLE_EXIT_SECONDS" "BURST_LOG_LEVEL" "BURST_LOG_FORMAT") -}}
+{{- fail (printf "extraEnv has %s, which the chart sets itself: see its other values" .name) -}}
+{{- end -}}
+{{- end -}}
+{{- range $label, $_ := .Values.podLabels -}}
+{{- if regexMatch "^(app\\.kubernetes\\.io|helm\\.sh|burst)/" $label -}}
+{{- fail (printf "podLabels has %s, which the chart sets itself: choose another" $label) -}}
+{{- end -}}
+{{- end -}}
 {{- end -}}
 
 {{/* Two farms in one namespace would share a quota, and each other's rights. */}}

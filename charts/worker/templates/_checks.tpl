@@ -53,11 +53,17 @@
 {{- end -}}
 {{- end -}}
 
-{{/* The manager gives these two; another value would make all workers one. */}}
+{{/* What the farm says itself: with another name or pool all workers would be one, with other labels none
+     would be found. */}}
 {{- define "burst.checkNames" -}}
 {{- range .Values.extraEnv -}}
 {{- if has .name (list "BURST_WORKER_NAME" "BURST_WORKER_POOL" "BURST_THREADS" "BURST_MANAGER_URL" "BURST_WORKER_TOKEN" "BURST_STORAGE_URL" "BURST_SCENES" "BURST_WORK_DIR" "BURST_DEVICE") -}}
 {{- fail (printf "extraEnv has %s, which the farm sets itself" .name) -}}
+{{- end -}}
+{{- end -}}
+{{- range $label, $_ := .Values.podLabels -}}
+{{- if regexMatch "^(app\\.kubernetes\\.io|helm\\.sh|burst)/" $label -}}
+{{- fail (printf "podLabels has %s, which the farm sets itself: choose another" $label) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}

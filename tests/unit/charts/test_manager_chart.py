@@ -249,6 +249,8 @@ def test_labels_are_those_of_the_field(helm: Helm) -> None:
         ({"farm": "My-Farm"}, "is no name for a farm"),
         ({"image.registry": "https://example.org"}, "is no address of a registry"),
         ({"volume.keep": "true", "volume.existingClaim": "mine"}, "leave one of them out"),
+        ({"extraEnv[0].name": "BURST_STATE_DIR"}, "which the chart sets itself"),
+        ({"podLabels.burst/farm": "x"}, "which the chart sets itself"),
     ],
 )
 def test_what_makes_no_sense_is_refused_with_a_sentence(
@@ -265,6 +267,7 @@ def test_what_makes_no_sense_is_refused_with_a_sentence(
         {"replicas": "2"},
         {"quota.workers": "many"},
         {"image.tag": "latest"},
+        {"image.repository": "Burst"},
         {"volume.size": "large"},
         {"logLevel": "loud"},
         {"networkPolicy.enabled": "maybe"},

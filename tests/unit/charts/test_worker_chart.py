@@ -255,6 +255,7 @@ def test_the_test_is_a_pod_of_the_pool(helm: Helm) -> None:
         ({"minimum": "5", "maximum": "4"}, "minimum 5 is more than maximum 4"),
         ({"blender.versions": "null"}, "image.tag is missing"),
         ({"extraEnv[0].name": "BURST_WORKER_NAME"}, "which the farm sets itself"),
+        ({"podLabels.burst/farm": "x"}, "which the farm sets itself"),
     ],
 )
 def test_what_makes_no_sense_is_refused_with_a_sentence(
@@ -274,6 +275,7 @@ def test_what_makes_no_sense_is_refused_with_a_sentence(
         {"gpu.device": "abacus"},
         {"blender.versions": "{latest}"},
         {"image.tag": "latest"},
+        {"image.repository": "Burst"},
         {"gracePeriodSeconds": "600"},
         {"maximum": "-1"},
     ],
