@@ -120,10 +120,10 @@ class CloudBuild:
             BuildFailed: it did not work; the last lines say why.
         """
         name = f"burst/{uuid.uuid4().hex}.tgz"
-        self._upload(context, name)
+        generation = self._upload(context, name)
         say(f"Cloud Build builds {recipe.reference} in {self.place.project} ({self.place.region})")
         try:
-            build_id = self._start(recipe, name)
+            build_id = self._start(recipe, name, generation)
             try:
                 self._follow(build_id, recipe.reference, say)
             except KeyboardInterrupt:
@@ -150,7 +150,11 @@ class CloudBuild:
             )
         return bool(answer.status_code == 200)
 
-    def _upload(self, context: Path, name: str) -> None:
+    def _upload(self, context: Path, name: str) -> str:
+        """Upload what is built from, and return its generation: nobody changes that any more.
+
+        The bucket's name is known to everybody, so it may be a stranger's who was first.
+        """
         bucket = self.place.bucket
         with tempfile.TemporaryFile() as archive:
             with tarfile.open(fileobj=archive, mode="w:gz") as tar:
@@ -163,8 +167,9 @@ class CloudBuild:
                     fine=(404,) if may_make else (),
                 )  # fmt: skip
                 if answer.status_code != 404:
-                    return
+                    break
                 self._make_bucket()
+        return str(answer.json()["generation"])
 
     def _make_bucket(self) -> None:
         location = {} if self.place.region == "global" else {"location": self.place.region}
@@ -179,15 +184,16 @@ class CloudBuild:
             },
         )
 
-    def _start(self, recipe: Recipe, source: str) -> str:
+    def _start(self, recipe: Recipe, source: str, generation: str) -> str:
         """Start a build, and return its id."""
         options = ["--file", recipe.containerfile, "--tag", recipe.reference]
         for key, value in {**recipe.arguments, **recipe.mirrors}.items():
             options += ["--build-arg", f"{key}={value}"]
         for key, value in recipe.labels.items():
             options += ["--label", f"{key}={value}"]
+        archive = {"bucket": self.place.bucket, "object": source, "generation": generation}
         body = {
-            "source": {"storageSource": {"bucket": self.place.bucket, "object": source}},
+            "source": {"storageSource": archive},
             "steps": [{"name": _BUILDER, "args": ["build", *options, "."]}],
             "images": [recipe.reference],
             "timeout": f"{_TIMEOUT_SECONDS}s",

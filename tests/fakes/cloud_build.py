@@ -18,6 +18,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
+GENERATION = "1700000000000001"
+"""Of every object that is uploaded."""
+
 _FIELDS: dict[str, set[str]] = {
     "": {"source", "steps", "images", "timeout", "logsBucket", "options", "tags", "substitutions",
          "queueTtl", "artifacts", "serviceAccount", "secrets", "availableSecrets"},
@@ -155,7 +158,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(404, {"error": {"message": "no such bucket"}})
             return
         self.server.objects[f"{bucket}/{name}"] = body
-        self._answer(200, {"name": name})
+        self._answer(200, {"name": name, "generation": GENERATION})
 
     def _unpack(self, archive: bytes) -> None:
         with tarfile.open(fileobj=io.BytesIO(archive)) as tar:

@@ -13,7 +13,7 @@ import pytest
 from burst.cloud.cloud_build import BUILD_ENDPOINT, CloudBuild, Place, is_googles, place_of
 from burst.cloud.images import Recipe
 from burst.errors import BuildFailed, ToolError, UsageError
-from tests.fakes.cloud_build import CloudBuildServer, running_cloud_build
+from tests.fakes.cloud_build import GENERATION, CloudBuildServer, running_cloud_build
 
 REGISTRY = "europe-west1-docker.pkg.dev/my-project/burst"
 RECIPE = Recipe(
@@ -72,6 +72,8 @@ def test_an_image_is_built_from_its_context_and_pushed(
     assert step["args"][:5] == ["build", "--file", RECIPE.containerfile, "--tag", RECIPE.reference]
     assert step["args"][5:] == ["--build-arg", "BASE=x", "--label", "label=y", "."]
     assert "images/file" in google.contexts[0]
+    # What a bucket's owner makes of it later is not built.
+    assert build["source"]["storageSource"]["generation"] == GENERATION
     assert heard[1:] == ["Step 1/2 : FROM x", "Step 2/2 : RUN y"]
 
 
