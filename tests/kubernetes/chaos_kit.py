@@ -11,6 +11,7 @@ import statistics
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,6 +33,8 @@ STEADY, SHAKY = "node-1", "node-2"
 WORKERS = 4
 SECONDS = 180
 IDLE_EXIT_SECONDS = 3
+NOTICE = b"the machine goes off"
+LOG_BYTES = 1 << 16
 
 KILL = """
 pids=$(grep -lzxF "HOSTNAME=$1" /proc/[0-9]*/environ 2> /dev/null | cut -d / -f 3)
@@ -204,7 +207,8 @@ class HurtFarm(Farm):
 
     def delete(self, pods: Sequence[str]) -> float:
         """Delete pods with the grace that they have; return when."""
-        with config.new_client_from_config(str(self.cluster.kubeconfig)) as api:
+        open_api = config.new_client_from_config
+        with open_api(str(self.cluster.kubeconfig)) as api:  # type: ignore[no-untyped-call]
             core = client.CoreV1Api(api)
             # So that no connection has to be made at the moment that counts.
             core.list_namespaced_pod(FARM)
@@ -221,10 +225,14 @@ class HurtFarm(Farm):
 
     def preempt(self, node: str) -> float:
         """Take a node away as a spot machine is taken; return when its kubelet was told."""
-        self.cluster.preempt(node)
-        # The last line of what gives the notice says that it gives it.
         log = self.cluster.kubeconfig.parent / "run" / node / "log" / "notice.log"
-        return log.stat().st_mtime
+        # With the node the file goes.
+        with log.open("rb") as file, ThreadPoolExecutor(1) as beside:
+            done = beside.submit(self.cluster.preempt, node)
+            wait_until(lambda: NOTICE in os.pread(file.fileno(), LOG_BYTES, 0), SECONDS)
+            at = time.time()
+            done.result()
+        return at
 
     def kill_manager(self) -> None:
         """End the manager without notice."""
