@@ -96,8 +96,8 @@ class Departures:
         absent = {w.name: w for w in running if w.name not in index.workers}
         self._absent_since = {name: self._absent_since.get(name, now) for name in absent}
         self._started = {
-            name: self._started[name] if name in self._started else self._start_of(name, now)
-            for name in absent
+            name: self._started[name] if name in self._started else self._start_of(worker, now)
+            for name, worker in absent.items()
         }
         self._broken_since = {
             name: self._broken_since.get(name, now)
@@ -144,10 +144,11 @@ class Departures:
         else:
             state.note_failure(reason, now)
 
-    def _start_of(self, name: str, now: float) -> float:
-        start = self._farm.index.starts.get(name)
+    def _start_of(self, worker: StartedWorker, now: float) -> float:
+        start = self._farm.index.starts.get(worker.name)
         if start is None:
-            return -math.inf
+            # Made while a manager was killed. What runs would have come; others have yet to begin.
+            return now if worker.holdup else -math.inf
         return now - max(0.0, (self._farm.clock.now() - start.started_at).total_seconds())
 
     def _pool(self, worker: StartedWorker) -> str:

@@ -144,10 +144,7 @@ class Autoscaler:
         figures = {pool.name: self._census(pool, running) for pool in pools}
         resizes = policy.decide(
             demand_of(index, index.open_pools()),
-            [
-                self._state(pool.name).for_policy(pool, figures[pool.name], self._scale(pool.name))
-                for pool in pools
-            ],
+            [self._for_policy(pool, figures[pool.name], now) for pool in pools],
             now,
         )
         for pool, resize in zip(pools, resizes, strict=True):
@@ -345,6 +342,9 @@ class Autoscaler:
 
     def _state(self, pool: str) -> PoolState:
         return self._states.setdefault(pool, PoolState(pool))
+
+    def _for_policy(self, pool: WorkerPool, census: Census, now: float) -> policy.Pool:
+        return self._state(pool.name).for_policy(pool, census, self._scale(pool.name), now)
 
     def _scale(self, pool: str) -> int | None:
         choice = self._farm.index.pool_choices.get(pool)

@@ -13,6 +13,10 @@ from burst.protocol.artist_messages import PoolView
 log = logging.getLogger(__name__)
 
 
+DOUBT_SECONDS = 1800.0
+"""So long after a failure few are tried before many: longer than a node boots, and fails."""
+
+
 @dataclass(slots=True)
 class Census:
     """How many workers of a pool there are, by what they do."""
@@ -34,7 +38,7 @@ class PoolState:
     name: str
     failed_starts: int = 0
     in_doubt: bool = False
-    """Whether those who failed had been made."""
+    """Whether some that were made could not start, since the last that could."""
     taken: int = 0
     """Workers in a row whose machines were taken before they came."""
     gave_up: int = 0
@@ -97,7 +101,9 @@ class PoolState:
             self.surplus_since = now
         return resize.surplus if now - self.surplus_since >= patience else 0
 
-    def for_policy(self, pool: WorkerPool, census: Census, scale: int | None) -> policy.Pool:
+    def for_policy(
+        self, pool: WorkerPool, census: Census, scale: int | None, now: float
+    ) -> policy.Pool:
         """Return the figures that the policy decides on."""
         return policy.Pool(
             name=pool.name,
@@ -116,7 +122,7 @@ class PoolState:
             idle=census.idle,
             out_of_stock_until=self.out_of_stock_until,
             trouble=pool.trouble,
-            in_doubt=self.in_doubt or self.gave_up > 0,
+            in_doubt=self._is_doubted(now),
         )
 
     def view(
@@ -143,6 +149,10 @@ class PoolState:
             blender=tuple(".".join(map(str, version)) for version in pool.blender),
             spot=pool.spot,
         )
+
+    def _is_doubted(self, now: float) -> bool:
+        is_broken = self.in_doubt or self.gave_up >= policy.FAILED_STARTS_PASSED_ON
+        return is_broken and now - self.last_failure_at < DOUBT_SECONDS
 
     @property
     def _useless(self) -> int:

@@ -19,6 +19,7 @@ from burst.domain.pools import WorkerPool
 from burst.domain.transitions import AttemptStatus
 from burst.errors import NotFound, ToolError
 from burst.manager.autoscaler.departures import BROKEN_SECONDS_MAX
+from burst.manager.autoscaler.pool_state import DOUBT_SECONDS
 from burst.manager.autoscaler.provider import Order
 from burst.manager.explanation import explain
 from burst.protocol.artist_messages import ChangePool
@@ -135,18 +136,33 @@ async def test_after_a_failure_one_is_tried_before_a_hundred(manager: Manager) -
 
 
 @asynchronous
-async def test_those_who_render_show_that_more_can(manager: Manager) -> None:
+async def test_after_one_came_for_nothing_many_are_started_after_three_a_few(
+    manager: Manager,
+) -> None:
     one = Pools3(manager, MANY)
-    await one.manager.submit("1-2")
+    await one.manager.submit("1-3")
     await one.round()
     workers = [await one.come(name) for name in one.provider.started]
     await one.round()
-    await one.manager.submit("1-98")
-    await workers[0].sign_off()
-    one.provider.end("small-1", "its disk is full", gave_up=True)
-    await one.round()
-    await one.round(2.0, workers[1])
-    assert len(one.provider.started) == 3
+
+    async def come_for_nothing(*names: str) -> None:
+        for worker in [worker for worker in workers if worker.name in names]:
+            await worker.sign_off()
+            one.provider.end(worker.name, "its disk is full", gave_up=True)
+            workers.remove(worker)
+        await one.round()
+
+    await come_for_nothing("small-1")
+    await one.round(2.0, *workers)
+    assert one.view("small").starting == 1
+    await come_for_nothing("small-2", "small-3")
+    await one.manager.submit("1-90")
+    await one.round(8.0)
+    assert one.view("small").starting == 1
+    # The next day nobody knows any more.
+    del one.provider.workers["small-4"]
+    await one.round(DOUBT_SECONDS - 8.0)
+    assert one.view("small").starting == 93
 
 
 @asynchronous
@@ -218,12 +234,18 @@ async def test_one_that_was_started_by_a_clock_ahead_is_given_up_in_time(manager
 @asynchronous
 async def test_of_one_that_nobody_wrote_down_no_stock_out_is_concluded(manager: Manager) -> None:
     one = Pools3(manager, SMALL)
+    await one.manager.submit("1")
     one.provider.start([Order("small-77", "small", 1)])
     one.provider.hold_up("small-77", "node", "no node for it: none fits")
-    for _ in range(3):
-        await one.round(BROKEN_SECONDS_MAX)
+    for _ in range(10):
+        await one.round(SMALL.start_seconds / 10)
+    # It has as long as any other, though the manager was killed that made it.
+    assert one.provider.removed == []
+    assert one.view("small").starting == 1
+    await one.round(SMALL.start_seconds / 10)
     assert one.provider.removed == ["small-77"]
     assert one.view("small").failure == ""
+    assert one.provider.started == ["small-77", "small-1"]
 
 
 @asynchronous
