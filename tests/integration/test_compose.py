@@ -179,7 +179,9 @@ def test_one_command_makes_a_farm_that_renders_and_is_guarded(
     assert done.returncode == 0, done.stderr
     frames = sorted((tmp_path / "out").iterdir())
     assert len(frames) == 4
-    assert {Image.open(frame).size for frame in frames} == {(64, 36)}
+    for frame in frames:
+        with Image.open(frame) as picture:
+            assert picture.size == (64, 36)
 
     inside = farm.run("exec", "-T", "manager", "burst", "jobs", "list", "--json")
     assert "completed" in inside.stdout, inside.stderr
@@ -195,6 +197,7 @@ def test_one_command_makes_a_farm_that_renders_and_is_guarded(
 
 
 def test_what_was_rendered_stays_when_it_is_taken_down(farm: ComposedFarm) -> None:
+    wait_until(farm.is_there, UP_SECONDS)
     (farm.folder / "storage" / "kept").write_text("x")
     assert farm.run("down").returncode == 0
     assert farm.containers() == {}
