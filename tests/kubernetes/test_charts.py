@@ -138,6 +138,23 @@ def test_a_farm_comes_by_plain_helm_and_leaves_nothing(farm: Farm) -> None:
     assert farm.left() == set()
 
 
+def test_what_failed_tests_leave_goes_with_their_releases(farm: Farm) -> None:
+    farm.install_manager()
+    farm.install_pool(nodeSelector={"burst-test/none": "yes"})
+    manager = f"statefulset/{FARM}-manager"
+    farm.cluster.kubectl("scale", manager, "-n", farm.namespace, "--replicas=0")
+    farm.cluster.wait_for_phase(farm.namespace, f"{FARM}-manager-0", "gone")
+    for release, seconds in ((FARM, 40), (POOL, 3)):
+        options = ("-n", farm.namespace, "--timeout", f"{seconds}s")
+        assert "Error" in refusal(farm.cluster, "test", release, *options)
+    said = farm.cluster.kubectl("logs", f"job/{FARM}-test", "-n", farm.namespace)
+    assert "URLError" in said
+    assert {f"job/{FARM}-test", f"job/{POOL}-test"} <= farm.left()
+    farm.uninstall(POOL)
+    farm.uninstall(FARM)
+    wait_until(lambda: farm.left() == set(), WORKER_SECONDS, lambda: str(farm.left()))
+
+
 def test_an_upgrade_loses_neither_queue_nor_token(farm: Farm) -> None:
     farm.install_manager()
     before, pod = token(farm), farm.get("pod", f"{FARM}-manager-0")["metadata"]["uid"]
