@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from typing import TYPE_CHECKING, Annotated
@@ -39,12 +40,18 @@ def open_console(
     else:
         console.say(url)
     sys.stdout.flush()
-    if not no_browser and not json and sys.stdout.isatty():
+    if not no_browser and not json and sys.stdout.isatty() and _has_windows():
         import webbrowser
 
         webbrowser.open(url)
     if isinstance(settings, ClusterFarm):
         _stay(settings, url)
+
+
+def _has_windows() -> bool:
+    """Say whether a browser would have a window: one in text would take the terminal."""
+    named = ("BROWSER", "DISPLAY", "WAYLAND_DISPLAY")
+    return sys.platform == "darwin" or any(os.environ.get(name) for name in named)
 
 
 def _stay(settings: ClusterFarm, url: str) -> None:

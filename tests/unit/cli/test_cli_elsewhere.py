@@ -6,6 +6,8 @@ A real manager with a token is in tests/integration.
 from __future__ import annotations
 
 import json
+import sys
+import webbrowser
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -94,3 +96,18 @@ def test_what_is_no_address_is_refused(
     monkeypatch.setenv("BURST_CONSOLE_URL", address)
     assert run("status") == 2
     assert "BURST_CONSOLE_URL" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("display", "opened"), [(":0", True), ("", False)])
+def test_a_browser_opens_where_there_are_windows(
+    manager: FakeManager, monkeypatch: pytest.MonkeyPatch, display: str, opened: bool
+) -> None:
+    opens: list[str] = []
+    monkeypatch.setattr(webbrowser, "open", opens.append)
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    monkeypatch.setattr(sys, "platform", "linux")
+    for name in ("BROWSER", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("DISPLAY", display)
+    assert run("console") == 0
+    assert opens == ([manager.url] if opened else [])
