@@ -176,8 +176,8 @@ def _deploy_all(
         try:
             wait_for_manager(kubectl, f"{farm}-manager", tell)
         except ClusterError as error:
-            _take_back(kubectl, releases, deployed, farm, tell)
-            raise _with_word(error, deployed) from error
+            became = _take_back(kubectl, releases, deployed, farm, tell)
+            raise _with_word(error, became) from error
     for name, of_pool in values.pools.items():
         release = pool_release(farm, name)
         with _timed(tell, f"pool {name} is there"):
@@ -187,20 +187,22 @@ def _deploy_all(
 
 def _take_back(
     kubectl: Kubectl, releases: Releases, deployed: Deployed, farm: str, tell: Tell
-) -> None:
+) -> str:
+    """Undo what did not start, and return what became of the farm."""
     tell(f"taking {deployed.name} back")
     try:
         releases.take_back(deployed)
         clear_stuck_pod(kubectl, f"{farm}-manager")
     except BurstError as error:
         tell(f"could not take it back: {error.message}")
+        return "it could not be taken back"
+    return "the farm is as it was before" if deployed.change == "upgraded" else "nothing stays"
 
 
-def _with_word(error: ClusterError, deployed: Deployed) -> ClusterError:
+def _with_word(error: ClusterError, became: str) -> ClusterError:
     """Return the error with what became of the farm."""
-    before = "the farm is as it was before" if deployed.change == "upgraded" else "nothing stays"
     mend = error.hint or "mend that"
-    return type(error)(error.message, hint=f"{before}; {mend}; then: burst deploy")
+    return type(error)(error.message, hint=f"{became}; {mend}; then: burst deploy")
 
 
 def _remove_pools(

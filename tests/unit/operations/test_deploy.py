@@ -251,6 +251,17 @@ def test_an_upgrade_that_does_not_start_goes_back_to_what_ran(
     assert any(call.startswith("kubectl delete pod show-manager-0") for call in tools.calls)
 
 
+def test_what_can_not_be_taken_back_is_not_said_to_be_as_before(
+    tools: FakeTools, put: Callable[..., Deployment]
+) -> None:
+    put()
+    tools.set(manager_pod=stuck("CrashLoopBackOff", "back-off 5m0s restarting"))
+    tools.refuse("helm rollback", 'Error: rollback is forbidden: User "x" cannot')
+    with pytest.raises(RolloutFailed, match="CrashLoopBackOff") as caught:
+        put(cluster={"manager": {"logLevel": "debug"}})
+    assert (caught.value.hint or "").startswith("it could not be taken back; ")
+
+
 @pytest.mark.parametrize(
     ("pattern", "words", "error", "text"),
     [
