@@ -27,8 +27,8 @@ TRIALS = {
     "firewall rules": f"iptables -t nat -A POSTROUTING {RULE}",
 }
 """What a node is made of, and how that is tried: in namespaces that end with the trial."""
-SPACE_GIB = 8
-"""For a day's images on each node, and more than what lets a kubelet refuse pods."""
+SPACE_GIB = 12
+"""Images take 3.5 on each node, and below 1 a kubelet refuses pods."""
 
 
 def check_machine(place: Place) -> None:

@@ -2,7 +2,8 @@
 
 ``BURST_TEST_KUBERNETES`` names the folder with its programs, kubectl and helm among them;
 `scripts/test kubernetes` sets it. ``BURST_TEST_KUBECONFIG`` names the kubeconfig of another
-cluster, such as one of kind: what pulls the plug of a node is skipped there. With
+cluster, such as one of kind: what pulls the plug of a node is skipped there, and its nodes have the
+images of ``BURST_TEST_IMAGES`` already. With
 ``BURST_TEST_CLUSTER`` it is the cluster that `scripts/cluster --name … up` made, and it stays.
 """
 
@@ -105,7 +106,9 @@ class Cluster:
         )  # fmt: skip
 
     def load(self, archive: Path) -> None:
-        """Give all nodes an image, as `docker save` writes it."""
+        """Give all nodes an image, as `docker save` writes it; nodes that were given have it."""
+        if not self.name:
+            return
         self._script("load", str(archive), seconds=LOAD_SECONDS)
 
     def boot(self, node: str, labels: Sequence[str] = (), taints: Sequence[str] = ()) -> None:
