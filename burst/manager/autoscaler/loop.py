@@ -251,9 +251,12 @@ class Autoscaler:
             left -= len(names)
             orders = [Order(name, pool.name, resize.threads) for name in names]
             more = min(left, BATCH) if clock.monotonic() < deadline else 0
-            refused, names = await asyncio.gather(
-                self._make(pool.name, orders), self._write_down(pool.name, more, resize.threads)
-            )
+            making = asyncio.create_task(self._make(pool.name, orders))
+            try:
+                names = await self._write_down(pool.name, more, resize.threads)
+            finally:
+                # Also where the database is away: who looks meanwhile would miss those.
+                refused = await making
             if refused:
                 # One reason for all: whoever waits doubles the time at each.
                 reason = next(iter(refused.values()))

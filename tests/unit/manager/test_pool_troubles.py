@@ -5,6 +5,8 @@ What goes well is in ``test_pools.py``.
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -17,10 +19,12 @@ from test_pools import LARGE, SMALL, Pools3
 
 from burst.domain.pools import WorkerPool
 from burst.domain.transitions import AttemptStatus
-from burst.errors import NotFound, ToolError
+from burst.errors import DatabaseUnavailable, NotFound, ToolError
 from burst.manager.autoscaler.departures import BROKEN_SECONDS_MAX
+from burst.manager.autoscaler.loop import BATCH
 from burst.manager.autoscaler.pool_state import DOUBT_SECONDS
 from burst.manager.autoscaler.provider import Order
+from burst.manager.changes import Changes
 from burst.manager.explanation import explain
 from burst.protocol.artist_messages import ChangePool
 
@@ -337,3 +341,37 @@ async def test_what_is_wrong_with_a_pool_is_told_as_that(manager: Manager) -> No
     job = await one.manager.submit("1")
     await one.round()
     assert ("small", f"can't be used: {broken.trouble}") in one.why(job.id)
+
+
+@asynchronous
+async def test_a_round_does_not_end_while_workers_are_made(
+    manager: Manager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, provider = _stubborn(manager, replace(SMALL, maximum=2 * BATCH))
+    await one.manager.submit(f"1-{2 * BATCH}")
+    await one.round(0.0)
+    for name in provider.started:
+        one.provider.end(name)
+    written = threading.Event()
+    save = one.manager.farm.save
+    calls = list[Changes]()
+
+    async def fail_second(changes: Changes) -> None:
+        calls.append(changes)
+        # Those that ended are forgotten, then come the first names.
+        if len(calls) == 3:
+            asyncio.get_running_loop().call_later(0.1, written.set)
+            raise DatabaseUnavailable("the disk is full")
+        await save(changes)
+
+    start = provider.start
+
+    def start_slowly(orders: Sequence[Order]) -> Mapping[str, str]:
+        assert written.wait(20)
+        return start(orders)
+
+    monkeypatch.setattr(one.manager.farm, "save", fail_second)
+    monkeypatch.setattr(provider, "start", start_slowly)
+    with pytest.raises(DatabaseUnavailable):
+        await one.round()
+    assert len(provider.started) == 3 * BATCH
