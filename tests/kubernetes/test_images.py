@@ -25,7 +25,12 @@ AS_BUILT = {key: value for key, value in RESTRICTED.items() if key != "runAsUser
 """The user is the image's own."""
 
 SURROUNDINGS = """
-import json, os, pathlib
+import json, os, pathlib, stat
+def others(folder):
+    for name, _, files in os.walk(folder):
+        for path in (os.path.join(name, file) for file in files):
+            if os.lstat(path).st_mode & (stat.S_ISUID | stat.S_ISGID):
+                yield path
 def writable(folder):
     try:
         (pathlib.Path(folder) / "file").write_text("x")
@@ -38,6 +43,7 @@ print(json.dumps({
     "first": pathlib.Path("/proc/1/cmdline").read_text().split("\\0")[:2],
     "writable": [f for f in ("/", "/opt/burst", "/usr", "/tmp", "/scratch") if writable(f)],
     "landlock": landlock_version(),
+    "others": [path for folder in ("/usr", "/opt") for path in others(folder)],
 }))
 """
 
@@ -107,6 +113,7 @@ def test_nobody_is_root_and_only_what_must_be_can_be_written(
     assert (told["user"], told["group"], told["home"]) == (10001, 10001, "/tmp")
     assert told["first"] == ["tini", "--"]
     assert told["writable"] == ["/tmp", "/scratch"]
+    assert told["others"] == [], "files that make somebody else of whoever runs them"
     # The runtime's filter of system calls lets the cage around Blender be made.
     assert told["landlock"] == landlock_version()
 
