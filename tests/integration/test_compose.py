@@ -1,7 +1,7 @@
 """A farm in containers on one machine: images/compose.yaml under the compose that is here.
 
-docker's, where its service runs, else podman-compose (of PyPI: Debian 12's is too old). The images
-are those of ``BURST_TEST_IMAGES``. Left out: what holds without containers.
+docker's, where its service runs, else podman-compose beside this Python (Debian 12's own is too
+old). The images are those of ``BURST_TEST_IMAGES``. Left out: what holds without containers.
 """
 
 from __future__ import annotations
@@ -37,16 +37,14 @@ UP_SECONDS = 300
 """Until workers, whose Blender is asked what it can do, have registered on a busy machine."""
 
 
-def find_compose() -> tuple[str, ...]:
-    """Return the compose to use."""
-    docker, podman = ("docker", "compose"), ("podman-compose",)
+def find_compose() -> tuple[str, tuple[str, ...]]:
+    """Return what runs containers, and the compose to use."""
+    docker, podman = ("docker", "compose"), (sys.executable, "-m", "podman_compose")
     if shutil.which("docker") and works(*docker, "version") and works("docker", "info"):
-        return docker
-    if shutil.which("podman") and shutil.which("podman-compose"):
-        asked = subprocess.run([*podman, "--help"], capture_output=True, text=True, check=False)
-        if "--env-file" in asked.stdout:
-            return podman
-    pytest.skip("no compose: a docker that runs, or podman and podman-compose of PyPI")
+        return "docker", docker
+    if shutil.which("podman") and works(*podman, "--version"):
+        return "podman", podman
+    pytest.skip("no compose: neither a docker that runs nor podman with podman-compose")
 
 
 def works(*command: str) -> bool:
@@ -57,6 +55,7 @@ def works(*command: str) -> bool:
 class ComposedFarm:
     """What was started, and how it is asked."""
 
+    engine: str
     compose: tuple[str, ...]
     folder: Path
     environment: dict[str, str]
@@ -97,7 +96,7 @@ class ComposedFarm:
     def containers(self) -> dict[str, str]:
         """Return the id of each container by its name without the project's."""
         listed = subprocess.run(
-            [self.compose[0].removesuffix("-compose"), "ps", "--format", "{{.ID}} {{.Names}}"],
+            [self.engine, "ps", "--format", "{{.ID}} {{.Names}}"],
             capture_output=True, text=True, check=True,
         )  # fmt: skip
         rows = (line.split() for line in listed.stdout.splitlines())
@@ -110,17 +109,16 @@ def farm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ComposedFa
     archives = os.environ.get("BURST_TEST_IMAGES")
     if not archives:
         pytest.skip("no images: scripts/images builds them")
-    compose = find_compose()
+    engine, compose = find_compose()
     # What podman gives by itself may be more than a machine without rights to it has.
     settings = tmp_path / "containers.conf"
     settings.write_text(f"[containers]\ndefault_ulimits = {json.dumps(LIMITS)}\n")
     monkeypatch.setenv("CONTAINERS_CONF", str(settings))
-    engine = compose[0].removesuffix("-compose")
     for part, name in (("manager", NAMES.manager), ("worker", NAMES.worker)):
         if not works(engine, "image", "inspect", name):
             load = [engine, "load", "--input", f"{archives}/{part}.tar"]
             subprocess.run(load, check=True, capture_output=True, timeout=UP_SECONDS)
-    farm = ComposedFarm(compose, tmp_path / f"burst-{secrets.token_hex(3)}", environment())
+    farm = ComposedFarm(engine, compose, tmp_path / f"burst-{secrets.token_hex(3)}", environment())
     prepare(farm)
     try:
         up = farm.run("up", "--detach")
@@ -187,8 +185,7 @@ def test_one_command_makes_a_farm_that_renders_and_is_guarded(
     assert "completed" in inside.stdout, inside.stderr
     assert farm.run("exec", "-T", "manager", "touch", "/opt/burst/x").returncode != 0
     assert len(farm.containers()) == 3
-    engine = farm.compose[0].removesuffix("-compose")
-    asked = [engine, "inspect", "--format", "{{json .HostConfig.PortBindings}}"]
+    asked = [farm.engine, "inspect", "--format", "{{json .HostConfig.PortBindings}}"]
     for name, container in farm.containers().items():
         said = subprocess.run([*asked, container], capture_output=True, text=True, check=True)
         bindings = json.loads(said.stdout) or {}
