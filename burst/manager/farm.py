@@ -94,6 +94,8 @@ class Farm:
         self.waiting = WaitingRoom()
         self.chores = Chores([], set(), set())
         self.chores_wanted = asyncio.Event()
+        self.workers_wanted = asyncio.Event()
+        """Set when there is more to do than there was."""
         self._epoch = 0
         self._statuses: dict[str, JobStatus] = {}
         """What artists were told of each job last."""
@@ -173,7 +175,9 @@ class Farm:
             self.chores_wanted.set()
         for name in changes.wake_workers:
             self.waiting.wake_worker(name)
-        self.waiting.wake(changes.ready_tasks)
+        if changes.ready_tasks:
+            self.waiting.wake(changes.ready_tasks)
+            self.workers_wanted.set()
 
     def _tell_published(self, job_id: str, frame: int) -> None:
         self.chores.changed_renders.add(job_id)

@@ -1,4 +1,4 @@
-"""The autoscaler's loop: look, decide, write down, act; about twice a second."""
+"""The autoscaler's loop: look, decide, write down, act; twice a second, and when work comes."""
 
 from __future__ import annotations
 
@@ -25,7 +25,10 @@ log = logging.getLogger(__name__)
 
 ROUND_SECONDS = 0.5
 
-BATCH = 200
+LEAST_SECONDS = 0.1
+"""Between two rounds, however much work comes."""
+
+BATCH = 500
 """Names that are written down in one commit, and workers that the provider starts at once."""
 
 START_ROUND_SECONDS = 5.0
@@ -127,7 +130,19 @@ class Autoscaler:
                 self._note_trouble(str(error))
             else:
                 self._note_trouble("")
-            await asyncio.sleep(0 if self._has_more_to_start else ROUND_SECONDS)
+            if not self._has_more_to_start:
+                await self._pause()
+
+    async def _pause(self) -> None:
+        """Wait until it is time for another round."""
+        wanted = self._farm.workers_wanted
+        await asyncio.sleep(LEAST_SECONDS)
+        try:
+            async with asyncio.timeout(ROUND_SECONDS - LEAST_SECONDS):
+                await wanted.wait()
+        except TimeoutError:
+            pass
+        wanted.clear()
 
     async def round(self) -> None:
         """Look, decide, act once.

@@ -25,7 +25,7 @@ import psutil
 from benchmarks.kubernetes.bare import BareClient, in_threads
 from benchmarks.kubernetes.seen import SeenJobs
 from burst.domain.workers import BlenderFacts, Capabilities
-from burst.manager.autoscaler.pool_maps import job_of, read_pools
+from burst.manager.autoscaler.pool_maps import WORKER_LABEL, job_of, read_pools
 from burst.manager.autoscaler.provider import Order
 from burst.protocol.worker_messages import RegisterWorker, SignOff
 from tests.fakes.cluster import Cluster, running_cluster
@@ -124,11 +124,16 @@ class Bench:
             sessions: dict[str, str] = {}
             in_threads(deque(names), PLAYERS, lambda name: _register(farm, name, sessions))
             self._wait_for_pods(self.workers)
+            pods = self._pods()
             farm.manager.artist.act(job, "cancel")
             time.sleep(IDLE_SECONDS)
+
+            def leave(name: str) -> None:
+                farm.manager.worker.sign_off(name, SignOff(session=sessions[name], reason="idle"))
+                self._end_pod(pods[name])
+
             began = time.monotonic()
-            in_threads(deque(names), PLAYERS, lambda name: _sign_off(farm, name, sessions))
-            in_threads(deque(self._pods()), PLAYERS, self._end_pod)
+            in_threads(deque(names), PLAYERS, leave)
             return self.seen.wait_for(0, SECONDS) - began
 
     def kill_managers(self, kills: int) -> int:
@@ -168,9 +173,11 @@ class Bench:
                 raise NotMeasured(f"there are not {count} pods")
             time.sleep(0.5)
 
-    def _pods(self) -> list[str]:
+    def _pods(self) -> dict[str, str]:
+        """Return the name of each worker's pod."""
         listed = self._api.ask("GET", f"/api/v1/namespaces/{self._namespace}/pods")
-        return [pod["metadata"]["name"] for pod in listed["items"]]
+        pods = [pod["metadata"] for pod in listed["items"]]
+        return {pod["labels"][WORKER_LABEL]: pod["name"] for pod in pods}
 
     def _end_pod(self, name: str) -> None:
         """Have a pod exit with 0."""
@@ -294,7 +301,3 @@ def _register(farm: KwokFarm, name: str, sessions: dict[str, str]) -> None:
     able = Capabilities(blenders=(facts,), memory_bytes=1 << 24)
     message = RegisterWorker(name=name, pool=POOL, host=name, pid=1, capabilities=able, threads=1)
     sessions[name] = farm.manager.worker.register(message).session
-
-
-def _sign_off(farm: KwokFarm, name: str, sessions: dict[str, str]) -> None:
-    farm.manager.worker.sign_off(name, SignOff(session=sessions[name], reason="idle"))

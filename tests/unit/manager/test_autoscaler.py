@@ -5,6 +5,7 @@ How many workers are right is in ``test_policy.py``; real processes are in ``tes
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from burst.domain.transitions import AttemptStatus, WorkerStatus
 from burst.domain.workers import Requirements
 from burst.errors import DatabaseUnavailable
 from burst.manager import registry
+from burst.manager.autoscaler import loop
 from burst.manager.autoscaler.departures import ABSENT_SECONDS_MAX, START_SECONDS_MAX
 from burst.manager.autoscaler.loop import Autoscaler
 from burst.manager.autoscaler.provider import Order
@@ -93,6 +95,23 @@ async def test_work_starts_workers_that_share_the_cores(pool: Pool) -> None:
     assert pool.provider.started == ["local-1", "local-2"]
     assert set(pool.provider.threads.values()) == {4}
     assert (pool.view.starting, pool.view.wanted) == (2, 2)
+
+
+@asynchronous
+async def test_new_work_is_not_kept_waiting_for_the_next_round(
+    pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, "ROUND_SECONDS", 3600.0)
+    running = asyncio.create_task(pool.autoscaler.run())
+    try:
+        async with asyncio.timeout(30):
+            while not pool.autoscaler.views:
+                await asyncio.sleep(0.01)
+            await pool.manager.submit("1-2")
+            while len(pool.provider.started) < 2:
+                await asyncio.sleep(0.01)
+    finally:
+        running.cancel()
 
 
 @asynchronous
