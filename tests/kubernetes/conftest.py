@@ -15,17 +15,9 @@ import pytest
 from tests.fakes.cluster import Cluster, running_cluster
 from tests.fakes.emulator import Emulator
 
-HERE = Path(__file__).parent
 FIRST_SPARE = 11
 IN_USE: set[str] = set()
 """Spare nodes that are on. One that is off is used again: it has the images on its disk."""
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep these tests in one process, where several share the others: there is one cluster."""
-    for item in items:
-        if item.path.is_relative_to(HERE):
-            item.add_marker(pytest.mark.xdist_group("kubernetes"))
 
 
 @pytest.fixture(scope="session")

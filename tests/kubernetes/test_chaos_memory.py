@@ -31,6 +31,7 @@ maximum = 2
 cores = 0.5
 memory = "2500Mi"
 maximum = 2
+values = { nodeSelector = { "burst-test/large" = "yes" } }
 """
 
 HEAVY = """
@@ -70,8 +71,7 @@ def heavy(tmp_path: Path) -> Path:
 def test_frames_that_outgrow_their_pods_are_done_in_the_next_class(
     farm: HurtFarm, heavy: Path
 ) -> None:
-    # So that nothing goes on before it was looked at.
-    farm.succeed("pools", "scale", "large", "0")
+    # No node is large yet, so that nothing goes on before it was looked at.
     job = farm.submit(heavy, FRAMES)
     said: list[str] = []
 
@@ -82,8 +82,12 @@ def test_frames_that_outgrow_their_pods_are_done_in_the_next_class(
 
     wait_until(is_explained, SECONDS, farm.account)
     print(said[-1])
-    farm.succeed("pools", "scale", "large", "auto")
-    farm.finish()
+    nodes = ("label", "nodes", "--all", "--overwrite")
+    farm.cluster.kubectl(*nodes, "burst-test/large=yes")
+    try:
+        farm.finish()
+    finally:
+        farm.cluster.kubectl(*nodes, "burst-test/large-")
     rows = farm.rows("SELECT * FROM attempts ORDER BY started_at")
     for row in rows:
         print(row["task_index"], row["worker"], row["status"], row["reason"])
@@ -91,6 +95,7 @@ def test_frames_that_outgrow_their_pods_are_done_in_the_next_class(
         ways = [
             (row["worker"].rpartition("-")[0], row["status"])
             for row in rows
-            if row["task_index"] == task
+            # A mount that is slow on a busy machine has a frame given back.
+            if row["task_index"] == task and row["status"] != "interrupted"
         ]
         assert ways == [("small", "out_of_memory"), ("large", "completed")]

@@ -74,3 +74,14 @@ def test_a_process_that_has_done_all_leaves_nothing(shared: Any) -> None:
         shared.mark_test_complete(first, number)
     assert shared.remove_node(first) is None
     assert not second.shutting_down
+
+
+def test_tests_of_a_cluster_are_one_processs_and_come_first(shared: Any) -> None:
+    cluster = ["tests/kubernetes/a.py::one", "tests/kubernetes/b.py::two"]
+    tests = ["tests/unit/c.py::three", "tests/unit/d.py::four", *cluster]
+    process = Process()
+    for one in (process, Process()):
+        shared.add_node(one)
+        shared.add_node_collection(one, tests)
+    shared.schedule()
+    assert process.given[:2] == [2, 3]

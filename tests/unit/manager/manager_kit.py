@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -279,3 +280,10 @@ class Caller:
 
     def post(self, path: str, **content: Any) -> httpx.Response:
         return self.call("POST", path, **content)
+
+
+async def until(look: Callable[[], bool]) -> None:
+    """Wait until something is so, for a time."""
+    async with asyncio.timeout(20):
+        while not look():  # noqa: ASYNC110 - what is waited for may be a thread's
+            await asyncio.sleep(0.01)

@@ -8,13 +8,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from manager_kit import SCENE, FakeClock, asynchronous
+from manager_kit import SCENE, FakeClock, asynchronous, until
 from starlette.types import Message, Receive, Scope, Send
 
 from burst.errors import ManagerUnreachable, StateError, ToolError
@@ -76,12 +76,6 @@ def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Program
     made.close()
 
 
-async def _until(look: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
-        while not look():  # noqa: ASYNC110 - what is waited for may be a thread's
-            await asyncio.sleep(0.01)
-
-
 async def _rounds() -> None:
     """Let whatever waits for nothing go on."""
     for _ in range(20):
@@ -90,7 +84,7 @@ async def _rounds() -> None:
 
 async def _run(program: Program) -> asyncio.Task[None]:
     running = asyncio.create_task(program.manager.run())
-    await _until(lambda: running.done() or (program.folder / "manager.json").exists())
+    await until(lambda: running.done() or (program.folder / "manager.json").exists())
     return running
 
 
@@ -102,7 +96,7 @@ async def test_an_idle_manager_leaves_after_its_time(program: Program) -> None:
     await _rounds()
     assert not leaving.done()
     program.clock.advance(0.1)
-    await _until(leaving.done)
+    await until(leaving.done)
 
 
 @asynchronous
@@ -125,7 +119,7 @@ async def test_an_unfinished_job_keeps_it_and_its_end_starts_the_time_anew(
     assert not running.done()
     with ManagerClient(program.console_url) as client:
         await asyncio.to_thread(client.act, job.id, "cancel")
-    await _until(lambda: not program.manager._is_needed())
+    await until(lambda: not program.manager._is_needed())
     await _rounds()
     program.clock.advance(4.9)
     await _rounds()
@@ -150,7 +144,7 @@ async def test_a_job_that_is_just_being_brought_keeps_it(
     monkeypatch.setattr(Queue, "submit", slow)
     running = await _run(program)
     submitting = asyncio.create_task(asyncio.to_thread(program.submit))
-    await _until(inside.is_set)
+    await until(inside.is_set)
     program.clock.advance(100)
     await _rounds()
     assert not program.manager._stop.is_set()
@@ -179,7 +173,7 @@ async def test_a_job_that_comes_while_it_leaves_finds_no_farm(
     with ManagerClient(program.console_url) as client:
         await asyncio.to_thread(client.status)
         program.clock.advance(5)
-        await _until(asked.is_set)
+        await until(asked.is_set)
         with pytest.raises(ManagerUnreachable):
             await asyncio.to_thread(client.submit, SUBMISSION)
     with pytest.raises(ManagerUnreachable):
@@ -210,7 +204,7 @@ async def test_what_burst_knows_to_go_wrong_does_not_end_a_loop(
     monkeypatch.setattr(Autoscaler, "run", rounds)
     with caplog.at_level(logging.WARNING):
         running = await _run(program)
-        await _until(lambda: tries.count("leases") > 2 and tries.count("autoscaler") > 2)
+        await until(lambda: tries.count("leases") > 2 and tries.count("autoscaler") > 2)
         program.manager._stop.set()
         await running
     assert {"leases: the disk is away", "autoscaler: no processes"} <= set(caplog.messages)

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from fake_provider import LOCAL, FakeProvider
-from manager_kit import Manager, Worker, asynchronous, finished
+from manager_kit import Manager, Worker, asynchronous, finished, until
 
 from burst.domain.transitions import AttemptStatus, WorkerStatus
 from burst.domain.workers import Requirements
@@ -104,12 +104,9 @@ async def test_new_work_is_not_kept_waiting_for_the_next_round(
     monkeypatch.setattr(loop, "ROUND_SECONDS", 3600.0)
     running = asyncio.create_task(pool.autoscaler.run())
     try:
-        async with asyncio.timeout(30):
-            while not pool.autoscaler.views:
-                await asyncio.sleep(0.01)
-            await pool.manager.submit("1-2")
-            while len(pool.provider.started) < 2:
-                await asyncio.sleep(0.01)
+        await until(lambda: bool(pool.autoscaler.views))
+        await pool.manager.submit("1-2")
+        await until(lambda: len(pool.provider.started) == 2)
     finally:
         running.cancel()
 
