@@ -108,10 +108,12 @@ def test_a_permission_that_is_taken_away_is_named_and_waited_for(
     text = poll(lambda: explained(farm, job_id, "w1"), worker.words)
     log = poll(lambda: "trying again" in job_log(farm, job_id) and job_log(farm, job_id), text)
     assert all(words in text and words in log for words in told), (text, log)
-    # The manager can't write the job's list of files either, and says so.
+    # The manager can't write the job's list of files either, which has a new status to tell.
+    ask(farm, "jobs", "pause", job_id)
     trouble = poll(lambda: ask(farm, "status")["storage_trouble"], farm.logs)
     assert all(words in trouble for words in told)
     bucket.drop(rule)
+    ask(farm, "jobs", "resume", job_id)
     wait_completed(farm, job_id, worker)
     assert worker.wait() == 0, worker.words()
     assert outcomes(farm) == ["completed"] * len(FRAMES)

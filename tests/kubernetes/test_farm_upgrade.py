@@ -39,9 +39,10 @@ OCI = "application/vnd.oci.image"
 
 
 @pytest.fixture
-def farm(cluster: Cluster, tmp_path: Path) -> Iterator[HurtFarm]:
-    # Loaded anew: where images were pulled before, nodes may have cleared these away.
-    with running_farm(cluster, cluster.load, tmp_path, POOL) as farm:
+def farm(
+    cluster: Cluster, load_image: Callable[[Path], None], tmp_path: Path
+) -> Iterator[HurtFarm]:
+    with running_farm(cluster, load_image, tmp_path, POOL) as farm:
         yield farm
 
 
