@@ -139,6 +139,8 @@ def _kubelet(machine: Machine, marks: Marks) -> list[str]:
         "maxPods": MOST_PODS,
         # What was imported can't be pulled again: it is never deleted.
         "imageGCHighThresholdPercent": 100,
+        # Nor asked for anew because the same image was pulled under another name since.
+        "imagePullCredentialsVerificationPolicy": "NeverVerify",
         "evictionHard": {
             "memory.available": "100Mi", "nodefs.available": "1Gi", "imagefs.available": "1Gi",
         },
