@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from burst.cloud.kubectl import Kubectl
+from burst.domain.pods import HOPELESS
 from burst.errors import ClusterError, ClusterUnreachable, RolloutFailed, ToolError
 from burst.operations.reach import Tell
 
@@ -27,20 +28,6 @@ QUIET_SECONDS = 2.0
 
 _POLL_SECONDS = 1.0
 _LOG_LINES = 8
-
-_STUCK = {
-    "CrashLoopBackOff",
-    "CreateContainerConfigError",
-    "CreateContainerError",
-    "ErrImageNeverPull",
-    "ErrImagePull",
-    "ImageInspectError",
-    "ImagePullBackOff",
-    "InvalidImageName",
-    "RegistryUnavailable",
-    "RunContainerError",
-}
-"""Why a container waits that hardly ever stops waiting."""
 
 _DENIED = re.compile(r"401|403|denied|unauthorized|forbidden|authorization", re.I)
 _LACKING = re.compile(r"not found|manifest unknown", re.I)
@@ -194,7 +181,7 @@ def _waits_for(pod: Mapping[str, Any]) -> str:
         *status.get("containerStatuses", []),
     ]:
         waiting = container.get("state", {}).get("waiting", {})
-        if waiting.get("reason") in _STUCK:
+        if waiting.get("reason") in HOPELESS:
             return f"{waiting['reason']}: {waiting.get('message', '')}".rstrip(": ")
     return ""
 
@@ -241,7 +228,7 @@ def _new_ones(reasons: list[str]) -> list[str]:
     kept: list[str] = []
     for reason in reasons:
         core = reason.removeprefix("Error: ").rpartition('": ')[2]
-        if core not in _STUCK and not any(core in one for one in kept):
+        if core not in HOPELESS and not any(core in one for one in kept):
             kept.append(reason)
     return kept
 

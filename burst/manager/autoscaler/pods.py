@@ -10,6 +10,7 @@ import signal
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from burst.domain.pods import HOPELESS
 from burst.domain.transitions import AttemptStatus
 from burst.errors import EXIT_FAILURE
 from burst.manager.autoscaler.pool_maps import CONTAINER, POOL_LABEL
@@ -19,22 +20,6 @@ Manifest = Mapping[str, Any]
 
 TEXT_MAX = 300
 """Kubernetes tells of every node why a pod does not fit; nobody reads that."""
-
-BROKEN = frozenset(
-    {
-        "CrashLoopBackOff",
-        "CreateContainerConfigError",
-        "CreateContainerError",
-        "ErrImageNeverPull",
-        "ErrImagePull",
-        "ImageInspectError",
-        "ImagePullBackOff",
-        "InvalidImageName",
-        "RegistryUnavailable",
-        "RunContainerError",
-    }
-)
-"""Reasons for which a container waits that time does not mend."""
 
 TAKEN = frozenset(
     {
@@ -194,7 +179,7 @@ def _holdup(pod: Manifest, events: Mapping[str, str]) -> tuple[Holdup, str]:
         return "node", f"no node for it: {text}"
     for waiting in _waiting(status):
         reason = waiting.get("reason", "")
-        if reason in BROKEN:
+        if reason in HOPELESS:
             return "broken", f"{reason}: {waiting.get('message', '')}".rstrip(": ")
     if warning := events.get(pod["metadata"]["name"]):
         return "start", warning
