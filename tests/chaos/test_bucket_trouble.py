@@ -194,14 +194,14 @@ def wait_completed(farm: Farm, job_id: str, worker: Program) -> None:
 def ask(farm: Farm, *words: str) -> dict[str, Any]:
     """Return what a command prints."""
     program = farm.start(*words, "--local", "--json")
-    assert program.wait(10) == 0, program.words()
+    assert program.wait() == 0, program.words()
     return program.result()
 
 
 def explained(farm: Farm, job_id: str, subject: str) -> str:
     """Return what ``burst explain`` says of a worker that waits."""
     program = farm.start("explain", job_id, "--json")
-    assert program.wait(10) == 0, program.words()
+    assert program.wait() == 0, program.words()
     reasons = [r["text"] for r in program.result()["reasons"] if r["subject"] == subject]
     return "; ".join(text for text in reasons if text.startswith("waits"))
 

@@ -65,7 +65,7 @@ def make_scene(blend: Path, samples: int) -> None:
 
 
 def poll(
-    look: Callable[[], _Found | None], what: str | Callable[[], str], seconds: float = 60
+    look: Callable[[], _Found | None], what: str | Callable[[], str], seconds: float = 120
 ) -> _Found:
     """Return what ``look`` finds, as soon as that is something; fail after ``seconds``."""
     deadline = time.monotonic() + seconds
@@ -97,7 +97,7 @@ class Program:
     def running(self) -> bool:
         return self.process.poll() is None
 
-    def wait(self, seconds: float = 60) -> int:
+    def wait(self, seconds: float = 120) -> int:
         """Return its exit status."""
         try:
             return self.process.wait(seconds)
@@ -293,7 +293,7 @@ class Farm:
         with closing(checker.open_database(self.state_dir)) as database:
             return bool(checker.attempts_active_at(database, at))
 
-    def wait_gone(self, seconds: float = 60) -> None:
+    def wait_gone(self, seconds: float = 120) -> None:
         """Wait until no process of the farm is left."""
         poll(
             lambda: not list(checker.processes_of(self.state_dir)),

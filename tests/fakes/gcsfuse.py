@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-MOUNT_SECONDS = 30
+MOUNT_SECONDS = 120
 LEAVE_SECONDS = 5
 BOUNDED = ("--max-retry-attempts=2", "--max-retry-sleep=1s")
 """Lets a read end in an error, some seconds after the bucket went away."""

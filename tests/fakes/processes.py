@@ -7,7 +7,7 @@ import time
 
 import psutil
 
-_SECONDS = 20
+_SECONDS = 120
 
 
 def started_by(pid: int) -> list[int]:

@@ -22,7 +22,7 @@ import pytest
 
 from tests.fakes.emulator import free_port
 
-START_SECONDS = 30
+START_SECONDS = 120
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from tests.fakes.gate import Gate, running_gate
 
 MAKE = Path(__file__).with_name("make_scene_with_caches.py")
 FRAMES = 3
-SECONDS = 90
+SECONDS = 120
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from tests.fakes.blenders import RealBlender
 
 MAKE_TROUBLE = Path(__file__).with_name("make_trouble.py")
 TRUSTING = RenderSettings(trust_scripts=True)
-PATIENCE_SECONDS = 30
+PATIENCE_SECONDS = 120
 
 Open = Callable[..., Blender]
 """Opens a Blender; takes what differs from the fixture's own."""

@@ -14,7 +14,7 @@ from typing import Any
 from burst.storage.items import LocalBlob, Stored, Tell, tell_nobody
 from burst.storage.storage import Storage
 
-SECONDS = 30.0
+SECONDS = 120
 """A turn that takes longer hangs."""
 
 Choose = Callable[[Sequence["Actor"]], "Actor"]

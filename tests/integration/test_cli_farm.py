@@ -27,7 +27,7 @@ from burst.storage import layout
 from burst.storage.directory import DirectoryStorage
 
 ROOT = Path(__file__).resolve().parents[2]
-PATIENCE_SECONDS = 30.0
+PATIENCE_SECONDS = 120
 
 
 class Shell:

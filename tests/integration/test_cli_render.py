@@ -102,7 +102,7 @@ def test_ctrl_c_while_rendering_leaves_the_job_running(shell: Shell) -> None:
             if line.startswith("frame "):
                 break
         process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=30)
+        _, err = process.communicate(timeout=120)
     assert process.returncode == 0, err
     assert "goes on in the background" in err
     eventually(lambda: shell.json("jobs", "show", "last")["frames_published"] == 60)

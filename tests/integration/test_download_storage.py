@@ -31,7 +31,7 @@ from tests.fakes.proxy import running_proxy
 from tests.fakes.published import files_in, publish_job
 
 JOB = "shot-abc234"
-PATIENCE_SECONDS = 60
+PATIENCE_SECONDS = 120
 MIB = 1024 * 1024
 
 

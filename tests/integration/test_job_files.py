@@ -71,7 +71,7 @@ def test_tasks_run_in_their_order_and_what_they_leave_is_brought(farm: Farm) -> 
     assert (farm.root / "out" / "first.txt").read_text() == f"made by {job}\n"
     assert (farm.root / "out" / "copied" / "x.txt").read_text() == "x"
     logs = farm.start("logs", job)
-    assert logs.wait(30) == 0
+    assert logs.wait() == 0
     said = logs.said.read_text()
     assert 0 < said.index("loud and clear") < said.index("second")
 
@@ -94,7 +94,7 @@ def test_nothing_of_a_canceled_command_is_left(farm: Farm) -> None:
     poll(mark.exists, farm.logs, 60)
     daemon = int(mark.read_text())
     assert is_awake(daemon)
-    assert farm.start("jobs", "cancel", job).wait(30) == 0
+    assert farm.start("jobs", "cancel", job).wait() == 0
     poll(lambda: not is_awake(daemon), "the daemon lives on", 20)
     farm.wait_gone()
 
@@ -111,5 +111,5 @@ def test_nothing_of_a_command_is_left_when_its_worker_is_killed(farm: Farm) -> N
     poll(lambda: not is_awake(daemon), "the daemon lives on", 20)
     # Another worker has started it anew.
     poll(mark.exists, farm.logs, 60)
-    assert farm.start("jobs", "cancel", job).wait(30) == 0
+    assert farm.start("jobs", "cancel", job).wait() == 0
     poll(lambda: not is_awake(int(mark.read_text())), "the second daemon lives on", 20)

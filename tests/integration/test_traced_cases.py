@@ -30,7 +30,7 @@ from tests.fakes.comparison import Look, look, opened_by_scene, rendered
 from tests.fakes.made import Made, make_cases, read_cases
 from tests.fakes.strace import Seen, strace_program
 
-SECONDS = 60
+SECONDS = 120
 ASKED = ("absolute", "camera_script", "imported", "multires", "nested", "packed",
          "packed_library", "points", "sequencer", "unused", "windows")  # fmt: skip
 """Asked of a Blender: each takes it a second."""

@@ -29,7 +29,7 @@ pytestmark = [
 ]
 
 ROOT = Path(__file__).resolve().parents[2]
-PATIENCE_SECONDS = 30
+PATIENCE_SECONDS = 120
 MAKE = ROOT / "tests" / "fakes" / "make_scene_with_script.py"
 SCRIPT = """
 import bpy, json, os, signal, socket, subprocess

@@ -84,7 +84,7 @@ class Studio(Farm):
             if process.poll() is None:
                 process.send_signal(signal.SIGINT)
             try:
-                process.communicate(timeout=30)
+                process.communicate(timeout=120)
             finally:
                 process.kill()
 

@@ -60,7 +60,7 @@ def test_the_console_outlives_the_managers_pod_and_ends_with_ctrl_c(farm: Farm) 
         farm.cluster.kubectl("delete", "pod", f"{FARM}-manager-0", "-n", FARM)
         wait_until(lambda: is_page(url), SECONDS)
         process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=30)
+        _, said = process.communicate(timeout=120)
     finally:
         process.kill()
         process.wait()

@@ -16,7 +16,7 @@ import pytest
 from burst.worker import process
 from burst.worker.process import LINES_WAITING_MAX, Child, Exited, Item, Line, Message, ask
 
-PATIENCE_SECONDS = 20
+PATIENCE_SECONDS = 120
 
 
 def start(script: str, tmp_path: Path, heard: list[str] | None = None) -> Child:

@@ -21,7 +21,7 @@ import pytest
 
 from burst.worker.program import Allowance, Ended, Unstartable, run_program
 
-PATIENCE_SECONDS = 20
+PATIENCE_SECONDS = 120
 linux = pytest.mark.skipif(sys.platform != "linux", reason="needs a child subreaper")
 
 DAEMON = """
