@@ -32,10 +32,12 @@ def make_group(group: str) -> None:
             for part in Path(group).parts:
                 _hand_down(folder)
                 folder /= part
+                is_top, is_new = folder.parent == tree, not folder.exists()
                 folder.mkdir(exist_ok=True)
                 if tree.name == "cpuset":
                     _inherit_processors(folder)
-            _give_share(tree / Path(group).parts[0])
+                if is_top and is_new:
+                    _give_share(folder, SHARE)
     except OSError as error:
         raise Unfit(f"cgroups can't be made here: {error}") from error
 
@@ -55,10 +57,16 @@ def _inherit_processors(folder: Path) -> None:
             (folder / name).write_text((folder.parent / name).read_text())
 
 
-def _give_share(folder: Path) -> None:
+def give_share(group: str, share: int) -> None:
+    """Let a group count for so many ordinary processes where processors are short."""
+    for tree in _trees():
+        _give_share(tree / group, share)
+
+
+def _give_share(folder: Path, share: int) -> None:
     for name, ordinary in (("cpu.shares", 1024), ("cpu.weight", 100)):
         if (folder / name).exists():
-            (folder / name).write_text(str(SHARE * ordinary))
+            (folder / name).write_text(str(share * ordinary))
 
 
 def join_group(group: str) -> None:

@@ -14,10 +14,11 @@ from pathlib import Path
 
 from testcluster import fake_nodes, lifecycle
 from testcluster.build import build, lock
+from testcluster.cgroups import SHARE, give_share
 from testcluster.daemons import Marks
 from testcluster.errors import ClusterError, Unfit
 from testcluster.machine import machines
-from testcluster.places import ROOT, Place, alone, find_place
+from testcluster.places import GROUP, ROOT, Place, alone, find_place
 
 NAME = "burst"
 """Of the cluster that nobody gave another name."""
@@ -52,6 +53,10 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("lock", help="write scripts/kubernetes/go.mod and go.sum anew")
     up = commands.add_parser("up", help="make a cluster, and print its kubeconfig")
     up.add_argument("--nodes", type=int, default=1)
+    up.add_argument(
+        "--share", type=int, default=SHARE,
+        help="for how many processes all clusters count where processors are short",
+    )  # fmt: skip
     _add_marks(up)
     down = commands.add_parser("down", help="end it, and remove what it left")
     down.add_argument("--purge", action="store_true", help="its images too")
@@ -167,6 +172,7 @@ def _up(options: argparse.Namespace, place: Place, programs: Path) -> None:
     marks = Marks(options.label, options.taint)
     if not lifecycle.is_up(place, programs, [f"node-{n + 1}" for n in range(options.nodes)]):
         lifecycle.up(place, programs, options.nodes, marks)
+    give_share(GROUP, options.share)
     took = time.monotonic() - begun
     print(f"up in {took:.1f} s; its programs are in {programs}", file=sys.stderr)
     print(place.kubeconfig)

@@ -205,8 +205,13 @@ def wait_until(
 
 
 @contextmanager
-def running_cluster(nodes: int = 2) -> Iterator[Cluster]:
-    """Give a cluster: the one that the environment names, or one that is made and taken down."""
+def running_cluster(nodes: int = 2, *options: str) -> Iterator[Cluster]:
+    """Give a cluster: the one that the environment names, or one that is made and taken down.
+
+    Args:
+        nodes: how many real ones.
+        options: more of what `scripts/cluster up` takes.
+    """
     if given := os.environ.get("BURST_TEST_KUBECONFIG"):
         yield Cluster(Path(given))
         return
@@ -215,7 +220,7 @@ def running_cluster(nodes: int = 2) -> Iterator[Cluster]:
     if os.geteuid() != 0:
         pytest.skip("a cluster needs root: for namespaces, mounts and cgroups")
     if kept := os.environ.get("BURST_TEST_CLUSTER"):
-        yield _up(kept, nodes)
+        yield _up(kept, nodes, options)
         return
     with ExitStack() as stack:
         name, lock = _free_name(stack)
@@ -223,7 +228,7 @@ def running_cluster(nodes: int = 2) -> Iterator[Cluster]:
         # What somebody left who was killed, and with him whoever was to see to that.
         subprocess.run(down, check=True, timeout=DOWN_SECONDS)
         stack.enter_context(_taken_down_if_we_are_killed(down, lock))
-        yield _up(name, nodes)
+        yield _up(name, nodes, options)
 
 
 @contextmanager
@@ -241,8 +246,8 @@ def _taken_down_if_we_are_killed(down: list[str], lock: Path) -> Iterator[None]:
         heir.wait(COMMAND_SECONDS)
 
 
-def _up(name: str, nodes: int) -> Cluster:
-    command = [str(SCRIPT), f"--name={name}", "up", f"--nodes={nodes}"]
+def _up(name: str, nodes: int, options: Sequence[str]) -> Cluster:
+    command = [str(SCRIPT), f"--name={name}", "up", f"--nodes={nodes}", *options]
     done = subprocess.run(
         command, env=_script_environment(), timeout=UP_SECONDS,
         check=False, capture_output=True, text=True,

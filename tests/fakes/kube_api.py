@@ -50,8 +50,7 @@ class KubeApi:
         self._oldest = 100
         self._told: list[tuple[int, str, str, Manifest]] = []
         self._lock = threading.Condition()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self._server.daemon_threads = True
+        self._server = _Server(("127.0.0.1", 0), self._handler())
         self.url = f"http://127.0.0.1:{self._server.server_port}"
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
 
@@ -182,6 +181,12 @@ class KubeApi:
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:
         return type("Handler", (_Handler,), {"api": self})
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128
+    """Callers that come together; of more some would wait for seconds."""
 
 
 class _Handler(BaseHTTPRequestHandler):

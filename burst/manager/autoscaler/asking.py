@@ -1,27 +1,57 @@
-"""How a cluster is asked, whatever for: again where it did not answer, and line by line."""
+"""How a cluster is asked, whatever for, and what its answers mean."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterable, Iterator
+import contextlib
+import json
+from collections.abc import Iterable, Iterator
+
+import aiohttp
+import urllib3
+from kubernetes import client
 
 from burst.errors import ToolError
-from burst.manager.autoscaler.mirror import Manifest
 
-TRIES = 3
-TRY_AGAIN_SECONDS = 0.3
+CONNECT_SECONDS = 5.0
+ANSWER_SECONDS = 30.0
+
+BAD_REQUEST, GONE, CONFLICT, NOT_FOUND, TOO_MANY, SERVER_ERROR = 400, 410, 409, 404, 429, 500
 
 
-def persistently(ask: Callable[[], Manifest]) -> Manifest:
-    """Ask again, a few times, where the cluster did not answer; only what bears to be repeated."""
-    for number in range(TRIES):
+class Refusal(Exception):
+    """The cluster's no, in its words."""
+
+    def __init__(self, error: client.ApiException) -> None:
+        """Take the words out of the client's error."""
+        self.status = int(error.status or 0)
         try:
-            return ask()
-        except ToolError:
-            if number == TRIES - 1:
-                raise
-            time.sleep(TRY_AGAIN_SECONDS)
-    raise AssertionError  # pragma: no cover - the last try returns or raises
+            body = json.loads(error.body or "{}")
+        except ValueError:
+            body = {}
+        self.is_there_already = body.get("reason") == "AlreadyExists"
+        super().__init__(body.get("message") or f"{error.status} {error.reason}")
+
+
+@contextlib.contextmanager
+def translated() -> Iterator[None]:
+    """Make errors of the clients ours.
+
+    Raises:
+        Refusal: the cluster says no.
+        ToolError: it does not answer, or would later only.
+    """
+    try:
+        yield
+    except client.ApiException as error:
+        refusal = Refusal(error)
+        status = refusal.status
+        # A conflict is over what others write in the same moment, such as a quota's sums.
+        is_passing = status in (0, TOO_MANY) or status >= SERVER_ERROR
+        if is_passing or (status == CONFLICT and not refusal.is_there_already):
+            raise ToolError(f"the cluster does not take it now: {refusal}") from error
+        raise refusal from error
+    except (aiohttp.ClientError, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
+        raise ToolError(f"the cluster's API does not answer: {error or repr(error)}") from error
 
 
 def lines_of(pieces: Iterable[bytes]) -> Iterator[bytes]:

@@ -8,22 +8,28 @@ bear its label, whoever made them.
 from __future__ import annotations
 
 import contextlib
-import json
 import logging
 import os
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-import urllib3
 from kubernetes import client, config
+from pydantic_core import from_json
 
 from burst.domain.pools import WorkerPool
 from burst.errors import ToolError
-from burst.manager.autoscaler.asking import lines_of, persistently
+from burst.manager.autoscaler.asking import (
+    ANSWER_SECONDS,
+    CONNECT_SECONDS,
+    GONE,
+    NOT_FOUND,
+    Refusal,
+    lines_of,
+    translated,
+)
 from burst.manager.autoscaler.mirror import Manifest, Mirror, TooOld
 from burst.manager.autoscaler.pods import error_of, needs_log, trim_job, trim_pod, worker_of
 from burst.manager.autoscaler.pool_maps import (
@@ -38,15 +44,9 @@ from burst.manager.autoscaler.pool_maps import (
     trim_config_map,
 )
 from burst.manager.autoscaler.provider import Order, StartedWorker
-from burst.threads import side_by_side
+from burst.manager.autoscaler.volley import Request, Volley
 
 log = logging.getLogger(__name__)
-
-AT_ONCE = 32
-"""Requests on their way together."""
-
-CONNECT_SECONDS = 5.0
-ANSWER_SECONDS = 30.0
 
 WATCH_SECONDS = 25
 """After so long a watch is asked anew: a cluster that was cut off says nothing at all."""
@@ -54,13 +54,11 @@ WATCH_SECONDS = 25
 EVENTS_SECONDS = 5.0
 """How often the cluster is asked why pods do not begin, while some do not."""
 
+REMOVAL = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background"}
+"""A Job is deleted at once; its pod follows."""
+
 LOG_LINES = 20
 LOG_SECONDS = 5.0
-
-FAILED_MAX = AT_ONCE
-"""After so many requests without an answer the others are left for later."""
-
-BAD_REQUEST, GONE, CONFLICT, NOT_FOUND, TOO_MANY, SERVER_ERROR = 400, 410, 409, 404, 429, 500
 
 
 def open_provider(namespace: str, farm: str) -> KubernetesProvider:
@@ -82,15 +80,16 @@ def open_provider(namespace: str, farm: str) -> KubernetesProvider:
     settings = client.Configuration.get_default_copy()
     # Another try is our own business: urllib3 would also repeat what was half done.
     settings.retries = False
-    settings.connection_pool_maxsize = AT_ONCE + 8
-    return KubernetesProvider(client.ApiClient(settings), namespace, farm)
+    return KubernetesProvider(settings, namespace, farm)
 
 
 class KubernetesProvider:
     """Workers in one namespace of a cluster."""
 
-    def __init__(self, api: client.ApiClient, namespace: str, farm: str) -> None:
+    def __init__(self, settings: client.Configuration, namespace: str, farm: str) -> None:
         """Begin to watch the pools, Jobs and pods of ``farm``."""
+        api = client.ApiClient(settings)
+        self._volley = Volley(settings)
         self._namespace = namespace
         self._farm = farm
         self._core = client.CoreV1Api(api)
@@ -121,20 +120,30 @@ class KubernetesProvider:
         """Make a Job for each worker, many at once."""
         maps = self._pool_maps()
         refused: dict[str, str] = {}
+        jobs: dict[str, Manifest] = {}
+        for order in orders:
+            pool_map = maps.get(order.pool)
+            if pool_map is None:
+                refused[order.name] = f"there is no worker pool {order.pool}"
+            elif pool_map.pool.trouble:
+                refused[order.name] = pool_map.pool.trouble
+            else:
+                jobs[order.name] = job_of(pool_map, order, self._farm)
+        path = f"/apis/batch/v1/namespaces/{self._namespace}/jobs"
+        answers = self._volley.ask([Request("POST", path, job) for job in jobs.values()])
         unanswered: list[ToolError] = []
-
-        def make(order: Order) -> None:
-            if len(unanswered) >= FAILED_MAX:
-                return
-            try:
-                if reason := self._make(maps.get(order.pool), order):
-                    refused[order.name] = reason
-            except ToolError as error:
-                unanswered.append(error)
-
-        side_by_side([partial(make, order) for order in orders], AT_ONCE)
+        for name, answer in zip(jobs, answers, strict=True):
+            if isinstance(answer, ToolError):
+                self._is_unsure = True
+                unanswered.append(answer)
+            elif not isinstance(answer, Refusal):
+                self._jobs.add(answer)
+            elif answer.is_there_already:
+                # An earlier try came through whose answer did not; or it is another farm's.
+                self._is_unsure = True
+            else:
+                refused[name] = str(answer)
         if unanswered:
-            self._is_unsure = True
             raise unanswered[0]
         return refused
 
@@ -157,19 +166,18 @@ class KubernetesProvider:
 
     def remove(self, names: Collection[str]) -> None:
         """Delete the Jobs of workers with their pods; what runs there is told to leave."""
-        failed: list[ToolError] = []
-
-        def delete(name: str) -> None:
-            if len(failed) >= FAILED_MAX:
-                return
-            try:
-                self._delete(name)
-            except ToolError as error:
-                failed.append(error)
-
-        side_by_side([partial(delete, name) for name in names], AT_ONCE)
+        path = f"/apis/batch/v1/namespaces/{self._namespace}/jobs/"
+        answers = self._volley.ask([Request("DELETE", path + name, REMOVAL) for name in names])
+        failed: list[Refusal | ToolError] = []
+        for name, answer in zip(names, answers, strict=True):
+            if isinstance(answer, ToolError) or (
+                isinstance(answer, Refusal) and answer.status != NOT_FOUND
+            ):
+                failed.append(answer)
+            else:
+                self._jobs.discard(name)
         if failed:
-            raise failed[0]
+            raise failed[0] if isinstance(failed[0], ToolError) else ToolError(str(failed[0]))
 
     def log_path(self, name: str) -> Path | None:
         """Return nothing: the cluster has what a worker prints."""
@@ -179,6 +187,7 @@ class KubernetesProvider:
         """Stop watching; workers in a cluster outlive their manager, and find the next."""
         for mirror in (self._config_maps, self._jobs, self._pods):
             mirror.stop()
+        self._volley.close()
 
     def _pool_maps(self) -> dict[str, PoolMap]:
         return read_pools(self._config_maps.items().values())
@@ -187,54 +196,6 @@ class KubernetesProvider:
         pods = self._pods.items().values()
         by_age = sorted(pods, key=lambda pod: str(pod["metadata"].get("creationTimestamp", "")))
         return {pod["metadata"]["labels"][WORKER_LABEL]: pod for pod in by_age}
-
-    def _make(self, pool_map: PoolMap | None, order: Order) -> str:
-        """Make a Job, and return why it was refused."""
-        if pool_map is None or pool_map.pool.trouble:
-            return pool_map.pool.trouble if pool_map else f"there is no worker pool {order.pool}"
-        job = job_of(pool_map, order, self._farm)
-        try:
-            answer = persistently(lambda: self._ask(self._create, job))
-        except _Refusal as refusal:
-            if refusal.is_there_already:
-                # An earlier try came through whose answer did not; or it is another farm's.
-                self._is_unsure = True
-                return ""
-            return str(refusal)
-        self._jobs.add(answer)
-        return ""
-
-    def _create(self, job: Manifest, **options: Any) -> Any:
-        """Post a Job. The client's own method looks at all in it first: a third of the time."""
-        api: Any = self._batch.api_client
-        request = api.param_serialize(
-            "POST",
-            f"/apis/batch/v1/namespaces/{self._namespace}/jobs",
-            header_params={"Accept": "application/json"},
-            auth_settings=["BearerToken"],
-        )
-        method, url, headers = request[:3]
-        del options["_preload_content"]
-        answer = api.call_api(method, url, headers, job, **options)
-        if answer.status >= BAD_REQUEST:
-            answer.read()
-            raise client.ApiException.from_response(http_resp=answer, body=None, data=None)
-        return answer.response
-
-    def _delete(self, name: str) -> None:
-        try:
-            persistently(
-                lambda: self._ask(
-                    self._batch.delete_namespaced_job,
-                    name,
-                    self._namespace,
-                    propagation_policy="Background",
-                )
-            )
-        except _Refusal as refusal:
-            if refusal.status != NOT_FOUND:
-                raise ToolError(str(refusal)) from refusal
-        self._jobs.discard(name)
 
     def _warnings(self) -> Mapping[str, str]:
         """Return the last warning about each Job and pod, asked for now and then."""
@@ -249,7 +210,7 @@ class KubernetesProvider:
                 field_selector="type=Warning,reason!=FailedScheduling",
                 limit=1000,
             )
-        except (_Refusal, ToolError) as error:
+        except (Refusal, ToolError) as error:
             log.warning("can't ask why pods do not begin: %s", error)
             return self._events
         events = sorted(answer["items"], key=lambda event: str(event.get("lastTimestamp") or ""))
@@ -272,7 +233,7 @@ class KubernetesProvider:
             if can_be_read and pod is not None and needs_log(worker):
                 try:
                     told = self._with_log(worker, pod)
-                except (_Refusal, ToolError) as error:
+                except (Refusal, ToolError) as error:
                     log.warning("can't read what %s printed: %s", worker.name, error)
                     can_be_read = False
             found.append(told)
@@ -282,10 +243,10 @@ class KubernetesProvider:
         """Return a worker with what it printed last as its reason.
 
         Raises:
-            _Refusal: the cluster says no.
+            Refusal: the cluster says no.
             ToolError: it does not answer.
         """
-        with _translated():
+        with translated():
             response: Any = self._core.read_namespaced_pod_log(
                 pod["metadata"]["name"],
                 self._namespace,
@@ -307,13 +268,13 @@ class KubernetesProvider:
         def list_all() -> Mapping[str, Any]:
             try:
                 return self._ask(call, self._namespace, label_selector=selector)
-            except _Refusal as refusal:
+            except Refusal as refusal:
                 raise ToolError(f"can't list {kind}: {refusal}") from refusal
 
         @contextlib.contextmanager
         def watch(version: str) -> Iterator[Iterator[bytes]]:
             try:
-                with _translated():
+                with translated():
                     response = call(
                         self._namespace,
                         label_selector=selector,
@@ -328,7 +289,7 @@ class KubernetesProvider:
                         yield lines_of(response.stream(amt=None, decode_content=False))
                     finally:
                         response.close()
-            except _Refusal as refusal:
+            except Refusal as refusal:
                 if refusal.status == GONE:
                     raise TooOld from refusal
                 raise ToolError(f"can't watch {kind}: {refusal}") from refusal
@@ -341,48 +302,18 @@ class KubernetesProvider:
         """Make a call and return the answer, as it is: the client's own objects are slow to make.
 
         Raises:
-            _Refusal: the cluster says no.
+            Refusal: the cluster says no.
             ToolError: it does not answer, or only later.
         """
-        with _translated():
+        with translated():
             response = call(
                 *args,
                 _preload_content=False,
                 _request_timeout=(CONNECT_SECONDS, ANSWER_SECONDS),
                 **options,
             )
-            answer: Manifest = json.loads(response.data)
+            answer: Manifest = from_json(response.data)
             return answer
-
-
-class _Refusal(Exception):
-    """The cluster's no, in its words."""
-
-    def __init__(self, error: client.ApiException) -> None:
-        self.status = int(error.status or 0)
-        try:
-            body = json.loads(error.body or "{}")
-        except ValueError:
-            body = {}
-        self.is_there_already = body.get("reason") == "AlreadyExists"
-        super().__init__(body.get("message") or f"{error.status} {error.reason}")
-
-
-@contextlib.contextmanager
-def _translated() -> Iterator[None]:
-    """Make errors of the client's ours."""
-    try:
-        yield
-    except client.ApiException as error:
-        refusal = _Refusal(error)
-        status = refusal.status
-        # A conflict is over what others write in the same moment, such as a quota's sums.
-        is_passing = status in (0, TOO_MANY) or status >= SERVER_ERROR
-        if is_passing or (status == CONFLICT and not refusal.is_there_already):
-            raise ToolError(f"the cluster does not take it now: {refusal}") from error
-        raise refusal from error
-    except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
-        raise ToolError(f"the cluster's API does not answer: {error}") from error
 
 
 def _sentence(event: Manifest) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 
@@ -28,8 +29,11 @@ ROUND_SECONDS = 0.5
 LEAST_SECONDS = 0.1
 """Between two rounds, however much work comes."""
 
-BATCH = 500
-"""Names that are written down in one commit, and workers that the provider starts at once."""
+BATCH = 250
+"""Names that are written down in one commit, and workers that the provider is told to start."""
+
+BATCHES = 2
+"""So many are started at the same time."""
 
 START_ROUND_SECONDS = 5.0
 """How long a round may go on with starts, before it looks again at what there is."""
@@ -256,28 +260,30 @@ class Autoscaler:
     async def _start(self, pool: WorkerPool, resize: policy.Resize) -> None:
         """Write new names down, then start workers of those names; batch by batch.
 
-        While some are started, the next names are written down. Should they be of no use then,
-        they are forgotten in the next round.
+        While some are started, the next are written down, and begun: nobody waits for the last
+        of a batch. Should names be of no use then, they are forgotten in the next round.
         """
         clock, left = self._farm.clock, resize.start
         deadline = clock.monotonic() + START_ROUND_SECONDS
-        names = await self._write_down(pool.name, min(left, BATCH), resize.threads)
-        while names:
-            left -= len(names)
-            orders = [Order(name, pool.name, resize.threads) for name in names]
-            more = min(left, BATCH) if clock.monotonic() < deadline else 0
-            making = asyncio.create_task(self._make(pool.name, orders))
-            try:
-                names = await self._write_down(pool.name, more, resize.threads)
-            finally:
-                # Also where the database is away: who looks meanwhile would miss those.
-                refused = await making
-            if refused:
-                # One reason for all: whoever waits doubles the time at each.
-                reason = next(iter(refused.values()))
-                self._state(pool.name).note_refused(reason, clock.monotonic())
-                return
-        self._has_more_to_start |= left > 0
+        making, refused = deque[asyncio.Task[Mapping[str, str]]](), dict[str, str]()
+        try:
+            while left and not refused and (not making or clock.monotonic() < deadline):
+                names = await self._write_down(pool.name, min(left, BATCH), resize.threads)
+                left -= len(names)
+                orders = [Order(name, pool.name, resize.threads) for name in names]
+                making.append(asyncio.create_task(self._make(pool.name, orders)))
+                if len(making) == BATCHES:
+                    refused.update(await making.popleft())
+        finally:
+            # Also where the database is away: who looks meanwhile would miss those.
+            for one in making:
+                refused.update(await one)
+        if refused:
+            # One reason for all: whoever waits doubles the time at each.
+            reason = next(iter(refused.values()))
+            self._state(pool.name).note_refused(reason, clock.monotonic())
+        else:
+            self._has_more_to_start |= left > 0
 
     async def _make(self, pool: str, orders: Sequence[Order]) -> Mapping[str, str]:
         """Have the provider start workers, and return why which were refused."""
@@ -290,8 +296,6 @@ class Autoscaler:
     async def _write_down(self, pool: str, count: int, threads: int) -> list[str]:
         farm, changes = self._farm, Changes()
         now, names = farm.clock.now(), list[str]()
-        if not count:
-            return names
         for _ in range(count):
             number = farm.index.next_counter("worker")
             name = f"{pool}-{number}"

@@ -8,13 +8,14 @@ looked for a Job right after making it, and did not find it, would make another.
 from __future__ import annotations
 
 import contextlib
-import json
 import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from typing import Any
+
+from pydantic_core import from_json
 
 from burst.errors import ToolError
 
@@ -88,9 +89,10 @@ class Mirror:
     def add(self, item: Manifest) -> None:
         """Know of an object that was made here."""
         name = item["metadata"]["name"]
+        made = int(item["metadata"]["resourceVersion"]), self._trim(item)
         with self._lock:
             if name not in self._items:
-                self._made[name] = int(item["metadata"]["resourceVersion"]), self._trim(item)
+                self._made[name] = made
 
     def discard(self, name: str) -> None:
         """Know that an object was deleted here."""
@@ -148,7 +150,7 @@ class Mirror:
                 if self._stop.is_set():
                     return
                 with self._understood():
-                    self._take(json.loads(line))
+                    self._take(from_json(line))
 
     def _take(self, event: Mapping[str, Any]) -> None:
         kind, item = event["type"], event["object"]
@@ -157,17 +159,19 @@ class Mirror:
                 raise TooOld
             raise ToolError(f"the cluster broke off a watch: {item.get('message', '')}")
         metadata = item["metadata"]
+        if kind == "BOOKMARK":
+            with self._lock:
+                self._version = str(metadata["resourceVersion"])
+            return
+        name, trimmed = metadata["name"], self._trim(item)
         with self._lock:
             self._version = str(metadata["resourceVersion"])
-            if kind == "BOOKMARK":
-                return
-            name = metadata["name"]
             self._made.pop(name, None)
             if kind == "DELETED":
                 self._items.pop(name, None)
                 self._deleted.discard(name)
             else:
-                self._items[name] = self._trim(item)
+                self._items[name] = trimmed
 
     @contextlib.contextmanager
     def _understood(self) -> Iterator[None]:

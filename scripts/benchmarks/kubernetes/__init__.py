@@ -225,7 +225,9 @@ def _namespace(workers: int) -> Iterator[tuple[Cluster, str, Path]]:
     os.environ.pop("BURST_TEST_KUBECONFIG", None)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="burst-kubernetes-")))
-        cluster = stack.enter_context(running_cluster(nodes=1))
+        # A manager shares no machine with a control plane. As for tests, the cluster would get
+        # nearly all of this one, and whoever needs less of the little that is left would win.
+        cluster = stack.enter_context(running_cluster(1, "--share=1"))
         cluster.set_kwok_nodes(nodes_for(workers))
         stack.callback(cluster.set_kwok_nodes, 0)
         name = f"burst-bench-{secrets.token_hex(3)}"

@@ -57,9 +57,9 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Machine
 def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[ClusterWorld]:
     from worlds import ClusterWorld
 
-    from burst.manager.autoscaler import asking, kubernetes, mirror
+    from burst.manager.autoscaler import kubernetes, mirror, volley
 
-    monkeypatch.setattr(asking, "TRY_AGAIN_SECONDS", 0.01)
+    monkeypatch.setattr(volley, "TRY_AGAIN_SECONDS", 0.01)
     monkeypatch.setattr(kubernetes, "EVENTS_SECONDS", 0.0)
     monkeypatch.setattr(mirror, "PAUSE_SECONDS", 0.01)
     world = ClusterWorld()

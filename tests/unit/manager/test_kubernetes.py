@@ -11,8 +11,8 @@ from worlds import ClusterWorld, find, order, wait_for
 
 from burst.domain.transitions import AttemptStatus
 from burst.errors import ToolError
-from burst.manager.autoscaler.asking import TRIES
-from burst.manager.autoscaler.kubernetes import FAILED_MAX, open_provider
+from burst.manager.autoscaler.kubernetes import open_provider
+from burst.manager.autoscaler.volley import AT_ONCE, FAILED_MAX, TRIES
 from tests.fakes.kube_api import FARM, NAMESPACE, pool_map
 
 
@@ -178,7 +178,7 @@ def test_a_cluster_that_takes_nothing_is_not_asked_for_each_of_hundreds(
     with pytest.raises(ToolError, match="failed calling webhook"):
         cluster.provider.start([order(f"local-{number}") for number in range(300)])
     # Each that is on its way is asked for to the end.
-    assert cluster.api.refused <= TRIES * 2 * FAILED_MAX
+    assert cluster.api.refused <= TRIES * (AT_ONCE + FAILED_MAX)
 
 
 def test_a_log_that_can_not_be_read_is_asked_for_once_not_for_each(cluster: ClusterWorld) -> None:

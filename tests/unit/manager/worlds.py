@@ -104,7 +104,7 @@ class ClusterWorld:
     def restart(self) -> KubernetesProvider:
         settings = client.Configuration(host=self.api.url)
         settings.retries = False
-        self.opened.append(KubernetesProvider(client.ApiClient(settings), NAMESPACE, FARM))
+        self.opened.append(KubernetesProvider(settings, NAMESPACE, FARM))
         return self.opened[-1]
 
     def kill(self, name: str) -> None:

@@ -1,0 +1,147 @@
+"""Many requests to a cluster at once, such as a thousand Jobs to be made.
+
+All of them in one thread, on a loop of its own. With a thread for each that is on its way it
+takes twice the processor's time, and longer where there is little of that: they wait for each
+other, and for what reads the watches.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+import uvloop
+from kubernetes import client
+from kubernetes.aio import client as aio_client
+from kubernetes.aio.client.rest import RESTClientObject
+from kubernetes.client.rest import should_bypass_proxies
+from pydantic_core import from_json
+
+from burst.errors import ToolError
+from burst.manager.autoscaler.asking import (
+    ANSWER_SECONDS,
+    BAD_REQUEST,
+    CONNECT_SECONDS,
+    Refusal,
+    translated,
+)
+
+AT_ONCE = 64
+"""Requests on their way together."""
+
+TRIES = 3
+TRY_AGAIN_SECONDS = 0.3
+
+FAILED_MAX = 32
+"""After so many requests without an answer the others are left for later."""
+
+Manifest = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is asked; it must bear to be repeated."""
+
+    method: str
+    path: str
+    body: Manifest
+
+
+Answer = Manifest | Refusal | ToolError
+"""What came of a request: an object, the cluster's no, or that it did not answer."""
+
+
+class Volley:
+    """Asks one cluster."""
+
+    def __init__(self, settings: client.Configuration) -> None:
+        """Ask by the settings of the client that everything else is asked with."""
+        self._settings = settings
+        self._rest: Any = RESTClientObject(_settings_of(settings))
+        self._loop = uvloop.new_event_loop()
+        threading.Thread(target=self._loop.run_forever, name="volley", daemon=True).start()
+
+    def ask(self, requests: Sequence[Request]) -> Sequence[Answer]:
+        """Return what came of each, in their order."""
+        return asyncio.run_coroutine_threadsafe(self._ask_all(requests), self._loop).result()
+
+    def close(self) -> None:
+        """Close all connections."""
+        asyncio.run_coroutine_threadsafe(self._rest.close(), self._loop).result(CONNECT_SECONDS)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+
+    async def _ask_all(self, requests: Sequence[Request]) -> Sequence[Answer]:
+        left, failed = deque(enumerate(requests)), list[ToolError]()
+        answers: dict[int, Answer] = {}
+        # Asked for once for all: where the token is in a file, it is read for that.
+        signs: Mapping[str, Any] = self._settings.auth_settings()
+        headers = {sign["key"]: sign["value"] for sign in signs.values()}
+
+        async def work() -> None:
+            while left:
+                number, request = left.popleft()
+                if len(failed) >= FAILED_MAX:
+                    answers[number] = failed[0]
+                    continue
+                answers[number] = answer = await self._ask_often(request, headers)
+                if isinstance(answer, ToolError):
+                    failed.append(answer)
+
+        await asyncio.gather(*(work() for _ in range(min(AT_ONCE, len(requests)))))
+        return [answers[number] for number in range(len(requests))]
+
+    async def _ask_often(self, request: Request, headers: Mapping[str, str]) -> Answer:
+        """Ask again, a few times, where the cluster did not answer."""
+        for number in range(TRIES):
+            try:
+                return await self._ask(request, headers)
+            except Refusal as refusal:
+                return refusal
+            except ToolError as error:
+                if number == TRIES - 1:
+                    return error
+            await asyncio.sleep(TRY_AGAIN_SECONDS)
+        raise AssertionError  # pragma: no cover - the last try returns
+
+    async def _ask(self, request: Request, headers: Mapping[str, str]) -> Manifest:
+        with translated():
+            response = await self._rest.request(
+                request.method,
+                self._settings.host + request.path,
+                headers={"Accept": "application/json", **headers},
+                body=request.body,
+                _request_timeout=aiohttp.ClientTimeout(
+                    total=None, connect=None, sock_connect=CONNECT_SECONDS, sock_read=ANSWER_SECONDS
+                ),
+            )
+            content = await response.read()
+            if response.status >= BAD_REQUEST:
+                raise client.ApiException(
+                    status=response.status,
+                    reason=response.reason,
+                    body=content.decode("utf-8", "replace"),
+                )
+            answer: Manifest = from_json(content)
+            return answer
+
+
+def _settings_of(settings: client.Configuration) -> aio_client.Configuration:
+    """Return the same settings in the words of the client that has a loop."""
+    names = (
+        "host", "verify_ssl", "ssl_ca_cert", "ca_cert_data", "cert_file", "key_file",
+        "tls_server_name", "proxy", "proxy_headers",
+    )  # fmt: skip
+    found = aio_client.Configuration()
+    for name in names:
+        setattr(found, name, getattr(settings, name))
+    if should_bypass_proxies(settings.host, no_proxy=settings.no_proxy or ""):
+        found.proxy = None
+    found.connection_pool_maxsize = AT_ONCE
+    # Another try is our own business; and what the environment says of proxies is in there.
+    found.retries, found.client_session_kwargs = None, {"trust_env": False}
+    return found
