@@ -6,7 +6,6 @@ whoever writes one by hand gets a sentence that says what is wrong with it.
 
 from __future__ import annotations
 
-import copy
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -90,23 +89,44 @@ def read_pools(config_maps: Iterable[Manifest]) -> dict[str, PoolMap]:
 
 
 def job_of(pool_map: PoolMap, order: Order, farm: str) -> dict[str, Any]:
-    """Return the Job of one worker: the pool's template with its name."""
-    job: dict[str, Any] = copy.deepcopy(dict(pool_map.job))
+    """Return the Job of one worker: the pool's template with its name.
+
+    What is the same in all of them is shared with the template, not copied: there may be
+    thousands.
+    """
     labels = {FARM_LABEL: farm, POOL_LABEL: order.pool, WORKER_LABEL: order.name}
-    pod = job["spec"]["template"]
-    for described in (job, pod):
-        metadata = described["metadata"] = described.get("metadata") or {}
-        metadata["labels"] = {**(metadata.get("labels") or {}), **labels}
-    job["metadata"] |= {"name": order.name, "ownerReferences": [dict(pool_map.owner)]}
-    container = next(c for c in pod["spec"]["containers"] if c.get("name") == CONTAINER)
+    owned = {"name": order.name, "ownerReferences": [dict(pool_map.owner)]}
+    job, spec = pool_map.job, pool_map.job["spec"]
+    pod = spec["template"]
     values = {
         "BURST_WORKER_NAME": order.name,
         "BURST_WORKER_POOL": order.pool,
         "BURST_THREADS": str(order.threads),
     }
+    containers = [
+        _with_env(one, values) if one.get("name") == CONTAINER else one
+        for one in pod["spec"]["containers"]
+    ]
+    template = {
+        **pod,
+        "metadata": _labelled(pod, labels),
+        "spec": {**pod["spec"], "containers": containers},
+    }
+    return {
+        **job,
+        "metadata": _labelled(job, labels) | owned,
+        "spec": {**spec, "template": template},
+    }
+
+
+def _labelled(described: Manifest, labels: Mapping[str, str]) -> dict[str, Any]:
+    metadata = described.get("metadata") or {}
+    return {**metadata, "labels": {**(metadata.get("labels") or {}), **labels}}
+
+
+def _with_env(container: Manifest, values: Mapping[str, str]) -> Manifest:
     others = [one for one in container.get("env") or [] if one.get("name") not in values]
-    container["env"] = [*others, *({"name": key, "value": values[key]} for key in values)]
-    return job
+    return {**container, "env": [*others, *({"name": k, "value": v} for k, v in values.items())]}
 
 
 def trim_config_map(config_map: Manifest) -> Manifest:

@@ -24,7 +24,7 @@ from sqlalchemy.exc import DatabaseError
 
 from burst.errors import DatabaseUnavailable, StateError
 from burst.manager.database.migrate import upgrade
-from burst.manager.database.statements import Row, Select, Statement
+from burst.manager.database.statements import ForEach, Row, Select, Statement
 
 GROUP_MAX = 256
 """Most requests in one commit: bounds how long the first of them waits."""
@@ -145,7 +145,10 @@ class Database:
             with self._engine.begin() as connection:
                 for group in groups:
                     for statement in group.statements:
-                        connection.execute(statement)
+                        if isinstance(statement, ForEach):
+                            connection.execute(statement.statement, list(statement.rows))
+                        else:
+                            connection.execute(statement)
         except Exception as error:  # noqa: BLE001 - the edge of the writer's thread
             # Also a value that the driver can't write: whoever waits must be answered, and a
             # writer that died would leave every later request without an answer.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -24,7 +25,17 @@ from burst.manager.database.tables import (
 )
 
 Row = Mapping[str, Any]
-Statement = sa.Executable
+
+
+@dataclass(frozen=True, slots=True)
+class ForEach:
+    """A statement to be run once for each of many rows: compiled once, it takes no time."""
+
+    statement: sa.Executable
+    rows: Sequence[Row]
+
+
+Statement = sa.Executable | ForEach
 Select = sa.Select[Any]
 
 _TASK_KEY = ("job_id", "task_index")
@@ -138,7 +149,7 @@ def delete_worker(name: str) -> Statement:
 def add_worker_starts(names: Sequence[str], pool: str, threads: int, at: datetime) -> Statement:
     """Write down the names of workers before they are started."""
     common = {"pool": pool, "threads": threads, "started_at": at}
-    return sa.insert(worker_starts).values([{"name": name, **common} for name in names])
+    return ForEach(sa.insert(worker_starts), [{"name": name, **common} for name in names])
 
 
 def delete_worker_start(name: str) -> Statement:
