@@ -106,6 +106,8 @@ def start_controllers(machine: Machine) -> None:
     machine.start("kube-scheduler", [
         "kube-scheduler", f"--kubeconfig={place.run}/kube-scheduler.kubeconfig",
         "--leader-elect=false", "--bind-address=127.0.0.1", "--profiling=false",
+        # As given a thousand pods would keep it busy for half a minute, those deleted by then too.
+        "--kube-api-qps=500", "--kube-api-burst=1000",
     ])  # fmt: skip
     place.hosts.touch()
     corefile = machine.run / "Corefile"

@@ -121,10 +121,10 @@ class Bench:
             job = farm.submit()
             self.seen.wait_for(self.workers, SECONDS)
             names = list(self.seen.names)
+            self._wait_for_pods(self.workers, "Running")
+            pods = self._pods()
             sessions: dict[str, str] = {}
             in_threads(deque(names), PLAYERS, lambda name: _register(farm, name, sessions))
-            self._wait_for_pods(self.workers)
-            pods = self._pods()
             farm.manager.artist.act(job, "cancel")
             time.sleep(IDLE_SECONDS)
 
@@ -166,16 +166,20 @@ class Bench:
         time.sleep(CALM_SECONDS)
         self.seen.forget()
 
-    def _wait_for_pods(self, count: int) -> None:
+    def _wait_for_pods(self, count: int, phase: str = "") -> None:
+        """Wait until there are so many pods, in a phase if one is given."""
         deadline = time.monotonic() + SECONDS
-        while len(self._pods()) != count:
+        while len(self._pods(phase)) != count:
             if time.monotonic() > deadline:
                 raise NotMeasured(f"there are not {count} pods")
             time.sleep(0.5)
 
-    def _pods(self) -> dict[str, str]:
+    def _pods(self, phase: str = "") -> dict[str, str]:
         """Return the name of each worker's pod."""
-        listed = self._api.ask("GET", f"/api/v1/namespaces/{self._namespace}/pods")
+        path = f"/api/v1/namespaces/{self._namespace}/pods"
+        listed = self._api.ask(
+            "GET", f"{path}?fieldSelector=status.phase={phase}" if phase else path
+        )
         pods = [pod["metadata"] for pod in listed["items"]]
         return {pod["labels"][WORKER_LABEL]: pod["name"] for pod in pods}
 

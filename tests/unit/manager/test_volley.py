@@ -1,0 +1,163 @@
+"""Many requests at once: in order, again where nobody answers, as the client is set."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+from kubernetes import client
+
+from burst.errors import ToolError
+from burst.manager.autoscaler import volley
+from burst.manager.autoscaler.asking import Refusal
+from burst.manager.autoscaler.volley import AT_ONCE, FAILED_MAX, TRIES, Request, Volley
+
+
+class Server(ThreadingHTTPServer):
+    """Answers with what it was asked; fails where the path says so."""
+
+    daemon_threads = True
+    request_queue_size = 256
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.asked: list[str] = []
+        self.signs: set[str | None] = set()
+        self.callers: set[tuple[str, int]] = set()
+        self.busy = self.busiest = 0
+        self.lock = threading.Lock()
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: Server
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        server = self.server
+        with server.lock:
+            server.asked.append(self.path)
+            server.signs.add(self.headers.get("authorization"))
+            server.callers.add(self.client_address)
+            server.busy += 1
+            server.busiest = max(server.busiest, server.busy)
+            first = server.asked.count(self.path) == 1
+        status = 503 if "away" in self.path or ("once" in self.path and first) else 200
+        if "no" in self.path:
+            status, body = 403, json.dumps({"message": "you may not"}).encode()
+        with server.lock:
+            server.busy -= 1
+        if "cut" in self.path and first:
+            self.close_connection = True
+            return
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *args: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with Server() as server:
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        yield server
+        server.shutdown()
+
+
+@pytest.fixture
+def settings(server: Server, monkeypatch: pytest.MonkeyPatch) -> client.Configuration:
+    monkeypatch.setattr(volley, "TRY_AGAIN_SECONDS", 0.01)
+    return client.Configuration(host=f"http://127.0.0.1:{server.server_port}")
+
+
+@pytest.fixture
+def all_at_once(settings: client.Configuration) -> Iterator[Volley]:
+    made = Volley(settings)
+    yield made
+    made.close()
+
+
+def posts(*paths: str) -> list[Request]:
+    return [Request("POST", f"/{path}", {"path": path}) for path in paths]
+
+
+def test_answers_come_in_the_order_of_the_requests(server: Server, all_at_once: Volley) -> None:
+    names = [f"{number}" for number in range(500)]
+    assert all_at_once.ask(posts(*names)) == [{"path": name} for name in names]
+    assert all_at_once.ask([]) == []
+    assert server.busiest <= AT_ONCE
+    assert len(server.callers) <= AT_ONCE
+
+
+def test_who_does_not_answer_is_asked_again(server: Server, all_at_once: Volley) -> None:
+    assert all_at_once.ask(posts("once", "cut", "one")) == [
+        {"path": "once"}, {"path": "cut"}, {"path": "one"},
+    ]  # fmt: skip
+    assert sorted(server.asked) == ["/cut", "/cut", "/once", "/once", "/one"]
+
+
+def test_a_no_is_taken_at_once_and_keeps_nobody_else(server: Server, all_at_once: Volley) -> None:
+    refusal, answer = all_at_once.ask(posts("no", "one"))
+    assert isinstance(refusal, Refusal)
+    assert (refusal.status, str(refusal)) == (403, "you may not")
+    assert answer == {"path": "one"}
+    assert server.asked.count("/no") == 1
+
+
+def test_a_server_that_is_away_is_left_alone_after_a_while(
+    server: Server, all_at_once: Volley
+) -> None:
+    answers = all_at_once.ask(posts(*(f"away-{number}" for number in range(400))))
+    assert all(isinstance(answer, ToolError) for answer in answers)
+    assert len(answers) == 400
+    assert TRIES * FAILED_MAX <= len(server.asked) <= TRIES * (AT_ONCE + FAILED_MAX)
+
+
+def test_a_token_that_changes_is_used_from_the_next_requests_on(
+    server: Server, settings: client.Configuration, all_at_once: Volley
+) -> None:
+    tokens = iter(["first", "second"])
+
+    def refresh(held: client.Configuration) -> None:
+        held.api_key["BearerToken"] = f"bearer {next(tokens)}"
+
+    settings.api_key["BearerToken"] = "bearer none"
+    vars(settings)["refresh_api_key_hook"] = refresh
+    all_at_once.ask(posts("one", "two"))
+    assert server.signs == {"bearer first"}
+    all_at_once.ask(posts("three"))
+    assert server.signs == {"bearer first", "bearer second"}
+
+
+def test_several_may_ask_at_the_same_time(server: Server, all_at_once: Volley) -> None:
+    found: dict[int, object] = {}
+
+    def ask(number: int) -> None:
+        found[number] = all_at_once.ask(posts(*(f"{number}-{k}" for k in range(100))))
+
+    threads = [threading.Thread(target=ask, args=(number,)) for number in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    for number in range(3):
+        assert found[number] == [{"path": f"{number}-{k}"} for k in range(100)]
+    assert len(server.callers) <= AT_ONCE
+
+
+@pytest.mark.parametrize(("spared", "is_asked"), [("", False), ("127.0.0.1", True)])
+def test_proxies_are_those_of_the_client(
+    server: Server, settings: client.Configuration, spared: str, is_asked: bool
+) -> None:
+    settings.proxy, settings.no_proxy = "http://127.0.0.1:9", spared
+    made = Volley(settings)
+    (answer,) = made.ask(posts("one"))
+    made.close()
+    assert isinstance(answer, ToolError) is not is_asked
+    assert bool(server.asked) is is_asked
