@@ -1,8 +1,12 @@
-"""``python -m burst``: the same as the ``burst`` program."""
+"""The ``burst`` program, and ``python -m burst``, which is the same."""
 
 from __future__ import annotations
 
-from burst.cli.main import run
+try:
+    from burst.cli.main import run
+except KeyboardInterrupt:
+    # Whoever presses Ctrl-C while it loads gets no traceback either.
+    raise SystemExit(130) from None
 
 if __name__ == "__main__":
     run()

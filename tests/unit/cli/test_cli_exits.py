@@ -22,6 +22,8 @@ from burst.errors import (
     UsageError,
 )
 
+ROOT = Path(__file__).resolve().parents[3]
+
 
 def exit_of(error: Exception, *arguments: str) -> int:
     """Run a program whose only command raises ``error``."""
@@ -176,3 +178,20 @@ def test_columns_are_aligned_and_lines_end_without_spaces(
 def test_usage_errors_of_typer_are_known_by_their_base() -> None:
     raised: Callable[[str], Exception] = typer.BadParameter
     assert isinstance(raised("x"), console._USAGE_ERROR)
+
+
+def test_ctrl_c_while_the_program_loads_gives_no_traceback(tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(
+        "import sys\n"
+        "class Impatient:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name == 'burst.cli.console':\n"
+        "            raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Impatient())\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"}
+    done = subprocess.run(
+        [sys.executable, "-m", "burst", "--version"],
+        env=environment, capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
