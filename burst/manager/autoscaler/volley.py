@@ -8,6 +8,8 @@ other, and for what reads the watches.
 from __future__ import annotations
 
 import asyncio
+import json
+import ssl
 import threading
 from collections import deque
 from collections.abc import Mapping, Sequence
@@ -15,10 +17,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
+import urllib3
 import uvloop
 from kubernetes import client
-from kubernetes.aio import client as aio_client
-from kubernetes.aio.client.rest import RESTClientObject
 from kubernetes.client.rest import should_bypass_proxies
 from pydantic_core import from_json
 
@@ -39,6 +40,8 @@ TRY_AGAIN_SECONDS = 0.3
 
 FAILED_MAX = 32
 """After so many requests without an answer the others are left for later."""
+
+HEADERS = {"Accept": "application/json", "Content-Type": "application/json"}
 
 Manifest = Mapping[str, Any]
 
@@ -62,7 +65,8 @@ class Volley:
     def __init__(self, settings: client.Configuration) -> None:
         """Ask by the settings of the client that everything else is asked with."""
         self._settings = settings
-        self._rest: Any = RESTClientObject(_settings_of(settings))
+        self._tls, self._proxy = _tls_of(settings), _proxy_of(settings)
+        self._session: aiohttp.ClientSession | None = None
         self._loop = uvloop.new_event_loop()
         threading.Thread(target=self._loop.run_forever, name="volley", daemon=True).start()
 
@@ -72,8 +76,12 @@ class Volley:
 
     def close(self) -> None:
         """Close all connections."""
-        asyncio.run_coroutine_threadsafe(self._rest.close(), self._loop).result(CONNECT_SECONDS)
+        asyncio.run_coroutine_threadsafe(self._close(), self._loop).result(CONNECT_SECONDS)
         self._loop.call_soon_threadsafe(self._loop.stop)
+
+    async def _close(self) -> None:
+        if self._session is not None:
+            await self._session.close()
 
     async def _ask_all(self, requests: Sequence[Request]) -> Sequence[Answer]:
         left, failed = deque(enumerate(requests)), list[ToolError]()
@@ -109,17 +117,18 @@ class Volley:
         raise AssertionError  # pragma: no cover - the last try returns
 
     async def _ask(self, request: Request, headers: Mapping[str, str]) -> Manifest:
+        session = self._session or self._open()
         with translated():
-            response = await self._rest.request(
+            async with session.request(
                 request.method,
                 self._settings.host + request.path,
-                headers={"Accept": "application/json", **headers},
-                body=request.body,
-                _request_timeout=aiohttp.ClientTimeout(
-                    total=None, connect=None, sock_connect=CONNECT_SECONDS, sock_read=ANSWER_SECONDS
-                ),
-            )
-            content = await response.read()
+                data=json.dumps(request.body),
+                headers={**HEADERS, **headers},
+                proxy=self._proxy,
+                proxy_headers=self._settings.proxy_headers,
+                server_hostname=self._settings.tls_server_name,
+            ) as response:
+                content = await response.read()
             if response.status >= BAD_REQUEST:
                 raise client.ApiException(
                     status=response.status,
@@ -129,19 +138,33 @@ class Volley:
             answer: Manifest = from_json(content)
             return answer
 
+    def _open(self) -> aiohttp.ClientSession:
+        """Begin to keep connections; only the loop may do so."""
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=AT_ONCE, ssl=self._tls),
+            timeout=aiohttp.ClientTimeout(
+                total=None, connect=None, sock_connect=CONNECT_SECONDS, sock_read=ANSWER_SECONDS
+            ),
+        )
+        return self._session
 
-def _settings_of(settings: client.Configuration) -> aio_client.Configuration:
-    """Return the same settings in the words of the client that has a loop."""
-    names = (
-        "host", "verify_ssl", "ssl_ca_cert", "ca_cert_data", "cert_file", "key_file",
-        "tls_server_name", "proxy", "proxy_headers",
-    )  # fmt: skip
-    found = aio_client.Configuration()
-    for name in names:
-        setattr(found, name, getattr(settings, name))
-    if should_bypass_proxies(settings.host, no_proxy=settings.no_proxy or ""):
-        found.proxy = None
-    found.connection_pool_maxsize = AT_ONCE
-    # Another try is our own business; and what the environment says of proxies is in there.
-    found.retries, found.client_session_kwargs = None, {"trust_env": False}
-    return found
+
+def _tls_of(settings: client.Configuration) -> ssl.SSLContext:
+    """Return what the client itself would trust, and show."""
+    context = urllib3.util.create_urllib3_context()
+    if settings.ssl_ca_cert or settings.ca_cert_data:
+        context.load_verify_locations(settings.ssl_ca_cert, cadata=settings.ca_cert_data)
+    else:
+        context.load_default_certs()
+    if settings.cert_file:
+        context.load_cert_chain(settings.cert_file, settings.key_file)
+    if settings.assert_hostname is False or not settings.verify_ssl:
+        context.check_hostname = False
+    if not settings.verify_ssl:
+        context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def _proxy_of(settings: client.Configuration) -> str | None:
+    is_spared = should_bypass_proxies(settings.host, no_proxy=settings.no_proxy or "")
+    return None if is_spared else settings.proxy
