@@ -32,12 +32,10 @@ def make_group(group: str) -> None:
             for part in Path(group).parts:
                 _hand_down(folder)
                 folder /= part
-                is_top, is_new = folder.parent == tree, not folder.exists()
                 folder.mkdir(exist_ok=True)
                 if tree.name == "cpuset":
                     _inherit_processors(folder)
-                if is_top and is_new:
-                    _give_share(folder, SHARE)
+            _give_share(tree / Path(group).parts[0], SHARE)
     except OSError as error:
         raise Unfit(f"cgroups can't be made here: {error}") from error
 

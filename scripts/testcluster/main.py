@@ -54,8 +54,9 @@ def _parser() -> argparse.ArgumentParser:
     up = commands.add_parser("up", help="make a cluster, and print its kubeconfig")
     up.add_argument("--nodes", type=int, default=1)
     up.add_argument(
-        "--share", type=int, default=SHARE,
-        help="for how many processes all clusters count where processors are short",
+        "--share", type=int,
+        help="for how many processes all clusters count where processors are short, until a "
+        f"node boots; as it comes for {SHARE}",
     )  # fmt: skip
     _add_marks(up)
     down = commands.add_parser("down", help="end it, and remove what it left")
@@ -172,7 +173,8 @@ def _up(options: argparse.Namespace, place: Place, programs: Path) -> None:
     marks = Marks(options.label, options.taint)
     if not lifecycle.is_up(place, programs, [f"node-{n + 1}" for n in range(options.nodes)]):
         lifecycle.up(place, programs, options.nodes, marks)
-    give_share(GROUP, options.share)
+    if options.share:
+        give_share(GROUP, options.share)
     took = time.monotonic() - begun
     print(f"up in {took:.1f} s; its programs are in {programs}", file=sys.stderr)
     print(place.kubeconfig)

@@ -129,6 +129,8 @@ def test_groups_of_the_first_version_get_processors_and_a_share(tree: Path) -> N
     cgroups.make_group("clusters/node")
     assert (tree / "cpuset" / "clusters" / "node" / "cpuset.cpus").read_text() == "0-3"
     assert (tree / "cpu" / "clusters" / "cpu.shares").read_text() == "16384"
+    cgroups.give_share("clusters", 1)
+    assert (tree / "cpu" / "clusters" / "cpu.shares").read_text() == "1024"
 
 
 def test_a_machine_without_writable_groups_is_unfit(

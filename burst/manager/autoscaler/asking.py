@@ -28,6 +28,8 @@ class Refusal(Exception):
             body = json.loads(error.body or "{}")
         except ValueError:
             body = {}
+        if not isinstance(body, dict):
+            body = {}
         self.is_there_already = body.get("reason") == "AlreadyExists"
         super().__init__(body.get("message") or f"{error.status} {error.reason}")
 

@@ -187,7 +187,6 @@ class KubernetesProvider:
         """Stop watching; workers in a cluster outlive their manager, and find the next."""
         for mirror in (self._config_maps, self._jobs, self._pods):
             mirror.stop()
-        self._volley.close()
 
     def _pool_maps(self) -> dict[str, PoolMap]:
         return read_pools(self._config_maps.items().values())

@@ -29,7 +29,7 @@ ROUND_SECONDS = 0.5
 LEAST_SECONDS = 0.1
 """Between two rounds, however much work comes."""
 
-BATCH = 250
+BATCH = 500
 """Names that are written down in one commit, and workers that the provider is told to start."""
 
 BATCHES = 2

@@ -1,8 +1,8 @@
 """Many requests to a cluster at once, such as a thousand Jobs to be made.
 
-All of them in one thread, on a loop of its own. With a thread for each that is on its way it
-takes twice the processor's time, and longer where there is little of that: they wait for each
-other, and for what reads the watches.
+All of them in the thread that asks, on a loop of their own. With a thread for each that is on its
+way it takes twice the processor's time, and longer where there is little of that: they wait for
+each other, and for what reads the watches.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import json
 import ssl
-import threading
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -32,8 +31,8 @@ from burst.manager.autoscaler.asking import (
     translated,
 )
 
-AT_ONCE = 64
-"""Requests on their way together."""
+AT_ONCE = 32
+"""Requests on their way together, for each who asks."""
 
 TRIES = 3
 TRY_AGAIN_SECONDS = 0.3
@@ -60,54 +59,58 @@ Answer = Manifest | Refusal | ToolError
 
 
 class Volley:
-    """Asks one cluster."""
+    """Asks one cluster. Nothing is kept between two times: neither token nor certificates age."""
 
     def __init__(self, settings: client.Configuration) -> None:
         """Ask by the settings of the client that everything else is asked with."""
         self._settings = settings
-        self._tls, self._proxy = _tls_of(settings), _proxy_of(settings)
-        self._session: aiohttp.ClientSession | None = None
-        self._loop = uvloop.new_event_loop()
-        threading.Thread(target=self._loop.run_forever, name="volley", daemon=True).start()
 
     def ask(self, requests: Sequence[Request]) -> Sequence[Answer]:
-        """Return what came of each, in their order."""
-        return asyncio.run_coroutine_threadsafe(self._ask_all(requests), self._loop).result()
+        """Return what came of each, in their order; several may ask at the same time.
 
-    def close(self) -> None:
-        """Close all connections."""
-        asyncio.run_coroutine_threadsafe(self._close(), self._loop).result(CONNECT_SECONDS)
-        self._loop.call_soon_threadsafe(self._loop.stop)
-
-    async def _close(self) -> None:
-        if self._session is not None:
-            await self._session.close()
+        Raises:
+            ToolError: what is needed to ask at all can't be read.
+        """
+        if not requests:
+            return []
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            return runner.run(self._ask_all(requests))
 
     async def _ask_all(self, requests: Sequence[Request]) -> Sequence[Answer]:
         left, failed = deque(enumerate(requests)), list[ToolError]()
         answers: dict[int, Answer] = {}
-        # Asked for once for all: where the token is in a file, it is read for that.
-        signs: Mapping[str, Any] = self._settings.auth_settings()
-        headers = {sign["key"]: sign["value"] for sign in signs.values()}
 
-        async def work() -> None:
+        async def work(session: aiohttp.ClientSession) -> None:
             while left:
                 number, request = left.popleft()
                 if len(failed) >= FAILED_MAX:
                     answers[number] = failed[0]
                     continue
-                answers[number] = answer = await self._ask_often(request, headers)
+                answers[number] = answer = await self._ask_often(session, request)
                 if isinstance(answer, ToolError):
                     failed.append(answer)
 
-        await asyncio.gather(*(work() for _ in range(min(AT_ONCE, len(requests)))))
+        with translated():
+            session = self._open()
+        async with session:
+            await asyncio.gather(*(work(session) for _ in range(min(AT_ONCE, len(requests)))))
         return [answers[number] for number in range(len(requests))]
 
-    async def _ask_often(self, request: Request, headers: Mapping[str, str]) -> Answer:
+    def _open(self) -> aiohttp.ClientSession:
+        signs: Mapping[str, Any] = self._settings.auth_settings()
+        return aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=AT_ONCE, ssl=_tls_of(self._settings)),
+            headers={**HEADERS, **{sign["key"]: sign["value"] for sign in signs.values()}},
+            timeout=aiohttp.ClientTimeout(
+                total=None, connect=None, sock_connect=CONNECT_SECONDS, sock_read=ANSWER_SECONDS
+            ),
+        )
+
+    async def _ask_often(self, session: aiohttp.ClientSession, request: Request) -> Answer:
         """Ask again, a few times, where the cluster did not answer."""
         for number in range(TRIES):
             try:
-                return await self._ask(request, headers)
+                return await self._ask(session, request)
             except Refusal as refusal:
                 return refusal
             except ToolError as error:
@@ -116,15 +119,13 @@ class Volley:
             await asyncio.sleep(TRY_AGAIN_SECONDS)
         raise AssertionError  # pragma: no cover - the last try returns
 
-    async def _ask(self, request: Request, headers: Mapping[str, str]) -> Manifest:
-        session = self._session or self._open()
+    async def _ask(self, session: aiohttp.ClientSession, request: Request) -> Manifest:
         with translated():
             async with session.request(
                 request.method,
                 self._settings.host + request.path,
                 data=json.dumps(request.body),
-                headers={**HEADERS, **headers},
-                proxy=self._proxy,
+                proxy=_proxy_of(self._settings),
                 proxy_headers=self._settings.proxy_headers,
                 server_hostname=self._settings.tls_server_name,
             ) as response:
@@ -137,16 +138,6 @@ class Volley:
                 )
             answer: Manifest = from_json(content)
             return answer
-
-    def _open(self) -> aiohttp.ClientSession:
-        """Begin to keep connections; only the loop may do so."""
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=AT_ONCE, ssl=self._tls),
-            timeout=aiohttp.ClientTimeout(
-                total=None, connect=None, sock_connect=CONNECT_SECONDS, sock_read=ANSWER_SECONDS
-            ),
-        )
-        return self._session
 
 
 def _tls_of(settings: client.Configuration) -> ssl.SSLContext:
