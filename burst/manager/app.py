@@ -161,8 +161,8 @@ class RunningManager:
         with contextlib.suppress(BurstError):
             await asyncio.to_thread(self._provider.stop_all)
         with contextlib.suppress(BurstError, TimeoutError):
-            await self._autoscaler.clear_away()
             async with asyncio.timeout(LAST_CHORES_SECONDS):
+                await self._autoscaler.clear_away()
                 await self._publishing.round()
 
     async def _watch_leases(self) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 
 import aiohttp
 import urllib3
-from kubernetes import client
+from kubernetes import client, config
 
 from burst.errors import ToolError
 
@@ -52,6 +52,8 @@ def translated() -> Iterator[None]:
         if is_passing or (status == CONFLICT and not refusal.is_there_already):
             raise ToolError(f"the cluster does not take it now: {refusal}") from error
         raise refusal from error
+    except config.ConfigException as error:
+        raise ToolError(f"who asks the cluster is not known: {error}") from error
     except (aiohttp.ClientError, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
         raise ToolError(f"the cluster's API does not answer: {error or repr(error)}") from error
 

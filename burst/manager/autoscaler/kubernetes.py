@@ -150,8 +150,13 @@ class KubernetesProvider:
     def list(self) -> Sequence[StartedWorker]:
         """Return every worker that has a Job."""
         if self._is_unsure:
-            self._jobs.refresh()
+            # Before, as others may start workers meanwhile.
             self._is_unsure = False
+            try:
+                self._jobs.refresh()
+            except BaseException:
+                self._is_unsure = True
+                raise
         jobs, pods = self._jobs.items(), self._pods_by_worker()
         workers = [worker_of(name, jobs[name], pods.get(name), {}) for name in sorted(jobs)]
         if any(worker.holdup == "start" and not worker.waits for worker in workers):

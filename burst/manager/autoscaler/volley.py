@@ -116,6 +116,8 @@ class Volley:
             except ToolError as error:
                 if number == TRIES - 1:
                     return error
+            except Exception as error:  # noqa: BLE001 - those of the other requests are not lost
+                return ToolError(f"the cluster could not be asked: {error!r}")
             await asyncio.sleep(TRY_AGAIN_SECONDS)
         raise AssertionError  # pragma: no cover - the last try returns
 

@@ -185,8 +185,8 @@ def wrap_database(module):
         return getattr(current, "tables", set())
 
     def begin(database, groups):
-        changed = (s.table.name for g in groups for s in g.statements if hasattr(s, "table"))
-        current.tables = set(changed)
+        statements = (getattr(s, "statement", s) for g in groups for s in g.statements)
+        current.tables = {s.table.name for s in statements if hasattr(s, "table")}
 
     def commit(connection):
         if "frames" in tables():

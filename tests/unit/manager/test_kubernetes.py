@@ -210,6 +210,15 @@ def test_hundreds_are_started_and_removed_together(cluster: ClusterWorld) -> Non
     assert list(cluster.provider.list()) == []
 
 
+def test_a_manager_that_leaves_may_still_make_and_remove(cluster: ClusterWorld) -> None:
+    cluster.provider.start([order("local-1")])
+    cluster.provider.stop_all()
+    cluster.provider.remove(["local-1"])
+    assert cluster.api.objects["jobs"] == {}
+    assert cluster.provider.start([order("local-2")]) == {}
+    assert list(cluster.api.objects["jobs"]) == ["local-2"]
+
+
 def test_without_a_cluster_the_manager_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     for named in ("/nowhere/config", ""):
         monkeypatch.setenv("KUBECONFIG", named)

@@ -67,7 +67,7 @@ def test_whom_python_s_libraries_trust_is_trusted_beside_the_system_s(
 ) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
     trusted = [dict(pair[0] for pair in one["subject"]) for one in tls_context().get_ca_certs()]
-    assert {"commonName": "bucket of a test"} in trusted
+    assert {"commonName": "server of a test"} in trusted
     assert len(trusted) > 50
 
 
