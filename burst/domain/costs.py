@@ -12,8 +12,8 @@ price and no sum.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import reduce
 from operator import add
@@ -113,10 +113,15 @@ class Line:
     """Of one."""
     cost: Amount
     """Of all, for an hour or a month."""
-    idle: bool = True
-    """It is there while the farm is up and nothing renders."""
     zero: bool = False
     """It is there when the cluster is gone."""
+    pool: str = ""
+    """Whose nodes they are, if they are a worker pool's."""
+
+    @property
+    def idle(self) -> bool:
+        """Say whether it is there while the farm is up and nothing renders."""
+        return not self.pool
 
     @property
     def unit_price(self) -> Decimal | None:
@@ -196,6 +201,44 @@ def node_hour(pool: PoolShape, region: str, table: PriceTable) -> Amount:
     return hourly + disks.part(HOURS_PER_MONTH)
 
 
+def hour_now(costs: Costs, nodes: Mapping[str, int], *, is_up: bool) -> Amount:
+    """Return what a farm costs in an hour as it stands.
+
+    Args:
+        costs: its estimate.
+        nodes: how many each pool has.
+        is_up: the cluster is there.
+    """
+    if not is_up:
+        return costs.month_zero.part(HOURS_PER_MONTH)
+    pools = (
+        line.price.times(nodes.get(line.pool, 0)) if line.pool else line.hour
+        for line in costs.lines
+    )
+    return _sum(pools)
+
+
+def time_cost(seconds: Mapping[str, float], shape: FarmShape, table: PriceTable) -> Amount:
+    """Return what the time of nodes cost.
+
+    Args:
+        seconds: of the nodes of each pool together.
+        shape: the farm's, with these pools; the price of another one is unknown.
+        table: prices.
+    """
+    pools = {pool.name: pool for pool in shape.pools}
+    spent = Amount()
+    for name, many in seconds.items():
+        pool = pools.get(name)
+        hour = (
+            Amount(unknown=(f"pool {name}",))
+            if pool is None
+            else node_hour(pool, shape.region, table)
+        )
+        spent += hour.times(Decimal(many) / 3600)
+    return spent
+
+
 def hardware_of(machine: str) -> Hardware | None:
     """Return what a machine type is billed as; None if burst can't tell."""
     if machine in _SHARED:
@@ -235,7 +278,7 @@ def _standing(shape: FarmShape, table: PriceTable) -> Iterator[Line]:
         disk_gib=shape.system_disk_gib,
         disk_type=shape.system_disk_type,
     )
-    yield _nodes("system nodes", node, region, table, idle=True)
+    yield _nodes("system nodes", node, region, table)
     volume = _disk_month(shape.volume_type, shape.volume_gib, "", region, table)
     yield Line(
         "manager's volume",
@@ -255,14 +298,15 @@ def _standing(shape: FarmShape, table: PriceTable) -> Iterator[Line]:
 
 
 def _pool_line(pool: PoolShape, shape: FarmShape, table: PriceTable) -> Line:
-    return _nodes(f"pool {pool.name}", pool, shape.region, table, idle=False)
+    line = _nodes(f"pool {pool.name}", pool, shape.region, table)
+    return replace(line, pool=pool.name)
 
 
-def _nodes(what: str, pool: PoolShape, region: str, table: PriceTable, *, idle: bool) -> Line:
+def _nodes(what: str, pool: PoolShape, region: str, table: PriceTable) -> Line:
     price = node_hour(pool, region, table)
     detail = f"{pool.machine}{', spot' if pool.spot else ''}"
     many = Decimal(pool.maximum)
-    return Line(what, detail, many, "node", "hour", price, price.times(many), idle=idle)
+    return Line(what, detail, many, "node", "hour", price, price.times(many))
 
 
 def _line(

@@ -36,7 +36,9 @@ from burst.domain.costs import (
     PoolShape,
     estimate,
     hardware_of,
+    hour_now,
     node_hour,
+    time_cost,
 )
 from burst.domain.machines import MACHINES
 from burst.domain.prices import PriceTable, Rate, merge, read_skus
@@ -365,3 +367,23 @@ def test_amounts_add_up_and_name_each_unknown_once() -> None:
     assert one.times(0) == Amount()
     assert one.times(3) == Amount(Decimal(3), ("disk",))
     assert Amount(Decimal(73)).part(730).whole == Decimal("0.1")
+
+
+def test_a_farm_as_it_stands_has_the_nodes_that_are_there() -> None:
+    costs = estimate(FARM, TABLE)
+    # 135.728 + 3 x 49.544 + 274.152 = 558.512, by 730
+    now = hour_now(costs, {"cpu": 3, "gpu": 1, "of another farm": 7}, is_up=True)
+    assert _cents(now) == Decimal("0.76508")
+    assert hour_now(costs, {}, is_up=True) == costs.hour_idle
+    assert hour_now(costs, {"cpu": 10, "gpu": 2}, is_up=True) == costs.hour_full
+    # 2.4 by 730, whatever somebody says of nodes
+    assert _cents(hour_now(costs, {"cpu": 3}, is_up=False)) == Decimal("0.00329")
+
+
+def test_the_time_of_nodes_costs_by_pool() -> None:
+    # half an hour at 0.06786849 and six minutes at 0.37555068
+    spent = time_cost({"cpu": 1800.0, "gpu": 360.0}, FARM, TABLE)
+    assert _cents(spent) == Decimal("0.07149")
+    assert time_cost({}, FARM, TABLE) == Amount()
+    assert time_cost({"cpu": 0.0, "gone": 0.0}, FARM, TABLE) == Amount()
+    assert time_cost({"cpu": 1800.0, "gone": 60.0}, FARM, TABLE).unknown == ("pool gone",)
