@@ -30,6 +30,15 @@
     │   ├── ClusterUnfit           it lacks what a farm needs, or has another one
     │   ├── NotOnCluster           what was asked for is not there
     │   └── RolloutFailed          what was put there did not come up
+    ├── CloudError                 Google Cloud, or what is made there               exit 1
+    │   ├── CloudDenied            no login, no permission, no billing account
+    │   ├── CloudQuota             more than the project may have
+    │   ├── CloudConflict          it exists already, is in use, or has changed
+    │   ├── CloudNotFound          there is no such thing
+    │   ├── ApiDisabled            an API is not switched on in the project
+    │   ├── CloudAway              not to be reached, too busy, or out of machines
+    │   └── FarmBusy               another run of burst or terraform holds the farm
+    ├── RunInterrupted             Ctrl-C while something was made or removed        exit 130
     ├── StateError                 the manager's state directory                     exit 1
     │   ├── FarmRunning            another manager holds the directory
     │   └── StateVersionError      written by another version of burst
@@ -65,6 +74,7 @@ EXIT_USAGE = 2
 EXIT_JOB_FAILED = 3
 EXIT_JOB_CANCELED = 4
 EXIT_BUG = 70
+EXIT_INTERRUPTED = 130
 
 
 class BurstError(Exception):
@@ -198,6 +208,44 @@ class NotOnCluster(ClusterError):
 
 class RolloutFailed(ClusterError):
     """What was put on the cluster did not come up."""
+
+
+class CloudError(BurstError):
+    """Google Cloud refused, or something there failed."""
+
+
+class CloudDenied(CloudError):
+    """Google Cloud refuses access."""
+
+
+class CloudQuota(CloudError):
+    """The project's quota is used up."""
+
+
+class CloudConflict(CloudError):
+    """Something else stands in the way."""
+
+
+class CloudNotFound(CloudError):
+    """There is no such thing in Google Cloud."""
+
+
+class ApiDisabled(CloudError):
+    """An API is not switched on in the project."""
+
+
+class CloudAway(CloudError):
+    """Google Cloud does not answer, or has too little just now."""
+
+
+class FarmBusy(CloudError):
+    """Another run holds the farm."""
+
+
+class RunInterrupted(BurstError):
+    """The run was interrupted."""
+
+    exit_status = EXIT_INTERRUPTED
 
 
 class StateError(BurstError):
