@@ -75,6 +75,7 @@ EXIT_JOB_FAILED = 3
 EXIT_JOB_CANCELED = 4
 EXIT_BUG = 70
 EXIT_INTERRUPTED = 130
+"""What a shell reports of a program that Ctrl-C ended."""
 
 
 class BurstError(Exception):

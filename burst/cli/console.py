@@ -23,8 +23,6 @@ from burst.errors import (
     UsageError,
 )
 
-"""What a shell reports of a program that Ctrl-C ended."""
-
 _MOVING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 """What a terminal does not show but does."""
 
