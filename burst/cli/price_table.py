@@ -146,7 +146,7 @@ def _row(line: Line) -> tuple[str, ...]:
         _what(line),
         _many(line),
         amount_words(line.price, 4, line.per),
-        amount_words(line.hour, 3) if line.idle else _NONE,
+        amount_words(line.hour_idle, 3) if line.least or not line.pool else _NONE,
         amount_words(line.hour, 3),
         amount_words(line.month, 2) if line.zero else _NONE,
     )
@@ -175,8 +175,8 @@ def _many(line: Line) -> str:
     if line.quantity is None:
         return _UNKNOWN
     many = f"{line.quantity:,.1f}".removesuffix(".0")
-    if not line.idle:
-        many = f"0 to {many}"
+    if line.pool:
+        many = f"{line.least} to {many}"
     return f"{many} {line.unit}{'' if line.unit == 'GiB' or many == '1' else 's'}"
 
 
@@ -188,10 +188,9 @@ def _line_json(line: Line) -> dict[str, Any]:
         "unit": line.unit,
         "price_per": line.per,
         "price": amount_json(line.price),
-        "hour": amount_json(line.hour),
-        "month": amount_json(line.month),
-        "when_idle": line.idle,
-        "when_gone": line.zero,
+        "hour_idle": amount_json(line.hour_idle),
+        "hour_full": amount_json(line.hour),
+        "month_zero": amount_json(line.month if line.zero else Amount()),
     }
 
 

@@ -1,6 +1,7 @@
 """What a farm costs: its parts, and their sums at rest, at full size, forgotten and at zero.
 
-The four sums are these. *Idle*: the cluster is up and nothing renders. *Full*: each pool has as
+The four sums are these. *Idle*: the cluster is up and nothing renders;
+of a pool there is what it has at least. *Full*: each pool has as
 many nodes as it may. *Forgotten*: a month of idle. *At zero*: a month of what is left when the
 cluster is gone.
 
@@ -62,6 +63,8 @@ class PoolShape:
     disk_type: str = ""
     """Empty: what GKE takes for the machine."""
     local_ssds: int = 0
+    minimum: int = 0
+    """Nodes that are there even with nothing to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,11 +120,18 @@ class Line:
     """It is there when the cluster is gone."""
     pool: str = ""
     """Whose nodes they are, if they are a worker pool's."""
+    least: int = 0
+    """How many of these are there while nothing renders."""
 
     @property
-    def idle(self) -> bool:
-        """Say whether it is there while the farm is up and nothing renders."""
-        return not self.pool
+    def hour_idle(self) -> Amount:
+        """Return what an hour of it costs while nothing renders."""
+        return self.price.times(self.least) if self.pool else self.hour
+
+    @property
+    def month_idle(self) -> Amount:
+        """Return what a month of that costs."""
+        return self.hour_idle.times(HOURS_PER_MONTH) if self.pool else self.month
 
     @property
     def unit_price(self) -> Decimal | None:
@@ -170,9 +180,9 @@ def estimate(shape: FarmShape, table: PriceTable) -> Costs:
         table.currency,
         lines,
         tuple(_uses(shape.region, table)),
-        hour_idle=_sum(line.hour for line in lines if line.idle),
+        hour_idle=_sum(line.hour_idle for line in lines),
         hour_full=_sum(line.hour for line in lines),
-        month_forgotten=_sum(line.month for line in lines if line.idle),
+        month_forgotten=_sum(line.month_idle for line in lines),
         month_zero=_sum(line.month for line in lines if line.zero),
         month_credit=None if fee is None else fee.cost(Decimal(CREDIT_HOURS)),
     )
@@ -299,7 +309,7 @@ def _standing(shape: FarmShape, table: PriceTable) -> Iterator[Line]:
 
 def _pool_line(pool: PoolShape, shape: FarmShape, table: PriceTable) -> Line:
     line = _nodes(f"pool {pool.name}", pool, shape.region, table)
-    return replace(line, pool=pool.name)
+    return replace(line, pool=pool.name, least=pool.minimum)
 
 
 def _nodes(what: str, pool: PoolShape, region: str, table: PriceTable) -> Line:

@@ -131,6 +131,17 @@ def test_without_prices_no_figure_of_money_is_shown(width: int) -> None:
     assert "at full size:             unknown" in text.splitlines()
 
 
+def test_a_pool_that_never_empties_costs_while_nothing_renders() -> None:
+    kept = replace(FARM, pools=(replace(FARM.pools[0], minimum=2),))
+    text = price_text(estimate(kept, TABLE), TABLE, 120)
+    pool = next(line for line in text.splitlines() if line.startswith("pool cpu"))
+    # 2 x 0.06786849
+    assert pool.split()[-10:-3] == ["2", "to", "10", "nodes", "0.0679", "an", "hour"]
+    assert pool.split()[-3:] == ["0.136", "0.679", "-"]
+    # 135.728 + 2 x 49.544
+    assert "if it is forgotten:       234.82 a month" in text.splitlines()
+
+
 def test_programs_get_the_same_figures_and_null_for_what_is_unknown() -> None:
     value = json.loads(json.dumps(price_json(estimate(FARM, TABLE), TABLE)))
     assert value["prices_of"] == "2026-11-22T12:00:00+00:00"
@@ -145,10 +156,9 @@ def test_programs_get_the_same_figures_and_null_for_what_is_unknown() -> None:
         "unit": "node",
         "price_per": "hour",
         "price": {"amount": 0.067868493, "at_least": 0.067868493, "unknown": []},
-        "hour": {"amount": 0.678684932, "at_least": 0.678684932, "unknown": []},
-        "month": {"amount": 495.44, "at_least": 495.44, "unknown": []},
-        "when_idle": False,
-        "when_gone": False,
+        "hour_idle": {"amount": 0.0, "at_least": 0.0, "unknown": []},
+        "hour_full": {"amount": 0.678684932, "at_least": 0.678684932, "unknown": []},
+        "month_zero": {"amount": 0.0, "at_least": 0.0, "unknown": []},
     }
     away = price_json(estimate(replace(FARM, bytes_stored=None), AWAY), AWAY)
     assert away["prices_of"] is None

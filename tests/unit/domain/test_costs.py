@@ -98,6 +98,13 @@ def test_the_sums_are_those_worked_out_by_hand() -> None:
     assert costs.currency == "USD"
 
 
+def test_nodes_that_a_pool_has_at_least_are_there_while_nothing_renders() -> None:
+    costs = estimate(replace(FARM, pools=(replace(CPU, minimum=2), GPU)), TABLE)
+    # 135.728 + 2 x 49.544
+    assert _cents(costs.month_forgotten) == Decimal("234.81600")
+    assert _cents(costs.hour_full) == Decimal("1.61572")
+
+
 def test_each_line_has_what_of_what_and_its_price() -> None:
     lines = {line.what: line for line in estimate(FARM, TABLE).lines}
     assert list(lines) == [
@@ -119,7 +126,7 @@ def test_each_line_has_what_of_what_and_its_price() -> None:
     assert round(lines["pool cpu"].unit_price or 0, 8) == Decimal("0.06786849")
     # 0.3424 + 24.2 / 730
     assert round(lines["pool gpu"].unit_price or 0, 8) == Decimal("0.37555068")
-    assert [line.what for line in lines.values() if not line.idle] == ["pool cpu", "pool gpu"]
+    assert [line.what for line in lines.values() if line.pool] == ["pool cpu", "pool gpu"]
     assert [line.what for line in lines.values() if line.zero] == [
         "private DNS zones",
         "bucket",
@@ -293,7 +300,8 @@ _pools = st.lists(
         name=st.sampled_from("abc"),
         machine=_machines,
         spot=st.booleans(),
-        maximum=st.integers(0, 1000),
+        maximum=st.integers(5, 1000),
+        minimum=st.integers(0, 5),
         disk_gib=st.integers(10, 1000),
         disk_type=st.sampled_from(["", "pd-standard", "pd-ssd"]),
         local_ssds=st.integers(0, 4),
