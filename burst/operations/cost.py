@@ -1,0 +1,178 @@
+"""What a farm on Google Cloud costs now, and what its newest job came to.
+
+Whatever can't be found out is unknown and said to be; nothing here fails a command whose figures
+are for reading.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from burst.domain.amounts import Amount
+from burst.domain.costs import Costs, FarmShape, estimate, hour_now, time_cost
+from burst.errors import BurstError, CloudError, CloudNotFound
+
+if TYPE_CHECKING:
+    from burst.cloud.google_api import GoogleApi
+    from burst.domain.prices import PriceTable
+    from burst.protocol.artist_messages import JobView, TaskView
+    from burst.protocol.client import ManagerClient
+
+_MOST_PAGES = 50
+"""Of a thousand objects each. To count the bytes of a larger bucket takes too long."""
+
+_ALIVE = frozenset({"PROVISIONING", "STAGING", "RUNNING", "STOPPING", "REPAIRING"})
+"""States of a machine in which it bills, or may."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a farm is at Google."""
+
+    farm: str
+    project: str
+    bucket: str
+    """With its scenes and frames."""
+    shape: FarmShape
+    """As its settings have it; bytes are found out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a farm has at the moment."""
+
+    shape: FarmShape
+    is_up: bool | None
+    """The cluster is there; None if nobody could say."""
+    nodes: Mapping[str, int] = field(default_factory=dict)
+    """How many each pool has."""
+    troubles: tuple[str, ...] = ()
+    """Why something is not known."""
+
+
+@dataclass(frozen=True, slots=True)
+class JobTime:
+    """The time that one job took of its workers."""
+
+    job: JobView
+    seconds: Mapping[str, float]
+    """By worker pool."""
+
+
+@dataclass(frozen=True, slots=True)
+class FarmCost:
+    """All that `burst cost` shows."""
+
+    place: Place
+    found: Found
+    table: PriceTable
+    costs: Costs
+    now: Amount
+    """An hour as the farm stands."""
+    job: JobTime | None = None
+    job_cost: Amount = field(default_factory=Amount)
+
+
+def farm_cost(
+    place: Place, found: Found, table: PriceTable, job: JobTime | None = None
+) -> FarmCost:
+    """Return what a farm costs, of what was found out."""
+    costs = estimate(found.shape, table)
+    if found.is_up is None:
+        now = Amount(unknown=("whether the cluster is there",))
+    else:
+        now = hour_now(costs, found.nodes, is_up=found.is_up)
+    spent = Amount() if job is None else time_cost(job.seconds, found.shape, table)
+    return FarmCost(place, found, table, costs, now, job, spent)
+
+
+def look(api: GoogleApi, place: Place) -> Found:
+    """Ask Google what a farm has: its cluster, its nodes, its bytes."""
+    troubles: list[str] = []
+
+    def known(question: Any, *arguments: Any) -> Any:
+        try:
+            return question(api, place, *arguments)
+        except CloudError as error:
+            troubles.append(error.message)
+            return None
+
+    is_up = known(_is_up)
+    nodes = known(_nodes) if is_up else {}
+    shape = replace(place.shape, bytes_stored=known(_bytes_stored), image_bytes=known(_image_bytes))
+    # Of nodes that nobody could count the price of now is no sum.
+    return Found(
+        shape, None if nodes is None else is_up, nodes or {}, tuple(dict.fromkeys(troubles))
+    )
+
+
+def newest_job(client: ManagerClient, now: datetime) -> JobTime | None:
+    """Return the time of the newest job, from the manager; None if there is none or no answer."""
+    try:
+        jobs = client.jobs()
+        if not jobs:
+            return None
+        job = max(jobs, key=lambda job: job.created_at)
+        return JobTime(job, worker_seconds(client.tasks(job.id), now))
+    except BurstError:
+        return None
+
+
+def worker_seconds(tasks: tuple[TaskView, ...], now: datetime) -> dict[str, float]:
+    """Return how long the attempts at some tasks took together, by worker pool.
+
+    Those that failed took their time too; those under way have taken it until now.
+    """
+    seconds: dict[str, float] = {}
+    for task in tasks:
+        for attempt in task.attempts:
+            # The autoscaler numbers the workers of a pool.
+            pool = attempt.worker.rpartition("-")[0]
+            took = ((attempt.ended_at or now) - attempt.started_at).total_seconds()
+            seconds[pool] = seconds.get(pool, 0.0) + max(took, 0.0)
+    return seconds
+
+
+def _is_up(api: GoogleApi, place: Place) -> bool:
+    path = f"projects/{place.project}/locations/{place.shape.zone}/clusters/{place.farm}"
+    try:
+        return bool(api.get("CONTAINER", path).get("status") != "STOPPING")
+    except CloudNotFound:
+        return False
+
+
+def _nodes(api: GoogleApi, place: Place) -> dict[str, int]:
+    """Count machines by the pool whose name GKE has put on them."""
+    query = {"filter": f"labels.goog-k8s-cluster-name={place.farm}"}
+    nodes: dict[str, int] = {}
+    for page in api.pages("COMPUTE", f"projects/{place.project}/aggregated/instances", query):
+        for scope in page.get("items", {}).values():
+            for machine in scope.get("instances", []):
+                pool = machine.get("labels", {}).get("goog-k8s-node-pool-name", "")
+                if machine.get("status") in _ALIVE:
+                    nodes[pool] = nodes.get(pool, 0) + 1
+    return nodes
+
+
+def _bytes_stored(api: GoogleApi, place: Place) -> int | None:
+    query = {"fields": "items/size,nextPageToken", "maxResults": "1000", "versions": "true"}
+    total = 0
+    try:
+        for number, page in enumerate(api.pages("STORAGE", f"b/{place.bucket}/o", query)):
+            if number == _MOST_PAGES:
+                return None
+            total += sum(int(item["size"]) for item in page.get("items", []))
+    except CloudNotFound:
+        return 0
+    return total
+
+
+def _image_bytes(api: GoogleApi, place: Place) -> int:
+    path = f"projects/{place.project}/locations/{place.shape.region}/repositories/{place.farm}"
+    try:
+        return int(api.get("ARTIFACT_REGISTRY", path).get("sizeBytes") or 0)
+    except CloudNotFound:
+        return 0
