@@ -107,7 +107,8 @@ _LOCAL_SSD = re.compile(
 _SERIES_SSD = re.compile(
     rf"{_PREFIX}(?P<series>[A-Z]\d[A-Z]?) Instance Local SSD{_PLACE}", re.IGNORECASE
 )
-_BYTES = re.compile(r"(?P<class>Standard|Nearline|Coldline|Archive) Storage (?P<place>[^()]+)")
+_BYTES = re.compile(r"(?P<class>Standard|Nearline|Coldline|Archive) Storage (?P<place>.+)")
+_NOT_BYTES = re.compile(r"Dual-region|Early Delete")
 _OPERATIONS = re.compile(r"Regional Standard Class (?P<class>[AB]) Operations")
 
 _GPUS = {
@@ -182,7 +183,7 @@ def _of_storage(description: str) -> Good | None:
     if found := _OPERATIONS.fullmatch(description):
         return Good("operations", found["class"])
     found = _BYTES.fullmatch(description)
-    if found is None or "Dual-region" in found["place"]:
+    if found is None or _NOT_BYTES.search(found["place"]):
         return None
     return Good("storage", found["class"].upper())
 
