@@ -81,6 +81,11 @@ class Terraform:
         """The call that nobody saw the end of; None if there is none."""
         return self._process.last()
 
+    @property
+    def is_at_work(self) -> bool:
+        """Whether a call is at work in the folder, whoever began it."""
+        return self._process.is_at_work()
+
     def forget_last_call(self) -> None:
         """Forget it: what it left is in order again."""
         self._process.forget()
