@@ -1,0 +1,288 @@
+"""Networks and what is in them: Compute's API."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from tests.fakes.terraform_provider import waiting
+from tests.fakes.terraform_provider.google import Body, Failed, Google
+from tests.fakes.terraform_provider.mapping import Fields
+from tests.fakes.terraform_provider.resources.resource import RestResource
+
+_NAME = "^(?:[a-z](?:[-a-z0-9]{0,61}[a-z0-9])?)$"
+
+
+class ComputeResource(RestResource):
+    """Something of Compute: a network or a firewall, or one of a region."""
+
+    patterns: ClassVar[dict[str, str]] = {"name": _NAME}
+    regional: ClassVar[tuple[str, ...]] = ()
+    """Fields that name a network, by its relative address."""
+
+    def body(self, planned: Body) -> Body:
+        made = super().body(planned)
+        for name in ("network", "subnetwork"):
+            if name in made:
+                made[name] = network_path(made[name], planned["project"])
+        if "region" in made:
+            made["region"] = f"projects/{planned['project']}/global/regions/{planned['region']}"
+        return made
+
+    def wait(self, google: Google, answer: Body, planned: Body, what: str) -> None:
+        waiting.wait_for_compute(google, answer, self.scope(planned), what)
+
+    def scope(self, planned: Body) -> str:
+        """Return where its operations are."""
+        return self.parent.rpartition("/")[0].format(**planned)
+
+    def state(self, google: Google, found: Body, known: Body) -> Body:
+        made = super().state(google, found, known)
+        if "region" in made:
+            made["region"] = known["region"]
+        return made
+
+
+def network_path(name: str, project: str) -> str:
+    """Return the relative address of a network or subnetwork that may be named in any form."""
+    if "/" not in name:
+        return f"projects/{project}/global/networks/{name}"
+    return name[name.index("projects/") :]
+
+
+class Network(ComputeResource):
+    """A network."""
+
+    type = "google_compute_network"
+    what = "Network"
+    parent = "projects/{project}/global/networks"
+    identifier = "projects/{project}/global/networks/{name}"
+    fields = Fields(
+        names={
+            "routing_mode": "routingConfig.routingMode",
+            "network_id": "id",
+            "numeric_id": "id",
+            "gateway_ipv4": "gatewayIPv4",
+            "bgp_best_path_selection_mode": "routingConfig.bgpBestPathSelectionMode",
+            "bgp_always_compare_med": "routingConfig.bgpAlwaysCompareMed",
+            "bgp_inter_region_cost": "routingConfig.bgpInterRegionCost",
+        },
+        virtual=frozenset(
+            {
+                "id",
+                "project",
+                "deletion_policy",
+                "delete_default_routes_on_create",
+                "delete_bgp_always_compare_med",
+                "params",
+                "timeouts",
+            }
+        ),
+        given=frozenset({"network_id", "numeric_id", "gateway_ipv4", "self_link"}),
+        sent={"auto_create_subnetworks": False},
+    )
+
+
+class Subnetwork(ComputeResource):
+    """A subnetwork."""
+
+    type = "google_compute_subnetwork"
+    what = "Subnetwork"
+    parent = "projects/{project}/regions/{region}/subnetworks"
+    identifier = "projects/{project}/regions/{region}/subnetworks/{name}"
+    fields = Fields(
+        names={
+            "secondary_ip_range": "secondaryIpRanges",
+            "log_config.metadata_fields": "metadataFields",
+            "subnetwork_id": "id",
+        },
+        virtual=frozenset(
+            {
+                "id",
+                "project",
+                "deletion_policy",
+                "send_secondary_ip_range_if_empty",
+                "params",
+                "timeouts",
+            }
+        ),
+        given=frozenset(
+            {
+                "creation_timestamp",
+                "external_ipv6_prefix",
+                "fingerprint",
+                "gateway_address",
+                "internal_ipv6_prefix",
+                "ipv6_cidr_range",
+                "ipv6_gce_endpoint",
+                "self_link",
+                "state",
+                "subnetwork_id",
+            }
+        ),
+    )
+
+    def body(self, planned: Body) -> Body:
+        made = super().body(planned)
+        made.setdefault("logConfig", {"enable": False})
+        if "logConfig" in made and len(made["logConfig"]) > 1:
+            made["logConfig"]["enable"] = True
+        return made
+
+    def update(self, google: Google, prior: Body, planned: Body, config: Body) -> Body:
+        state = {**planned, "id": prior["id"]}
+        changed = self.changes(prior, planned)
+        google_access = changed.pop("privateIpGoogleAccess", None)
+        address = self._address(state)
+        try:
+            if google_access is not None:
+                asked = {"privateIpGoogleAccess": google_access}
+                answer = google.call(
+                    "POST", "compute", f"{address}/setPrivateIpGoogleAccess", asked
+                )
+                self.wait(google, answer, planned, "Updating Subnetwork")
+            if changed:
+                mark = google.call("GET", "compute", address).get("fingerprint")
+                answer = google.call("PATCH", "compute", address, {**changed, "fingerprint": mark})
+                self.wait(google, answer, planned, "Updating Subnetwork")
+        except Failed as error:
+            raise Failed(f"Error updating Subnetwork {prior['id']!r}: {error}", prior) from error
+        return self._read_back(google, state)
+
+
+class Firewall(ComputeResource):
+    """A rule of what may pass."""
+
+    type = "google_compute_firewall"
+    what = "Firewall"
+    parent = "projects/{project}/global/firewalls"
+    identifier = "projects/{project}/global/firewalls/{name}"
+    fields = Fields(
+        names={
+            "allow": "allowed",
+            "deny": "denied",
+            "allow.protocol": "IPProtocol",
+            "deny.protocol": "IPProtocol",
+        },
+        virtual=frozenset(
+            {"id", "project", "deletion_policy", "enable_logging", "params", "timeouts"}
+        ),
+        given=frozenset({"creation_timestamp", "self_link"}),
+        sent={"priority": 0},
+    )
+
+    def body(self, planned: Body) -> Body:
+        made = super().body(planned)
+        asked = planned.get("log_config")
+        made["logConfig"] = (
+            {"enable": True, "metadata": asked[0]["metadata"]} if asked else {"enable": False}
+        )
+        return made
+
+    def state(self, google: Google, found: Body, known: Body) -> Body:
+        found = {**found}
+        if not found.get("logConfig", {}).get("enable"):
+            found.pop("logConfig", None)
+        return super().state(google, found, known)
+
+
+class Route(ComputeResource):
+    """A route."""
+
+    type = "google_compute_route"
+    what = "Route"
+    parent = "projects/{project}/global/routes"
+    identifier = "projects/{project}/global/routes/{name}"
+    fields = Fields(
+        virtual=frozenset(
+            {"id", "project", "deletion_policy", "next_hop_instance_zone", "params", "timeouts"}
+        ),
+        given=frozenset({"self_link", "next_hop_network"}),
+        sent={"priority": 0},
+    )
+
+    def body(self, planned: Body) -> Body:
+        made = super().body(planned)
+        gateway = made.get("nextHopGateway")
+        if gateway and "/" not in gateway:
+            made["nextHopGateway"] = f"projects/{planned['project']}/global/gateways/{gateway}"
+        return made
+
+
+class Router(ComputeResource):
+    """A router, of which there is one for the addresses that nodes go out by."""
+
+    type = "google_compute_router"
+    what = "Router"
+    parent = "projects/{project}/regions/{region}/routers"
+    identifier = "projects/{project}/regions/{region}/routers/{name}"
+    fields = Fields(
+        virtual=frozenset(
+            {"id", "project", "deletion_policy", "md5_authentication_keys", "params", "timeouts"}
+        ),
+        given=frozenset({"creation_timestamp", "self_link"}),
+    )
+
+    def body(self, planned: Body) -> Body:
+        return {"bgp": None, **super().body(planned)}
+
+
+class RouterNat(ComputeResource):
+    """The addresses that nodes go out by: a part of its router, which is changed to have it."""
+
+    type = "google_compute_router_nat"
+    what = "RouterNat"
+    parent = "projects/{project}/regions/{region}/routers"
+    item = "projects/{project}/regions/{region}/routers/{router}"
+    identifier = "projects/{project}/regions/{region}/routers/{router}/{name}"
+    fields = Fields(
+        names={"subnetwork": "subnetworks", "nat64_subnetwork": "nat64Subnetworks"},
+        virtual=frozenset({"id", "project", "region", "router", "deletion_policy", "timeouts"}),
+        sent={
+            "initial_nat_ips": [],
+            "nat_ips": [],
+            "drain_nat_ips": [],
+            "subnetwork": [],
+            "nat64_subnetwork": [],
+            "rules": [],
+            "enable_dynamic_port_allocation": False,
+            "enable_endpoint_independent_mapping": False,
+        },
+    )
+
+    def create(self, google: Google, planned: Body, config: Body) -> Body:
+        state = {**planned, "id": self.identifier.format(**planned)}
+        self._write(google, planned, self.body(planned), "Creating")
+        return self._read_back(google, state)
+
+    def read(self, google: Google, state: Body) -> Body | None:
+        nats = self._nats(google, state)
+        found = next((one for one in nats if one["name"] == state["name"]), None)
+        return None if found is None else self.state(google, found, state)
+
+    def update(self, google: Google, prior: Body, planned: Body, config: Body) -> Body:
+        state = {**planned, "id": prior["id"]}
+        self._write(google, planned, self.body(planned), "Updating")
+        return self._read_back(google, state)
+
+    def delete(self, google: Google, state: Body) -> None:
+        if self.read(google, state) is not None:
+            self._write(google, state, None, "Deleting")
+
+    def _nats(self, google: Google, state: Body) -> list[Body]:
+        router = google.find("compute", self._address(state)) or {}
+        return list(router.get("nats", []))
+
+    def _write(self, google: Google, planned: Body, body: Body | None, doing: str) -> None:
+        """Change the router to have it so, beside what others have there."""
+        address = self._address(planned)
+        with google.lock(address):
+            others = [one for one in self._nats(google, planned) if one["name"] != planned["name"]]
+            nats = [*others, *([] if body is None else [body])]
+            try:
+                answer = google.call("PATCH", "compute", address, {"nats": nats})
+                waiting.wait_for_compute(google, answer, self.scope(planned), f"{doing} RouterNat")
+            except Failed as error:
+                raise Failed(f"Error {doing.lower()} RouterNat: {error}") from error
+
+
+RESOURCES = (Network(), Subnetwork(), Firewall(), Route(), Router(), RouterNat())

@@ -1,0 +1,59 @@
+"""What a node is made of, in a cluster's first pool and in every other."""
+
+from __future__ import annotations
+
+from tests.fakes.terraform_provider.google import Body
+
+NAMES = {
+    "node_config.taint": "taints",
+    "node_config.guest_accelerator": "accelerators",
+    "node_config.guest_accelerator.count": "acceleratorCount",
+    "node_config.guest_accelerator.type": "acceleratorType",
+    "node_config.logging_variant": "loggingConfig.variantConfig.variant",
+    "node_config.ephemeral_storage_local_ssd_config": "ephemeralStorageLocalSsdConfig",
+    "node_config.local_nvme_ssd_block_config": "localNvmeSsdBlockConfig",
+}
+
+VIRTUAL = frozenset(
+    {
+        "node_config.effective_taints",
+        "node_config.gpudirect_strategy",
+        "node_config.linux_node_config",
+        "node_config.windows_node_config",
+    }
+)
+
+_SCOPES = [
+    "https://www.googleapis.com/auth/devstorage.read_only",
+    "https://www.googleapis.com/auth/logging.write",
+    "https://www.googleapis.com/auth/monitoring",
+    "https://www.googleapis.com/auth/service.management.readonly",
+    "https://www.googleapis.com/auth/servicecontrol",
+    "https://www.googleapis.com/auth/trace.append",
+]
+"""What nodes may ask for if nobody says: what the real provider sends."""
+
+_EVEN_ZERO = {
+    "shutdown_grace_period_seconds": "shutdownGracePeriodSeconds",
+    "shutdown_grace_period_critical_pods_seconds": "shutdownGracePeriodCriticalPodsSeconds",
+}
+
+
+def complete(sent: Body, asked: Body, config: Body) -> Body:
+    """Return what is sent for a node, with what goes without saying.
+
+    Args:
+        sent: What was made of the fields.
+        asked: The block of the plan.
+        config: The block as somebody wrote it.
+    """
+    sent.setdefault("loggingConfig", {"variantConfig": {}})
+    sent["oauthScopes"] = sorted(sent.get("oauthScopes") or _SCOPES)
+    written = (config.get("kubelet_config") or [None])[0]
+    if "kubeletConfig" in sent and written:
+        quota = written.get("cpu_cfs_quota")
+        sent["kubeletConfig"]["cpuCfsQuota"] = True if quota is None else quota
+        for name, api in _EVEN_ZERO.items():
+            if written.get(name) is not None:
+                sent["kubeletConfig"][api] = written[name]
+    return sent
