@@ -218,6 +218,7 @@ class GoogleCloud:
         body: Any,
         failure: str,
     ) -> Any:
+        query = method.spelled(query)
         method.check_query(query)
         method.check_body(body)
         call = Call(self, method.name, names, query, copy.deepcopy(body or {}), failure)

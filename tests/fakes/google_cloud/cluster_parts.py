@@ -71,7 +71,11 @@ def cluster(call: Call, relative: str, told: dict[str, Any]) -> dict[str, Any]:
                 "endpoint": f"gke-{uuid.uuid4().hex[:20]}-{call.cloud.number}.{region}.gke.goog",
                 "allowExternalTraffic": False,
             },
-            "ipEndpointsConfig": {"enabled": True, "privateEndpoint": CONTROL_PLANE},
+            "ipEndpointsConfig": {
+                "enabled": True,
+                "enablePublicEndpoint": True,
+                "privateEndpoint": CONTROL_PLANE,
+            },
         },
         privateClusterConfig={"privateEndpoint": CONTROL_PLANE},
         **_identity(relative),

@@ -33,11 +33,15 @@ MOUNTS = {
 
 EVERYWHERE = frozenset(
     {
-        "$.xgafv", "$alt", "access_token", "alt", "callback", "fields", "key", "oauth_token",
-        "prettyPrint", "quotaUser", "uploadType", "upload_protocol", "userIp", "userProject",
+        "$.xgafv", "$alt", "accessToken", "alt", "callback", "fields", "key", "oauthToken",
+        "prettyPrint", "quotaUser", "uploadType", "uploadProtocol", "userIp", "userProject",
     }
 )  # fmt: skip
 """Parameters that every method takes."""
+
+
+UNTOLD = {"compute.RouterNat": {"initialNatIps": ["string"]}}
+"""Fields that the Terraform provider sends, and Google takes, though its documents lack them."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,13 @@ class Method:
     def api(self) -> str:
         """The API's name."""
         return api_of(self.name)
+
+    def spelled(self, query: dict[str, str]) -> dict[str, str]:
+        """Return parameters as they are documented: ``repository_id`` is ``repositoryId``."""
+        return {
+            name if name in self.query else re.sub(r"_(\w)", _upper, name): value
+            for name, value in query.items()
+        }
 
     def check_query(self, query: dict[str, str]) -> None:
         """Refuse parameters that the method does not have, and the lack of those it needs."""
@@ -115,6 +126,8 @@ def find(verb: str, path: str) -> tuple[Method, dict[str, str]] | None:
 @functools.cache
 def _types() -> dict[str, Any]:
     types: dict[str, Any] = json.loads(SCHEMA.read_text("utf-8"))["types"]
+    for name, fields in UNTOLD.items():
+        types[name] |= fields
     return types
 
 
@@ -128,6 +141,10 @@ def _pattern(path: str) -> re.Pattern[str]:
             f"(?P<{part}>[^/]+)" if i % 2 else re.escape(part) for i, part in enumerate(parts)
         )
     )
+
+
+def _upper(found: re.Match[str]) -> str:
+    return found[1].upper()
 
 
 def _payload(what: str) -> RefusedError:
