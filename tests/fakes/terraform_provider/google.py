@@ -6,6 +6,7 @@ an address it fails, so no test reaches Google by mistake.
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import threading
@@ -18,6 +19,9 @@ from typing import Any
 from tests.fakes.terraform_provider.values import UNKNOWN
 
 TRIES = 8
+TRIES_OF_BUSY_CLUSTER = 240
+"""As many as seconds that another change of a cluster may take: one is made after the other."""
+
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.05, 1.0
 POLL_SECONDS = 10.0
 """How often the real provider asks an operation, if nobody says ``poll_interval``."""
@@ -115,15 +119,17 @@ class Google:
             ApiError: It said no.
         """
         url = f"{self._endpoint(service)}{path}?{urllib.parse.urlencode({'alt': 'json', **query})}"
-        pause = FIRST_PAUSE_SECONDS
-        for left in reversed(range(TRIES)):
+        pause, tries = FIRST_PAUSE_SECONDS, TRIES
+        for tried in itertools.count(1):
+            left = tries - tried
             try:
                 return self._once(method, url, body)
             except ApiError as error:
-                if not left or not _may_pass(error):
+                tries = TRIES_OF_BUSY_CLUSTER if error.is_conflict_of_work else TRIES
+                if left <= 0 or not _may_pass(error):
                     raise
             except (HTTPException, OSError) as error:
-                if not left:
+                if left <= 0:
                     raise Failed(f"{method} {url}: {error}") from error
             if self.stopping.wait(pause):
                 raise Failed("context canceled")

@@ -26,6 +26,7 @@ class Fields:
         names: What the API calls a field; dots lead into objects.
         virtual: What the API knows nothing of.
         given: What the API says and nobody can ask for.
+        unread: What is sent, and never looked at again.
         sent: What is sent even when it is empty, and what then.
         sends_empty_blocks: Whether a block in which nothing is set is sent as an object.
     """
@@ -33,6 +34,7 @@ class Fields:
     names: Mapping[str, str] = field(default_factory=dict)
     virtual: frozenset[str] = frozenset()
     given: frozenset[str] = frozenset()
+    unread: frozenset[str] = frozenset()
     sent: Mapping[str, Any] = field(default_factory=dict)
     sends_empty_blocks: bool = False
 
@@ -76,6 +78,12 @@ def _expand_nested(nested: Nested, value: Any, fields: Fields, path: str) -> Any
     return made[0] if made[0] or fields.sends_empty_blocks else fields.sent.get(path)
 
 
+def only(state: Body, name: str) -> Body | None:
+    """Return the one block of a name; None if there is none, or nobody knows yet."""
+    found = state.get(name)
+    return found[0] if isinstance(found, list) and found else None
+
+
 def put(into: Body, name: str, value: Any) -> None:
     """Set what a name with dots leads to."""
     *outer, last = name.split(".")
@@ -107,12 +115,12 @@ def flatten(block: Block, found: Body, known: Body | None, fields: Fields, path:
     for name in block.attributes:
         at = f"{path}{name}"
         prior = _settled(before.get(name))
-        told = None if at in fields.virtual else get(found, fields.name(at))
-        made[name] = prior if at in fields.virtual else _told(told, prior)
+        is_kept = at in fields.virtual or at in fields.unread
+        made[name] = prior if is_kept else _told(get(found, fields.name(at)), prior)
     for name, nested in block.blocks.items():
         at = f"{path}{name}"
         prior = _settled(before.get(name))
-        if at in fields.virtual or nested.nesting == "single":
+        if at in fields.virtual or at in fields.unread or nested.nesting == "single":
             made[name] = prior
         else:
             made[name] = _flatten_nested(nested, get(found, fields.name(at)), prior, fields, at)

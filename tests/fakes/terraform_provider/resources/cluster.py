@@ -125,6 +125,7 @@ class Cluster(Resource):
         },
         virtual=_VIRTUAL,
         given=_GIVEN,
+        unread=frozenset({"min_master_version", "initial_node_count"}),
         sent=_sent(),
         sends_empty_blocks=True,
     )
@@ -178,6 +179,7 @@ class Cluster(Resource):
         if found.get("status") == _FAILED:
             reason = found.get("statusMessage", "")
             raise Failed(f'Cluster {state["name"]!r} has status "ERROR" with message "{reason}"')
+        google.find("container", f"{state['id']}/nodePools")
         is_import = "deletion_protection" not in state
         made = mapping.flatten(self.block, found, None if is_import else state, self.fields)
         self.read_labels(found.get("resourceLabels") or {}, state, made)
@@ -264,19 +266,23 @@ class Cluster(Resource):
             "autoscaling": made.get("autoscaling", {"enableNodeAutoprovisioning": False}),
         }
         network = made.setdefault("networkConfig", {})
-        if (_one(planned, "private_cluster_config") or {}).get("enable_private_nodes"):
+        if (mapping.only(planned, "private_cluster_config") or {}).get("enable_private_nodes"):
             network["defaultEnablePrivateNodes"] = True
         if "ipAllocationPolicy" in made:
             made["ipAllocationPolicy"]["useIpAliases"] = True
-        if _one(planned, "cluster_autoscaling"):
-            made["autoscaling"].setdefault("defaultComputeClassConfig", {})
+        if mapping.only(planned, "cluster_autoscaling"):
+            for name in ("defaultComputeClassConfig", "autoprovisioningNodePoolDefaults"):
+                made["autoscaling"].setdefault(name, {})
         self._put_endpoints(made, planned)
         self._put_nodes(made, planned, config)
         return made
 
     def _put_endpoints(self, made: Body, planned: Body) -> None:
-        asked = _one(planned, "control_plane_endpoints_config") or {}
-        dns, ip = _one(asked, "dns_endpoint_config") or {}, _one(asked, "ip_endpoints_config")
+        asked = mapping.only(planned, "control_plane_endpoints_config") or {}
+        dns, ip = (
+            mapping.only(asked, "dns_endpoint_config") or {},
+            mapping.only(asked, "ip_endpoints_config"),
+        )
         made["controlPlaneEndpointsConfig"] = {
             "dnsEndpointConfig": {
                 "allowExternalTraffic": bool(_known(dns, "allow_external_traffic")),
@@ -288,19 +294,13 @@ class Cluster(Resource):
 
     def _put_nodes(self, made: Body, planned: Body, config: Body) -> None:
         if planned.get("node_config") is UNKNOWN or not planned.get("node_config"):
-            made["nodeConfig"] = node_fields.complete({}, {}, {})
-            made["nodeConfig"].pop("loggingConfig")
+            made["nodeConfig"] = node_fields.of_nobody()
             return
         nested = self.block.blocks["node_config"]
         asked = planned["node_config"][0]
         sent = mapping.expand(nested.block, asked, self.fields, "node_config.")
-        written = (config.get("node_config") or [{}])[0]
-        made["nodeConfig"] = node_fields.complete(sent, asked, written)
-
-
-def _one(planned: Body, name: str) -> Body | None:
-    found = planned.get(name)
-    return found[0] if isinstance(found, list) and found else None
+        written = mapping.only(config, "node_config") or {}
+        made["nodeConfig"] = node_fields.complete(sent, written)
 
 
 def _known(block: Body, name: str) -> Any:
@@ -309,9 +309,12 @@ def _known(block: Body, name: str) -> Any:
 
 def _maintenance(planned: Body) -> Body:
     """Return when Google may do its work on it."""
-    asked = _one(planned, "maintenance_policy") or {}
+    asked = mapping.only(planned, "maintenance_policy") or {}
     window: Body = {}
-    daily, recurring = _one(asked, "daily_maintenance_window"), _one(asked, "recurring_window")
+    daily, recurring = (
+        mapping.only(asked, "daily_maintenance_window"),
+        mapping.only(asked, "recurring_window"),
+    )
     if daily:
         window["dailyMaintenanceWindow"] = {"startTime": daily["start_time"]}
     if recurring:
@@ -320,7 +323,7 @@ def _maintenance(planned: Body) -> Body:
     excluded = {}
     for one in asked.get("maintenance_exclusion") or []:
         times = {"startTime": one["start_time"], "endTime": one["end_time"]}
-        options = _one(one, "exclusion_options")
+        options = mapping.only(one, "exclusion_options")
         if options:
             times["maintenanceExclusionOptions"] = {"scope": options["scope"]}
         excluded[one["exclusion_name"]] = {name: time for name, time in times.items() if time}

@@ -206,9 +206,10 @@ class Member(Resource):
             for left in reversed(range(TRIES)):
                 policy = self.get_policy(google, subject)
                 bindings = change(policy.get("bindings", []))
-                kept = {**policy, "version": POLICY_VERSION, "bindings": bindings}
+                kept = {"etag": policy.get("etag"), "bindings": bindings}
+                sent = {name: one for name, one in kept.items() if one}
                 try:
-                    self.set_policy(google, subject, {n: one for n, one in kept.items() if one})
+                    self.set_policy(google, subject, {**sent, "version": POLICY_VERSION})
                 except ApiError as error:
                     if error.status not in (409, 412) or not left:
                         raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tests.fakes.terraform_provider import mapping
 from tests.fakes.terraform_provider.google import Body
 
 NAMES = {
@@ -33,27 +34,47 @@ _SCOPES = [
 ]
 """What nodes may ask for if nobody says: what the real provider sends."""
 
+_PORT = "insecureKubeletReadonlyPortEnabled"
 _EVEN_ZERO = {
     "shutdown_grace_period_seconds": "shutdownGracePeriodSeconds",
     "shutdown_grace_period_critical_pods_seconds": "shutdownGracePeriodCriticalPodsSeconds",
 }
 
 
-def complete(sent: Body, asked: Body, config: Body) -> Body:
+def complete(sent: Body, config: Body) -> Body:
     """Return what is sent for a node, with what goes without saying.
 
     Args:
         sent: What was made of the fields.
-        asked: The block of the plan.
         config: The block as somebody wrote it.
     """
     sent.setdefault("loggingConfig", {"variantConfig": {}})
-    sent["oauthScopes"] = sorted(sent.get("oauthScopes") or _SCOPES)
-    written = (config.get("kubelet_config") or [None])[0]
-    if "kubeletConfig" in sent and written:
+    if "oauthScopes" in sent:
+        sent["oauthScopes"] = sorted(sent["oauthScopes"])
+    kubelet, written = sent.get("kubeletConfig"), mapping.only(config, "kubelet_config") or {}
+    if kubelet is not None:
+        kubelet[_PORT] = kubelet.get(_PORT) == "TRUE"
         quota = written.get("cpu_cfs_quota")
-        sent["kubeletConfig"]["cpuCfsQuota"] = True if quota is None else quota
+        kubelet["cpuCfsQuota"] = True if quota is None else quota
         for name, api in _EVEN_ZERO.items():
             if written.get(name) is not None:
-                sent["kubeletConfig"][api] = written[name]
+                kubelet[api] = written[name]
     return sent
+
+
+def of_nobody() -> Body:
+    """Return what is sent for nodes that nobody said anything of."""
+    return {"oauthScopes": _SCOPES}
+
+
+def as_read(config: Body) -> Body:
+    """Return a node as it is, in the words that Terraform has for it.
+
+    The labels that GKE puts on by itself are left out, as the real provider does.
+    """
+    labels = config.get("resourceLabels") or {}
+    kept = {name: one for name, one in labels.items() if not name.startswith("goog-gke-")}
+    kubelet = config.get("kubeletConfig")
+    if kubelet is not None:
+        kubelet = {**kubelet, _PORT: "TRUE" if kubelet.get(_PORT) else "FALSE"}
+    return {**config, "resourceLabels": kept or None, "kubeletConfig": kubelet}

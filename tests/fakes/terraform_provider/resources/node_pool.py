@@ -125,6 +125,7 @@ class NodePool(Resource):
         found = google.find("container", f"{_parent(state)}/nodePools/{state['name']}")
         if found is None:
             return None
+        found = {**found, "config": node_fields.as_read(found.get("config", {}))}
         is_import = "node_config" not in state
         made = mapping.flatten(self.block, found, None if is_import else state, self.fields)
         groups = found.get("instanceGroupUrls", [])
@@ -189,7 +190,10 @@ class NodePool(Resource):
                 yield "PUT", "{pool}", {api: body.get(mapping.camel(name), {})}, name
 
     def _node_calls(self, prior: Body, planned: Body, sent: Body) -> Any:
-        before, after = _node(prior), _node(planned)
+        before, after = (
+            mapping.only(prior, "node_config") or {},
+            mapping.only(planned, "node_config") or {},
+        )
         names = [one for one in _WITH_DISK if before.get(one) != after.get(one)]
         if names:
             body = {_WITH_DISK[one]: sent.get(_WITH_DISK[one]) for one in _WITH_DISK}
@@ -239,14 +243,10 @@ class NodePool(Resource):
                 **dict.fromkeys(_COUNTS, 0),
                 **made["autoscaling"],
             }
-        written = (config.get("node_config") or [{}])[0]
-        made["config"] = node_fields.complete(made.get("config", {}), _node(planned), written)
+        made.setdefault("networkConfig", {})
+        written = mapping.only(config, "node_config") or {}
+        made["config"] = node_fields.complete(made.get("config", {}), written)
         return made
-
-
-def _node(state: Body) -> Body:
-    found = state.get("node_config")
-    return found[0] if isinstance(found, list) and found else {}
 
 
 def _cluster(name: Any) -> tuple[str, str, str] | None:

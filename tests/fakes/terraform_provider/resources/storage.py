@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 from urllib.parse import quote
 
+from tests.fakes.terraform_provider import mapping
 from tests.fakes.terraform_provider.google import ApiError, Body, Failed, Google
 from tests.fakes.terraform_provider.mapping import Fields
 from tests.fakes.terraform_provider.resources.resource import RestResource
@@ -70,6 +71,12 @@ class Bucket(RestResource):
             planned["location"] = planned["location"].upper()
         return planned
 
+    def create(self, google: Google, planned: Body, config: Body) -> Body:
+        made = super().create(google, planned, config)
+        if config.get("project") is None:
+            made["project"] = self._project(google, {"projectNumber": made["project_number"]})
+        return made
+
     def create_query(self, planned: Body) -> dict[str, str]:
         return {"project": planned["project"]}
 
@@ -83,8 +90,9 @@ class Bucket(RestResource):
         soft = made.get("softDeletePolicy")
         if soft is not None:
             soft["retentionDurationSeconds"] = str(soft.get("retentionDurationSeconds", 0))
-        if planned.get("versioning"):
-            made["versioning"] = {"enabled": bool(planned["versioning"][0]["enabled"])}
+        versioning = mapping.only(planned, "versioning")
+        if versioning:
+            made["versioning"] = {"enabled": bool(versioning["enabled"])}
         return made
 
     def changes(self, prior: Body, planned: Body) -> Body:
@@ -107,9 +115,13 @@ class Bucket(RestResource):
         return {
             **made,
             "url": f"gs://{found['name']}",
-            "project": known.get("project") or google.project,
+            "project": known.get("project") or self._project(google, found),
             "force_destroy": bool(known.get("force_destroy")),
         }
+
+    def _project(self, google: Google, found: Body) -> str:
+        """Return the name of a bucket's project, of which the bucket has the number."""
+        return str(google.call("GET", "compute", f"projects/{found['projectNumber']}")["name"])
 
     def delete(self, google: Google, state: Body) -> None:
         name = state["name"]
