@@ -5,7 +5,8 @@ do not have is refused, and is never answered. There are names that are taken, r
 lead nowhere, resources that are in use, operations that take time, and faults on demand.
 """
 
-from tests.fakes.google_cloud.cloud import GoogleCloud, RealCluster, Request
+from tests.fakes.google_cloud.answering import Request
+from tests.fakes.google_cloud.cloud import GoogleCloud, RealCluster
 from tests.fakes.google_cloud.faults import FOREVER, Fault
 
 __all__ = ["FOREVER", "Fault", "GoogleCloud", "RealCluster", "Request"]

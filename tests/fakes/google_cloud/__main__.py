@@ -1,4 +1,4 @@
-"""``python -m tests.fakes.google_cloud``: a stand-in to try things by hand, until it is interrupted.
+"""``python -m tests.fakes.google_cloud``: a stand-in to try things by hand.
 
 eval "$(python -m tests.fakes.google_cloud --port 8900 --environ)"
 python -m tests.fakes.google_cloud --port 8900 &

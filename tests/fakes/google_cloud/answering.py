@@ -10,6 +10,26 @@ if TYPE_CHECKING:
     from tests.fakes.google_cloud.cloud import GoogleCloud
 
 
+READS = frozenset({"GET", "HEAD"})
+
+
+@dataclass
+class Request:
+    """One request that came in, and its answer's status: 0 if nobody got an answer."""
+
+    method: str
+    path: str
+    query: dict[str, str] = field(default_factory=dict)
+    body: Any = None
+    status: int = 0
+
+    @property
+    def is_write(self) -> bool:
+        """Whether it could change anything; to ask what one may does not."""
+        asks = (":getIamPolicy", ":testIamPermissions")
+        return self.method not in READS and not self.path.endswith(asks)
+
+
 @dataclass
 class Call:
     """One request, taken apart and found to be in order."""

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import copy
-import json
-import re
 import threading
-import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Self
 
 from tests.fakes.google_cloud import places, schema, services
-from tests.fakes.google_cloud.answering import METHODS, Call
+from tests.fakes.google_cloud.answering import METHODS, Call, Request
 from tests.fakes.google_cloud.faults import Fault, Faults
+from tests.fakes.google_cloud.objects import keeps
 from tests.fakes.google_cloud.operations import Operation, Operations
 from tests.fakes.google_cloud.refusals import (
     RefusedError,
@@ -53,24 +51,6 @@ SERVICES = {
 }
 """API → the service that has to be enabled for it."""
 PAID = frozenset({"artifactregistry", "compute", "container", "dns", "storage"})
-READS = frozenset({"GET", "HEAD"})
-
-
-@dataclass
-class Request:
-    """One request that came in, and its answer's status: 0 if nobody got an answer."""
-
-    method: str
-    path: str
-    query: dict[str, str] = field(default_factory=dict)
-    body: Any = None
-    status: int = 0
-
-    @property
-    def is_write(self) -> bool:
-        """Whether it could change anything; to ask what one may does not."""
-        asks = (":getIamPolicy", ":testIamPermissions")
-        return self.method not in READS and not self.path.endswith(asks)
 
 
 @dataclass(frozen=True)
@@ -159,16 +139,22 @@ class GoogleCloud:
             self.operations.settle()
             return services.inventory(self)
 
-    def plant(self, kind: str, body: dict[str, Any]) -> dict[str, Any]:
+    def plant(self, kind: str, body: dict[str, Any]) -> Any:
         """Make something as somebody else would, without a request that is noted.
 
         Args:
             kind: as `everything` names it: ``disks``, ``firewalls``, ``clusters``.
-            body: the resource; its ``zone``, ``region`` or ``location`` says where.
+            body: the resource; its ``zone``, ``region`` or ``location`` says where. Of objects,
+                ``bucket``, ``name`` and ``content``.
         """
         with self.lock:
-            path, wanted = services.planting(self, kind, copy.deepcopy(body))
-            made = self.perform("POST", path, wanted)
+            if kind == "objects":
+                bucket = self.resources[f"storage/b/{body['bucket']}"]
+                content, kept = body.get("content", b""), keeps(bucket)
+                self.objects.write(body["bucket"], body["name"], content, {}, keep=kept)
+                return None
+            wanted = services.planting(self, kind, copy.deepcopy(body))
+            made = self.perform("POST", wanted.path, wanted.body, **wanted.query)
             self.operations.settle(now=True)
             return made
 
@@ -246,24 +232,3 @@ class GoogleCloud:
         changes = permission.endswith((".create", ".insert", ".update", ".setIamPolicy"))
         if api in PAID and changes and not self.has_billing:
             raise billing_disabled(self.number)
-
-
-def plain(path: str) -> str:
-    """Return a path without the doubled slashes that some clients make."""
-    return re.sub(r"/{2,}", "/", path)
-
-
-def decoded(raw: bytes, kind: str) -> Any:
-    """Return the JSON of a body, or nothing."""
-    if not raw or "json" not in kind:
-        return None
-    try:
-        return json.loads(raw)
-    except ValueError as error:
-        raise RefusedError(400, f"Invalid JSON payload received. {error}") from None
-
-
-def wait(fault: Fault | None) -> None:
-    """Take the time that a fault takes."""
-    if fault and fault.seconds:
-        time.sleep(fault.seconds)

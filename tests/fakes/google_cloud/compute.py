@@ -129,7 +129,7 @@ def start(call: Call, kind: str, target: str, settle: Any = lambda _failure: Non
 def fingerprint(value: Any) -> str:
     """Return what changes when a value does."""
     text = json.dumps(value, sort_keys=True, default=str)
-    return base64.b64encode(hashlib.sha1(text.encode()).digest()[:8]).decode()  # noqa: S324
+    return base64.b64encode(hashlib.sha1(text.encode()).digest()[:8]).decode()
 
 
 @answers(*methods("insert"))

@@ -1,4 +1,4 @@
-"""Compute Engine's rules: what refers to what, what is added when something is made, who uses it."""
+"""Compute Engine's rules: what refers to what, what is added to a new resource, who uses it."""
 
 from __future__ import annotations
 

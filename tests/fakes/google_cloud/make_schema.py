@@ -1,4 +1,4 @@
-"""Write ``schema.json`` anew: what Google's APIs take and give, for the methods that are answered here.
+"""Write ``schema.json`` anew: what the methods that are answered here take and give.
 
     python -m tests.fakes.google_cloud.make_schema google_api_python_client-….whl
 

@@ -75,7 +75,7 @@ def _check(call: Call, binding: dict[str, Any]) -> None:
 
 
 def forget_account(cloud: GoogleCloud, email: str, number: str) -> None:
-    """Mark the bindings of a service account that is gone, as Google does, in place of removing them."""
+    """Mark the bindings of a service account that is gone: Google does not remove them."""
     for key, found in cloud.resources.items():
         for binding in found["bindings"] if key.startswith("policy/") else []:
             binding["members"] = [

@@ -1,4 +1,4 @@
-"""What Google's APIs take and give: paths, parameters and types of each method that is answered here.
+"""What Google's APIs take and give: the paths, parameters and types of what is answered here.
 
 ``schema.json`` is written by `make_schema` from Google's discovery documents.
 """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tests.fakes.google_cloud import (
@@ -42,6 +43,7 @@ _OTHERS = {
 }
 """Beginnings and parts of methods that permissions name otherwise."""
 _HIDDEN = ("policy/", "deleted/", "changes/")
+REGION = "europe-west4"
 ZONE = "europe-west4-a"
 
 
@@ -82,30 +84,47 @@ def inventory(cloud: GoogleCloud) -> dict[str, list[str]]:
     return found
 
 
-def planting(cloud: GoogleCloud, kind: str, body: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-    """Return the path and the body of the request that makes something of a kind."""
+@dataclass(frozen=True)
+class Planting:
+    """The request that makes something."""
+
+    path: str
+    body: dict[str, Any]
+    query: dict[str, str] = field(default_factory=dict)
+
+
+def planting(cloud: GoogleCloud, kind: str, body: dict[str, Any]) -> Planting:
+    """Return the request that makes something of a kind, of its resource and where it is to be."""
     project = f"projects/{cloud.project}"
     if kind in compute.COLLECTIONS:
         scope = compute.COLLECTIONS[kind].scope
         zone = body.pop("zone", ZONE).rpartition("/")[2]
         region = body.pop("region", zone.rpartition("-")[0]).rpartition("/")[2]
         where = {"global": "global", "zones": f"zones/{zone}", "regions": f"regions/{region}"}
-        return f"/compute/v1/{project}/{where[scope]}/{compute.path_name(kind)}", body
-    location = f"{project}/locations/{body.pop('location', ZONE)}"
+        path = f"/compute/v1/{project}/{where[scope]}/{compute.path_name(kind)}"
+        return Planting(path, body)
+    location = body.pop("location", REGION if kind == "repositories" else ZONE)
+    where_gke = f"/container/v1/{project}/locations/{location}/clusters"
     match kind:
         case "clusters":
-            return f"/container/v1/{location}/clusters", {
-                "cluster": {"initialNodeCount": 1, **body}
-            }
+            return Planting(where_gke, {"cluster": {"initialNodeCount": 1, **body}})
         case "nodePools":
             cluster = body.pop("cluster")
-            return f"/container/v1/{location}/clusters/{cluster}/nodePools", {"nodePool": body}
+            return Planting(f"{where_gke}/{cluster}/nodePools", {"nodePool": body})
         case "serviceAccounts":
-            name = body.pop("accountId")
-            return f"/iam/v1/{project}/serviceAccounts", {"accountId": name, "serviceAccount": body}
+            told = {"accountId": body.pop("accountId"), "serviceAccount": body}
+            return Planting(f"/iam/v1/{project}/serviceAccounts", told)
         case "roles":
-            name = body.pop("roleId")
-            return f"/iam/v1/{project}/roles", {"roleId": name, "role": body}
+            return Planting(
+                f"/iam/v1/{project}/roles", {"roleId": body.pop("roleId"), "role": body}
+            )
         case "managedZones":
-            return f"/dns/v1/{project}/managedZones", body
+            return Planting(f"/dns/v1/{project}/managedZones", body)
+        case "buckets":
+            told = {"location": REGION, **body}
+            return Planting("/storage/v1/b", told, {"project": cloud.project})
+        case "repositories":
+            name = {"repositoryId": body.pop("repositoryId")}
+            path = f"/artifactregistry/v1/{project}/locations/{location}/repositories"
+            return Planting(path, {"format": "DOCKER", **body}, name)
     raise ValueError(f"nothing of the kind {kind!r} can be planted")

@@ -15,7 +15,8 @@ from tests.fakes.google_cloud.refusals import RefusedError, api_disabled
 from tests.fakes.strict_gcs_answers import Answer, Asked, checksum, shown_range
 
 if TYPE_CHECKING:
-    from tests.fakes.google_cloud.cloud import GoogleCloud, Request
+    from tests.fakes.google_cloud.answering import Request
+    from tests.fakes.google_cloud.cloud import GoogleCloud
 
 UPLOAD = re.compile(r"(?:/resumable)?/upload/storage/v1/b/(?P<bucket>[^/]+)/o")
 MEDIA = re.compile(r"(?:/download)?/storage/v1/b/(?P<bucket>[^/]+)/o/(?P<object>[^/]+)")

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 import threading
+import time
 import traceback
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import parse_qsl, urlsplit
 
-from tests.fakes.google_cloud import cloud as clouds
 from tests.fakes.google_cloud import storage_media
+from tests.fakes.google_cloud.answering import Request
 from tests.fakes.google_cloud.masks import masked
 from tests.fakes.google_cloud.refusals import RefusedError
 from tests.fakes.strict_gcs_answers import Answer
 
 if TYPE_CHECKING:
-    from tests.fakes.google_cloud.cloud import GoogleCloud, Request
+    from tests.fakes.google_cloud.cloud import GoogleCloud
     from tests.fakes.google_cloud.faults import Fault
 
 PATIENCE_SECONDS = 10
@@ -67,20 +69,21 @@ class Wire(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         raw = self._read()
         parts = urlsplit(self.path)
-        path = clouds.plain(parts.path)
+        path = _plain(parts.path)
         query = dict(parse_qsl(parts.query, keep_blank_values=True))
-        request = clouds.Request(self.command, path, query)
+        request = Request(self.command, path, query)
         kind = self.headers.get("Content-Type", "")
         api = self.cloud.api(self.command, path)
         with self.cloud.lock:
             self.cloud.requests.append(request)
         fault = self.cloud.faults.strike(self.command, path)
-        clouds.wait(fault)
+        if fault and fault.seconds:
+            time.sleep(fault.seconds)
         if fault and fault.is_dropped:
             self._hang_up()
             return
         try:
-            request.body = clouds.decoded(raw, kind)
+            request.body = _decoded(raw, kind)
             answer = self._answer(request, raw, fault)
         except RefusedError as error:
             answer = _refusal(error, api)
@@ -137,3 +140,16 @@ class Wire(BaseHTTPRequestHandler):
 def _refusal(error: RefusedError, api: str) -> Answer:
     headers = {"Content-Type": "application/json; charset=UTF-8"}
     return Answer(error.code, json.dumps(error.body(api)).encode(), headers)
+
+
+def _plain(path: str) -> str:
+    return re.sub(r"/{2,}", "/", path).rstrip("/")
+
+
+def _decoded(raw: bytes, kind: str) -> Any:
+    if not raw or "json" not in kind:
+        return None
+    try:
+        return json.loads(raw)
+    except ValueError as error:
+        raise RefusedError(400, f"Invalid JSON payload received. {error}") from None
