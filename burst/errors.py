@@ -234,6 +234,13 @@ class CloudNotFound(CloudError):
 class ApiDisabled(CloudError):
     """An API is not switched on in the project."""
 
+    def __init__(
+        self, message: str | None = None, *, service: str = "", hint: str | None = None
+    ) -> None:
+        """Keep ``service``, the API's name as it is switched on by."""
+        super().__init__(message, hint=hint)
+        self.service = service
+
 
 class CloudAway(CloudError):
     """Google Cloud does not answer, or has too little just now."""
