@@ -25,6 +25,7 @@ from urllib.parse import urlsplit
 from burst.errors import CloudConflict, CloudDenied, CloudNotFound, StorageError
 from burst.storage.access import GOOGLE, Access
 from burst.storage.checksum import crc32c
+from burst.storage.login import TOKEN
 from burst.storage.objects import ABSENT, AbsentError, ChangedError, DamagedError, Objects
 
 if TYPE_CHECKING:
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
 LABEL = "burst-farm"
 ENDPOINT = "GOOGLE_STORAGE_CUSTOM_ENDPOINT"
 """Names another Cloud Storage, as it does for Terraform."""
-TOKEN = "GOOGLE_OAUTH_ACCESS_TOKEN"  # noqa: S105 - its name, not the token
 
 _SERVICE = "STORAGE"
 _OLD_VERSIONS = {"daysSinceNoncurrentTime": 30, "numNewerVersions": 20}
@@ -142,6 +142,9 @@ def remove_bucket(api: GoogleApi, name: str) -> None:
 class StateBucket:
     """The objects of the bucket."""
 
+    patience_seconds = 20.0
+    """How long it is asked again when it does not answer: somebody sits in front of it."""
+
     def __init__(self, name: str, environ: Mapping[str, str]) -> None:
         """Know a bucket; nothing is asked of it yet."""
         self.name = name
@@ -151,6 +154,7 @@ class StateBucket:
         anonymous = parts.scheme == "http" and not environ.get(TOKEN)
         path = parts.path.rstrip("/").removesuffix("/storage/v1")
         access = Access(name, f"{parts.scheme}://{parts.netloc}{path}", anonymous=anonymous)
+        access.patience_seconds_once_reached = self.patience_seconds
         self._objects = Objects(access)
 
     def read(self, name: str) -> bytes | None:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from burst.cloud.terraform_errors import ERRORED_STATE, Ask, failure, read_errors
-from burst.cloud.terraform_events import Diagnostic, Event, Events, Hear
+from burst.cloud.terraform_events import Diagnostic, Event, Events, Hear, Releasing
 from burst.cloud.terraform_plan import Plan, Progress, read_plan
 from burst.cloud.terraform_process import FOLDER, Call, Ended, Process, Tell
 from burst.errors import BurstError, RunInterrupted, StateError, ToolError, ToolMissing
@@ -47,6 +47,10 @@ def nobody_hears(event: Event) -> None:
 
 class Terraform:
     """One root, in a working copy of its own; all calls block."""
+
+    release_seconds = 60.0
+    """What giving back the lock may take. It would try for ever where the bucket is away, with
+    all else written down; a lock that is left is freed by the next run."""
 
     def __init__(
         self,
@@ -252,7 +256,7 @@ class Terraform:
             RunInterrupted: Ctrl-C was passed on to it.
         """
         events = Events()
-        self._process.wait(lambda line: _pass_on(events, line, (hear,)))
+        self._process.wait(lambda line: _pass_on(events, line, (self._end_releasing, hear)))
 
     def _follow(
         self,
@@ -269,7 +273,7 @@ class Terraform:
                 operation,
                 command,
                 self._environ,
-                lambda line: _pass_on(events, line, (progress.hear, hear)),
+                lambda line: _pass_on(events, line, (progress.hear, self._end_releasing, hear)),
             )
         except RunInterrupted as error:
             raise _interrupted(error, progress) from error
@@ -277,6 +281,10 @@ class Terraform:
             errors = progress.errors or read_errors(ended.errors)
             raise self._failure(operation, ended, errors)
         return ended, progress
+
+    def _end_releasing(self, event: Event) -> None:
+        if isinstance(event, Releasing):
+            self._process.end_within(self.release_seconds)
 
     def _ask_for(self, operation: str, *arguments: str, **options: Any) -> Ended:
         ended = self._run(operation, *arguments, **options)
@@ -291,7 +299,7 @@ class Terraform:
         return self._process.run(operation.replace(" ", "-"), command, self._environ)
 
     def _failure(self, operation: str, ended: Ended, errors: list[Diagnostic]) -> BurstError:
-        if ended.status < 0:
+        if ended.status < 0 and not errors:
             name = signal.Signals(-ended.status).name
             return ToolError(
                 f"terraform {operation} was ended by {name}",

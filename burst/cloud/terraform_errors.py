@@ -50,7 +50,7 @@ class _Known:
 
 
 _KNOWN = (
-    _Known(r"acquiring the state lock|state lock", FarmBusy, "wait for it, then try again"),
+    _Known(r"acquiring the state lock", FarmBusy, "wait for it, then try again"),
     _Known(r"Failed to (save|persist) state|Error saving state|writing state", StateError,
            f"it is kept in {ERRORED_STATE} on this machine, and written by the next run from here"),
     _Known(r"SERVICE_DISABLED|has not been used in project|API .{0,60}disabled", ApiDisabled,

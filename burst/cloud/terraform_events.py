@@ -62,7 +62,7 @@ class Diagnostic(Event):
     @property
     def text(self) -> str:
         """All that it says."""
-        return f"{self.summary}\n{self.detail}".strip()
+        return f"{self.summary}: {self.detail}" if self.detail else self.summary
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +126,11 @@ class Summary(Event):
     changed: int
     removed: int
     imported: int
+
+
+@dataclass(frozen=True, slots=True)
+class Releasing(Event):
+    """It gives the lock on the state back, and nothing comes after that."""
 
 
 Hear = Callable[[Event], None]
@@ -257,6 +262,7 @@ _READERS: Mapping[str, Callable[[str, Mapping[str, Any]], Event]] = {
     "apply_complete": _taking(Completed),
     "apply_errored": _taking(Failed),
     "change_summary": _summary,
+    "state_lock_release": lambda said, told: Releasing(said),
 }
 
 

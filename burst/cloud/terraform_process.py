@@ -17,6 +17,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
+import math
 import os
 import signal
 import subprocess
@@ -30,13 +31,15 @@ from typing import BinaryIO
 
 import psutil
 
-from burst.errors import FarmBusy, RunInterrupted, StateError, ToolMissing
+from burst.errors import CloudAway, FarmBusy, RunInterrupted, StateError, ToolMissing
 
 FOLDER = ".burst"
 """In the folder of a root."""
 POLL_SECONDS = 0.05
 AGAIN_SECONDS = 1.0
 """A second interrupt counts after this; a program around burst may pass the first one on."""
+_STOP_SECONDS = 60.0
+"""What a call that hangs gets to stop by itself."""
 GONE_SECONDS = 20.0
 """What killed processes get to be gone."""
 SAME_START_SECONDS = 2.0
@@ -73,11 +76,16 @@ class Ended:
 class Process:
     """The calls in one folder, one at a time."""
 
+    silent_seconds = 1200.0
+    """After this without a word it is ended: asked again and again, a bucket that is away keeps
+    Terraform waiting for ever. While resources are made it says so every ten seconds."""
+
     def __init__(self, folder: Path, tell: Tell) -> None:
         """Use a folder that is there; ``tell`` hears what an artist has to know."""
         self._folder = folder
         self._notes = folder / FOLDER
         self._tell = tell
+        self._watch: _Watch | None = None
 
     def run(
         self,
@@ -97,6 +105,7 @@ class Process:
         Raises:
             RunInterrupted: Ctrl-C or SIGTERM came; at the second the call is left to itself.
             FarmBusy: another call is at work in the folder.
+            CloudAway: it hung, and was ended.
             ToolMissing: there is no such program.
             StateError: the folder can't be written.
         """
@@ -199,34 +208,29 @@ class Process:
     ) -> bool:
         """Pass on what is said until the end, and say whether it was interrupted."""
         operation, pid = call
-        told_at = 0.0
+        watch = self._watch = _Watch(operation, pid, self._tell, self.silent_seconds)
         with self._output(operation).open("rb") as file:
             lines = _Lines(file)
             while True:
                 goes_on = is_going()
                 for line in lines.new(is_last=not goes_on):
+                    watch.heard()
                     hear(line)
                 if not goes_on:
-                    return bool(told_at)
-                if stops and not told_at:
-                    told_at = time.monotonic()
-                    self._interrupt(operation, pid)
-                elif told_at and any(at > told_at + AGAIN_SECONDS for at in stops):
-                    raise RunInterrupted(
-                        f"terraform {operation} (process {pid}) was left to itself; it is "
-                        "stopping, and writes down what it made"
-                    )
+                    break
+                watch.look(stops)
                 time.sleep(POLL_SECONDS)
+        if watch.was_silent:
+            raise CloudAway(
+                f"terraform {operation} said nothing for {self.silent_seconds / 60:.0f} minutes",
+                hint="look at the network; then the same command goes on",
+            )
+        return watch.was_interrupted
 
-    def _interrupt(self, operation: str, pid: int) -> None:
-        # Exactly one: at a second one it would stop without writing down what it made.
-        with contextlib.suppress(ProcessLookupError):
-            if pid:
-                os.kill(pid, signal.SIGINT)
-        self._tell(
-            f"stopping: terraform {operation} ends what it is at, and writes down what it made; "
-            "that may take minutes (Ctrl-C again: don't wait for it)"
-        )
+    def end_within(self, seconds: float) -> None:
+        """Have the call that is followed end within some seconds; then it is killed."""
+        if self._watch is not None:
+            self._watch.end_within(seconds)
 
     def _end_children(self, pid: int) -> None:
         """End what a call left behind."""
@@ -271,6 +275,61 @@ class Process:
 
     def _forget(self) -> None:
         (self._notes / "call.json").unlink(missing_ok=True)
+
+
+class _Watch:
+    """Sees to it that a call ends, when somebody wants it to or it hangs."""
+
+    def __init__(self, operation: str, pid: int, tell: Tell, silent_seconds: float) -> None:
+        self._operation = operation
+        self._pid = pid
+        self._tell = tell
+        self._silent_seconds = silent_seconds
+        self._heard_at = time.monotonic()
+        self._interrupted_at = 0.0
+        self._killed_at = math.inf
+        self.was_silent = False
+
+    @property
+    def was_interrupted(self) -> bool:
+        return self._interrupted_at > 0
+
+    def heard(self) -> None:
+        self._heard_at = time.monotonic()
+
+    def end_within(self, seconds: float) -> None:
+        self._killed_at = min(self._killed_at, time.monotonic() + seconds)
+
+    def look(self, stops: Sequence[float]) -> None:
+        """Interrupt or kill the call, if it is time to; ``stops`` says when somebody asked."""
+        now = time.monotonic()
+        if stops and not self._interrupted_at:
+            self._interrupted_at = now
+            self._interrupt()
+            self._tell(
+                f"stopping: terraform {self._operation} ends what it is at, and writes down what "
+                "it made; that may take minutes (Ctrl-C again: don't wait for it)"
+            )
+        elif self._interrupted_at and any(
+            at > self._interrupted_at + AGAIN_SECONDS for at in stops
+        ):
+            raise RunInterrupted(
+                f"terraform {self._operation} (process {self._pid}) was left to itself; it is "
+                "stopping, and writes down what it made"
+            )
+        if now > self._heard_at + self._silent_seconds and not self.was_silent:
+            self.was_silent = True
+            self._interrupt()
+            self.end_within(_STOP_SECONDS)
+        if now > self._killed_at and self._pid:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._pid, signal.SIGKILL)
+
+    def _interrupt(self) -> None:
+        # Exactly one: at a second one it would stop without writing down what it made.
+        with contextlib.suppress(ProcessLookupError):
+            if self._pid:
+                os.kill(self._pid, signal.SIGINT)
 
 
 class _Lines:

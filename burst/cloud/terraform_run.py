@@ -154,7 +154,7 @@ def _held_place(place: Path, command: str) -> Iterator[Run]:
     """Hold a farm's folder, and yield the run that this is."""
     path, noted = place / "run.lock", place / "run.json"
     try:
-        place.mkdir(parents=True, exist_ok=True)
+        place.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise StateError(
