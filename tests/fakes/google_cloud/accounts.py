@@ -103,6 +103,7 @@ def delete(call: Call) -> dict[str, Any]:
     found = _account(call)
     del call.cloud.resources[f"iam/{_relative(call)}"]
     call.cloud.resources[f"deleted/{found['uniqueId']}"] = found
+    call.cloud.resources.pop(f"policy/{found['name']}", None)
     policies.forget_account(call.cloud, found["email"], found["uniqueId"])
     return {}
 

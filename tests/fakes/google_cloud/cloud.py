@@ -166,6 +166,12 @@ class GoogleCloud:
             self.operations.settle()
             return self._do(found[0], found[1], query, body, "")
 
+    def scale(self, cluster: str, pool: str, nodes: int) -> None:
+        """Have so many nodes per zone in a pool, as its autoscaler would."""
+        with self.lock:
+            self.operations.settle()
+            services.scale(self, cluster, pool, nodes)
+
     def finish(self) -> None:
         """End all operations that run now."""
         with self.lock:
@@ -186,7 +192,7 @@ class GoogleCloud:
         method, names = found
         with self.lock:
             self.operations.settle()
-            self._admit(method.name, names)
+            self.admit(method.name, names)
             return self._do(method, names, query, body, fault.failure if fault else "")
 
     def api(self, verb: str, path: str) -> str:
@@ -215,7 +221,7 @@ class GoogleCloud:
         method.check_answer(answer)
         return answer
 
-    def _admit(self, method: str, names: dict[str, str]) -> None:
+    def admit(self, method: str, names: dict[str, str]) -> None:
         """Refuse a project that is not this one, an API that is off, and who may not."""
         for key in ("project", "projectsId"):
             if names.get(key, "-") not in ("-", self.project, self.number):
@@ -231,4 +237,4 @@ class GoogleCloud:
             raise denied(permission, f"projects/{self.project}")
         changes = permission.endswith((".create", ".insert", ".update", ".setIamPolicy"))
         if api in PAID and changes and not self.has_billing:
-            raise billing_disabled(self.number)
+            raise billing_disabled(api, self.number)

@@ -146,6 +146,8 @@ def gone(cloud: GoogleCloud, key: str) -> None:
     if one is None:
         return
     link = one["selfLink"]
+    if "/instanceGroupManagers/" in key:
+        _without_machines(cloud, one)
     for other in cloud.resources.values():
         for field in ("subnetworks", "users"):
             if link in other.get(field, []):
@@ -153,6 +155,14 @@ def gone(cloud: GoogleCloud, key: str) -> None:
     for disk in one.get("disks", []) if "/instances/" in key else []:
         if disk.get("autoDelete"):
             cloud.resources.pop(_key(disk.get("source", "")), None)
+
+
+def _without_machines(cloud: GoogleCloud, manager: dict[str, Any]) -> None:
+    cloud.resources.pop(_key(manager["instanceGroup"]), None)
+    zone = _key(manager["zone"])
+    prefix = f"{zone}/instances/{manager['baseInstanceName']}-"
+    for key in [key for key in cloud.resources if key.startswith(prefix)]:
+        gone(cloud, key)
 
 
 def user_of(cloud: GoogleCloud, key: str) -> str:

@@ -23,7 +23,7 @@ SCOPES = [
 ]
 WRAPPED = frozenset({"labels", "taints", "tags", "resourceLabels"})
 """Fields of a change that come in an object of the same name."""
-OF_POOL = frozenset({"locations", "upgradeSettings", "maxRunDuration"})
+OF_POOL = frozenset({"locations", "upgradeSettings"})
 SIZE = "_size"
 """Nodes per zone: not shown, for Google does not show it."""
 
@@ -270,17 +270,25 @@ def _machine(
     }
 
 
+def move(cloud: GoogleCloud, key: str, zones: list[str]) -> None:
+    """Have a pool's machines in these zones, and in no other."""
+    pool = cloud.resources[key]
+    cluster = cloud.resources[key.rpartition("/nodePools/")[0]]
+    known = {link.split("/zones/")[1].partition("/")[0]: link for link in pool["instanceGroupUrls"]}
+    for zone in known.keys() - set(zones):
+        gone(cloud, f"compute/{known[zone].removeprefix(f'{COMPUTE}/')}")
+    pool["locations"] = zones
+    pool["instanceGroupUrls"] = [
+        known.get(zone) or _group(cloud, cluster, pool, zone) for zone in zones
+    ]
+    resize(cloud, key, pool[SIZE])
+
+
 def remove(cloud: GoogleCloud, key: str) -> None:
     """Delete a pool with all that was made for it."""
-    pool = cloud.resources.get(key)
-    if pool is None:
-        return
-    resize(cloud, key, 0)
-    for link in pool["instanceGroupUrls"]:
-        manager = f"compute/{link.removeprefix(f'{COMPUTE}/')}"
-        cloud.resources.pop(manager, None)
-        cloud.resources.pop(manager.replace("instanceGroupManagers", "instanceGroups"), None)
-    del cloud.resources[key]
+    pool = cloud.resources.pop(key, None)
+    for link in pool["instanceGroupUrls"] if pool else []:
+        gone(cloud, f"compute/{link.removeprefix(f'{COMPUTE}/')}")
 
 
 def named(call: Call) -> str:
@@ -396,6 +404,8 @@ def update(call: Call) -> Operation:
     def settle(failure: str) -> None:
         for key, value in {} if failure else wanted.items():
             _change(pool, key, value)
+        if not failure and "locations" in wanted:
+            move(call.cloud, f"container/{named(call)}", wanted["locations"])
 
     return clusters.start(call, "UPDATE_NODE_POOL", named(call), settle)
 
@@ -429,5 +439,7 @@ def update_by_cluster(call: Call, wanted: dict[str, Any]) -> Operation:
     def settle(failure: str) -> None:
         for key in {} if failure else fields.keys() & wanted.keys():
             pool[fields[key]] = wanted[key]
+        if not failure and "desiredLocations" in wanted:
+            move(call.cloud, f"container/{named(call)}", wanted["desiredLocations"])
 
     return clusters.start(call, "UPDATE_CLUSTER", named(call), settle)

@@ -207,6 +207,17 @@ def change(call: Call) -> dict[str, Any]:
     return found.shown(call.names["bucket"])
 
 
+@answers("storage.objects.insert")
+def insert(_call: Call) -> None:
+    """Refuse: contents come by the paths for uploads."""
+    raise RefusedError(
+        400,
+        "Upload requests must include an uploadType URL parameter and a URL path beginning with "
+        "/upload/",
+        reason="wrongUrlForUpload",
+    )
+
+
 def write(
     call: Call, bucket: str, name: str, content: bytes, told: dict[str, Any]
 ) -> dict[str, Any]:

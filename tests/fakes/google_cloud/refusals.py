@@ -107,8 +107,14 @@ def api_disabled(service: str, project: str) -> RefusedError:
     )
 
 
-def billing_disabled(project: str) -> RefusedError:
+def billing_disabled(api: str, project: str) -> RefusedError:
     """Return the refusal of a project that nobody pays for."""
+    if api == "storage":
+        return RefusedError(
+            403,
+            "The billing account for the owning project is disabled in state absent",
+            reason="accountDisabled",
+        )
     link = f"https://console.developers.google.com/billing/enable?project={project}"
     return RefusedError(
         403,

@@ -125,6 +125,8 @@ def delete(call: Call) -> Operation:
 
     def settle(failure: str) -> None:
         key = f"artifactregistry/{relative}"
+        if not failure:
+            call.cloud.resources.pop(f"policy/{relative}", None)
         for one in [] if failure else list(call.cloud.resources):
             if one == key or one.startswith(f"{key}/"):
                 del call.cloud.resources[one]

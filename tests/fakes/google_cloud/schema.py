@@ -115,11 +115,16 @@ def methods() -> tuple[Method, ...]:
     return tuple(sorted(found, key=lambda one: one.pattern.pattern.count("(?P")))
 
 
+def method(name: str) -> Method:
+    """Return the method of a name."""
+    return next(one for one in methods() if one.name == name)
+
+
 def find(verb: str, path: str) -> tuple[Method, dict[str, str]] | None:
     """Return the method that a request asks for, and what its path names."""
-    for method in methods():
-        if method.verb == verb and (found := method.pattern.fullmatch(path)):
-            return method, {key: unquote(value) for key, value in found.groupdict().items()}
+    for one in methods():
+        if one.verb == verb and (found := one.pattern.fullmatch(path)):
+            return one, {key: unquote(value) for key, value in found.groupdict().items()}
     return None
 
 

@@ -24,7 +24,7 @@ from tests.fakes.google_cloud.objects import Objects
 if TYPE_CHECKING:
     from tests.fakes.google_cloud.cloud import GoogleCloud
 
-__all__ = ["METHODS", "Objects", "found_project", "inventory", "permission", "planting"]
+__all__ = ["METHODS", "Objects", "found_project", "inventory", "permission", "planting", "scale"]
 
 ALL = (
     accounts, billing, buckets, clusters, compute, compute_facts, dns, enabling, node_pools,
@@ -82,6 +82,13 @@ def inventory(cloud: GoogleCloud) -> dict[str, list[str]]:
             if told:
                 found.setdefault("bindings", []).extend(told)
     return found
+
+
+def scale(cloud: GoogleCloud, cluster: str, pool: str, nodes: int) -> None:
+    """Change the size of a pool."""
+    end = f"/clusters/{cluster}/nodePools/{pool}"
+    key = next(key for key in cloud.resources if key.endswith(end))
+    node_pools.resize(cloud, key, nodes)
 
 
 @dataclass(frozen=True)
