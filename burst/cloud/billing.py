@@ -18,6 +18,7 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -91,14 +92,15 @@ def _asked(api: GoogleApi, currency: str, now: datetime) -> PriceTable:
                 merge(rates, read_skus(service, skus, currency, now))
         found.append(rates)
 
-    side_by_side([lambda service=service: ask(service) for service in SERVICES])
+    side_by_side([partial(ask, service) for service in SERVICES])
     # No two services sell the same.
     return PriceTable(currency, {key: rate for rates in found for key, rate in rates.items()}, now)
 
 
 def _pages(api: GoogleApi, service: str, currency: str) -> Iterator[list[Any]]:
     query = {"currencyCode": currency, "pageSize": str(_PAGE), "fields": _FIELDS}
-    for page in api.pages("CLOUD_BILLING", f"services/{service}/skus", query):
+    path = f"services/{service}/skus"
+    for page in api.pages("CLOUD_BILLING", path, query, what="prices of Google Cloud"):
         skus = page.get("skus")
         yield skus if isinstance(skus, list) else []
 

@@ -32,7 +32,9 @@ class Google:
         self.error: CloudError | None = None
         self.errors: dict[str, CloudError] = {}
 
-    def pages(self, service: str, path: str, query: Mapping[str, str]) -> Iterator[Any]:
+    def pages(
+        self, service: str, path: str, query: Mapping[str, str], *, what: str = ""
+    ) -> Iterator[Any]:
         self.asked.append((path, query))
         name = path.split("/")[1]
         if error := self.error or self.errors.get(name):
@@ -65,9 +67,9 @@ def test_services_are_asked_side_by_side(tmp_path: Path) -> None:
     together = threading.Barrier(len(SERVICES), timeout=120)
 
     class Patient(Google):
-        def pages(self, service: str, path: str, query: Mapping[str, str]) -> Iterator[Any]:
+        def pages(self, *asked: Any, **named: Any) -> Iterator[Any]:
             together.wait()
-            return super().pages(service, path, query)
+            return super().pages(*asked, **named)
 
     assert prices(Patient(), tmp_path, NOW).problem == ""
 
@@ -120,8 +122,8 @@ def test_without_an_answer_and_without_old_prices_everything_is_unknown(tmp_path
 
 def test_an_answer_that_breaks_off_is_none_at_all(tmp_path: Path) -> None:
     class Cut(Google):
-        def pages(self, service: str, path: str, query: Mapping[str, str]) -> Iterator[Any]:
-            yield from list(super().pages(service, path, query))[:1]
+        def pages(self, *asked: Any, **named: Any) -> Iterator[Any]:
+            yield from list(super().pages(*asked, **named))[:1]
             raise CloudAway("Google Cloud did not answer")
 
     table = prices(Cut(), tmp_path, NOW)
