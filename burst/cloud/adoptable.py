@@ -61,15 +61,11 @@ def _existing(resource: Resource) -> list[Existing]:
 
 
 def _records(api: GoogleApi, zone: Resource) -> list[Existing]:
-    found = []
-    path = f"{zone.api_name}/rrsets"
-    for page in api.pages("DNS", path, what=f"can't list the records of the DNS zone {zone.name}"):
-        for one in page.get("rrsets") or []:
-            # Every zone has those two from the start.
-            if one["type"] not in ("NS", "SOA"):
-                found.append(
-                    Existing(
-                        "google_dns_record_set", one["name"], parent=zone.name, kind=one["type"]
-                    )
-                )
-    return found
+    path, what = f"{zone.api_name}/rrsets", f"can't list the records of the DNS zone {zone.name}"
+    return [
+        Existing("google_dns_record_set", one["name"], parent=zone.name, kind=one["type"])
+        for page in api.pages("DNS", path, what=what)
+        for one in page.get("rrsets") or []
+        # Every zone has those two from the start.
+        if one["type"] not in ("NS", "SOA")
+    ]
