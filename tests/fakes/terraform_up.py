@@ -1,8 +1,8 @@
 """What ``burst up`` and ``burst down`` do with Terraform, as a program that tests kill.
 
-``python -m tests.fakes.terraform_up up PLACE SOURCE BUCKET [SECONDS]`` runs the root ``farm`` of
-SOURCE, whose resources need no provider. It says a line for everything that burst tells, after
-``tell``, and the address of each resource that is begun or done.
+``python -m tests.fakes.terraform_up up PLACE SOURCE BUCKET [GATE]`` runs the root ``farm`` of
+SOURCE, whose resources need no provider; one of them waits for the file GATE. It says a line for
+everything that burst tells, after ``tell``, and the address of each resource that is begun or done.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def tell(text: str) -> None:
     say("tell", text)
 
 
-def run(command: str, place: Path, source: Path, bucket_name: str, seconds: str) -> None:
+def run(command: str, place: Path, source: Path, bucket_name: str, gate: str) -> None:
     StateBucket.patience_seconds = RELEASE_SECONDS
     bucket = StateBucket(bucket_name, os.environ)
     terraform = Terraform(
@@ -50,7 +50,7 @@ def run(command: str, place: Path, source: Path, bucket_name: str, seconds: str)
     with held_farm(bucket, place, command, tell):
         say("held")
         open_root(terraform, bucket, source, "farm", tell=tell, hear=hear)
-        terraform.write_variables({"seconds": seconds})
+        terraform.write_variables({"gate": gate})
         if command == "down":
             terraform.destroy(hear)
         else:
@@ -63,7 +63,7 @@ def run(command: str, place: Path, source: Path, bucket_name: str, seconds: str)
 def main(arguments: list[str]) -> int:
     command, place, source, bucket, *rest = arguments
     try:
-        run(command, Path(place), Path(source), bucket, rest[0] if rest else "0")
+        run(command, Path(place), Path(source), bucket, rest[0] if rest else "")
     except BurstError as error:
         say("error", type(error).__name__, error.message)
         say("hint", error.hint)
