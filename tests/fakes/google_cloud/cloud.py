@@ -11,7 +11,6 @@ from typing import Any, Self
 from tests.fakes.google_cloud import places, schema, services
 from tests.fakes.google_cloud.answering import METHODS, Call, Request
 from tests.fakes.google_cloud.faults import Fault, Faults
-from tests.fakes.google_cloud.objects import keeps
 from tests.fakes.google_cloud.operations import Operation, Operations
 from tests.fakes.google_cloud.refusals import (
     RefusedError,
@@ -50,6 +49,8 @@ SERVICES = {
     "storage": "storage.googleapis.com",
 }
 """API → the service that has to be enabled for it."""
+PROJECTS = ("project", "projectId", "projectsId")
+"""What paths call the project."""
 PAID = frozenset({"artifactregistry", "compute", "container", "dns", "storage"})
 
 
@@ -144,15 +145,12 @@ class GoogleCloud:
 
         Args:
             kind: as `everything` names it: ``disks``, ``firewalls``, ``clusters``.
-            body: the resource; its ``zone``, ``region`` or ``location`` says where. Of objects,
-                ``bucket``, ``name`` and ``content``.
+            body: the resource; its ``zone``, ``region`` or ``location`` says where. Of objects
+                ``bucket``, ``name`` and ``content``, of images ``repository`` and ``name``.
         """
         with self.lock:
-            if kind == "objects":
-                bucket = self.resources[f"storage/b/{body['bucket']}"]
-                content, kept = body.get("content", b""), keeps(bucket)
-                self.objects.write(body["bucket"], body["name"], content, {}, keep=kept)
-                return None
+            if kind in ("objects", "dockerImages"):
+                return services.put(self, kind, body)
             wanted = services.planting(self, kind, copy.deepcopy(body))
             made = self.perform("POST", wanted.path, wanted.body, **wanted.query)
             self.operations.settle(now=True)
@@ -218,12 +216,15 @@ class GoogleCloud:
         if isinstance(answer, Operation):
             answer = answer.shown()
         answer = copy.deepcopy(answer)
-        method.check_answer(answer)
+        try:
+            method.check_answer(answer)
+        except RefusedError as error:
+            raise AssertionError(f"{method.name} answers what Google does not: {error}") from error
         return answer
 
     def admit(self, method: str, names: dict[str, str]) -> None:
         """Refuse a project that is not this one, an API that is off, and who may not."""
-        for key in ("project", "projectsId"):
+        for key in (*PROJECTS, *(("resource",) if method.startswith("crm.") else ())):
             if names.get(key, "-") not in ("-", self.project, self.number):
                 if method.startswith(("compute.", "dns.")):
                     raise RefusedError(404, f"The resource 'projects/{names[key]}' was not found")

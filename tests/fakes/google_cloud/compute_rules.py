@@ -23,9 +23,11 @@ REFERENCES = frozenset(
 """Fields that hold the name of another resource."""
 
 
-def check_labels(labels: dict[str, str]) -> None:
+def check_labels(labels: dict[str, str | None]) -> None:
     """Refuse labels that Google would not have."""
     for key, value in labels.items():
+        if value is None:  # one that is to go
+            continue
         good = re.fullmatch(r"[a-z][a-z0-9_-]{0,62}", key)
         if not good or not re.fullmatch(r"[a-z0-9_-]{0,63}", str(value)):
             raise RefusedError(

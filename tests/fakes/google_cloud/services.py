@@ -19,12 +19,21 @@ from tests.fakes.google_cloud import (
     registries,
 )
 from tests.fakes.google_cloud.answering import METHODS
-from tests.fakes.google_cloud.objects import Objects
+from tests.fakes.google_cloud.objects import Objects, keeps
 
 if TYPE_CHECKING:
     from tests.fakes.google_cloud.cloud import GoogleCloud
 
-__all__ = ["METHODS", "Objects", "found_project", "inventory", "permission", "planting", "scale"]
+__all__ = [
+    "METHODS",
+    "Objects",
+    "found_project",
+    "inventory",
+    "permission",
+    "planting",
+    "put",
+    "scale",
+]
 
 ALL = (
     accounts, billing, buckets, clusters, compute, compute_facts, dns, enabling, node_pools,
@@ -89,6 +98,19 @@ def scale(cloud: GoogleCloud, cluster: str, pool: str, nodes: int) -> None:
     end = f"/clusters/{cluster}/nodePools/{pool}"
     key = next(key for key in cloud.resources if key.endswith(end))
     node_pools.resize(cloud, key, nodes)
+
+
+def put(cloud: GoogleCloud, kind: str, body: dict[str, Any]) -> None:
+    """Put an object in a bucket, or an image in a repository: no plain request does."""
+    if kind == "objects":
+        bucket = body["bucket"]
+        kept = keeps(cloud.resources[f"storage/b/{bucket}"])
+        cloud.objects.write(bucket, body["name"], body.get("content", b""), {}, keep=kept)
+        return
+    where = f"projects/{cloud.project}/locations/{body.get('location', REGION)}"
+    name = f"{where}/repositories/{body['repository']}/dockerImages/{body['name']}"
+    told = {key: value for key, value in body.items() if key not in ("repository", "location")}
+    cloud.resources[f"artifactregistry/{name}"] = {**told, "name": name}
 
 
 @dataclass(frozen=True)
