@@ -125,7 +125,7 @@ class Cluster(Resource):
         },
         virtual=_VIRTUAL,
         given=_GIVEN,
-        unread=frozenset({"min_master_version", "initial_node_count"}),
+        unread=frozenset({"min_master_version"}),
         sent=_sent(),
         sends_empty_blocks=True,
     )
