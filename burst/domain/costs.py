@@ -82,11 +82,12 @@ class FarmShape:
     """In the registry; likewise."""
     system_nodes: int = 1
     system_disk_gib: int = 50
-    system_disk_type: str = ""
+    system_disk_type: str = "pd-balanced"
     volume_gib: int = 10
     """Of the manager's volume."""
     volume_type: str = "pd-balanced"
-    dns_zones: int = 1
+    dns_zones: int = 3
+    """Private ones, which make Google's own APIs known inside of the network."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ FARM = FarmShape(
     ),
     bytes_stored=100 * 2**30,
     image_bytes=2 * 2**30,
+    dns_zones=1,
 )
 
 

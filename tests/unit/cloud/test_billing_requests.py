@@ -47,6 +47,7 @@ def test_all_pages_of_all_services_are_asked_for_and_nothing_is_written(
             (PoolShape("cpu", "n2d-standard-8", spot=True, maximum=10),),
             bytes_stored=100 * 2**30,
             image_bytes=2 * 2**30,
+            dns_zones=1,
         ),
         table,
     )

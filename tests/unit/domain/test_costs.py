@@ -57,6 +57,7 @@ FARM = FarmShape(
     pools=(CPU, GPU),
     bytes_stored=100 * GIB,
     image_bytes=2 * GIB,
+    dns_zones=1,
 )
 
 

@@ -32,6 +32,7 @@ SHAPE = FarmShape(
     region=NETHERLANDS,
     system_machine="e2-standard-2",
     pools=(PoolShape("cpu", "n2d-standard-8", spot=True, maximum=10),),
+    dns_zones=1,
 )
 PLACE = Place("burst", "studio", "studio-burst-data", SHAPE)
 
