@@ -200,6 +200,20 @@ CASES = [
     ),
     case(
         (
+            "google_project_iam_member",
+            {
+                "project": "proj-x",
+                "role": "roles/viewer",
+                "member": f"serviceAccount:{MAIL}",
+                "condition": [{"title": "one-cluster", "expression": "true"}],
+            },
+        ),
+        ACCOUNT,
+        new={"condition": [{"title": "one-cluster", "expression": "false"}]},
+        identifier=f"proj-x roles/viewer serviceAccount:{MAIL} one-cluster",
+    ),
+    case(
+        (
             "google_service_account_iam_member",
             {
                 "service_account_id": f"projects/proj-x/serviceAccounts/{MAIL}",

@@ -172,6 +172,7 @@ class Member(Resource):
         binding = _binding(policy.get("bindings", []), state)
         if binding is None or state["member"] not in binding["members"]:
             return None
+        state = {**state, "condition": _as_block(binding)}
         return {**state, "etag": policy.get("etag"), "id": self._identifier(state)}
 
     def delete(self, google: Google, state: Body) -> None:
@@ -182,10 +183,16 @@ class Member(Resource):
                 raise
 
     def import_(self, google: Google, identifier: str) -> Body:
-        *subject, role, member = identifier.split(" ")
-        if len(subject) != 1:
-            raise Failed(f"import id {identifier!r} is not as 'THING ROLE MEMBER'")
-        return {**self.import_subject(subject[0]), "role": role, "member": member, "condition": []}
+        parts = identifier.split(" ", 3)
+        if len(parts) < 3:
+            raise Failed(f"import id {identifier!r} is not as 'THING ROLE MEMBER [CONDITION]'")
+        subject, role, member, *title = parts
+        return {
+            **self.import_subject(subject),
+            "role": role,
+            "member": member,
+            "condition": [{"title": one} for one in title],
+        }
 
     def import_subject(self, text: str) -> Body:
         """Return the fields that name the thing."""
@@ -221,26 +228,35 @@ class Member(Resource):
 
     def _identifier(self, state: Body) -> str:
         parts = [self._subject(state), state["role"], state["member"]]
-        if state.get("condition"):
-            parts.append(state["condition"][0]["title"])
+        asked = mapping.only(state, "condition")
+        if asked:
+            parts += [asked.get(name) or "" for name in ("title", "description", "expression")]
         return "/".join(parts)
 
 
 def _binding(bindings: list[Body], wanted: Body) -> Body | None:
-    condition = _condition(wanted)
+    """Return the binding of a role and a condition; of an import only the title is known."""
+    asked = _condition(wanted)
     return next(
         (
             one
             for one in bindings
-            if one["role"] == wanted["role"] and (one.get("condition") or {}) == condition
+            if one["role"] == wanted["role"]
+            and {**(one.get("condition") or {}), **asked} == (one.get("condition") or {})
+            and bool(asked) == bool(one.get("condition"))
         ),
         None,
     )
 
 
 def _condition(wanted: Body) -> Body:
-    asked = (wanted.get("condition") or [{}])[0]
+    asked = mapping.only(wanted, "condition") or {}
     return {name: asked[name] for name in ("description", "expression", "title") if asked.get(name)}
+
+
+def _as_block(binding: Body) -> list[Body]:
+    found = binding.get("condition")
+    return [{"description": "", **found}] if found else []
 
 
 def _with_member(bindings: list[Body], wanted: Body) -> list[Body]:
