@@ -202,6 +202,19 @@ def set_policy(call: Call) -> dict[str, Any]:
     return _policy(call, policies.set_policy(call, f"b/{call.names['bucket']}", told))
 
 
+@answers("storage.buckets.getStorageLayout")
+def get_layout(call: Call) -> dict[str, Any]:
+    """Tell that a bucket has no folders."""
+    found = look(call)
+    layout = {key: found[key] for key in ("location", "locationType")}
+    return {
+        "kind": "storage#storageLayout",
+        "bucket": call.names["bucket"],
+        "hierarchicalNamespace": {"enabled": False},
+        **layout,
+    }
+
+
 @answers("storage.buckets.testIamPermissions")
 def test_permissions(call: Call) -> dict[str, Any]:
     """Tell what the caller may do with a bucket."""

@@ -164,7 +164,7 @@ def list_(call: Call) -> dict[str, Any]:
     after = base64.b64decode(query.get("pageToken", "")).decode().partition("\n")
     rows: list[tuple[str, str, Version | None]] = []
     for one in call.cloud.objects.versions(bucket):
-        if (one.gone and query.get("versions") != "true") or not _is_wanted(one.name, query):
+        if (one.gone and query.get("versions", "").lower() != "true") or not _is_wanted(one.name, query):
             continue
         folder, cut, _ = one.name[len(prefix) :].partition(delimiter) if delimiter else ("", "", "")
         if cut:

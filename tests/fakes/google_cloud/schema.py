@@ -40,6 +40,8 @@ EVERYWHERE = frozenset(
 """Parameters that every method takes."""
 
 
+UNTOLD_QUERY = {"compute": {"returnPartialSuccess"}}
+"""API → parameters that gcloud sends, and Google takes, though its documents lack them."""
 UNTOLD = {"compute.RouterNat": {"initialNatIps": ["string"]}}
 """Fields that the Terraform provider sends, and Google takes, though its documents lack them."""
 
@@ -71,7 +73,8 @@ class Method:
     def check_query(self, query: dict[str, str]) -> None:
         """Refuse parameters that the method does not have, and the lack of those it needs."""
         for name in query:
-            if name not in self.query and name not in EVERYWHERE:
+            untold = UNTOLD_QUERY.get(self.api, ())
+            if name not in self.query and name not in EVERYWHERE and name not in untold:
                 raise _payload(f'Unknown name "{name}": Cannot bind query parameter.')
         for name in self.needs:
             if name not in query:

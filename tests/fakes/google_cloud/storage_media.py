@@ -122,7 +122,7 @@ def _parts(headers: dict[str, str], raw: bytes, kind: str) -> tuple[dict[str, An
     """What an upload says of an object, and its content."""
     told: dict[str, Any] = {"contentType": headers.get("content-type")}
     if kind == "multipart":
-        found = re.search(r'boundary="?([^";]+)"?', headers.get("content-type", ""))
+        found = re.search(r"boundary=[\"']?([^\"';]+)[\"']?", headers.get("content-type", ""))
         boundary = re.escape(found[1].encode() if found else b"")
         parts = re.split(rb"(?:^|\r?\n)--" + boundary + rb"(?:--)?(?:\r?\n|$)", raw)
         if len(parts) != 4:
