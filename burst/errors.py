@@ -31,7 +31,8 @@
     │   ├── NotOnCluster           what was asked for is not there
     │   └── RolloutFailed          what was put there did not come up
     ├── CloudError                 Google Cloud, or what is made there               exit 1
-    │   ├── CloudDenied            no login, no permission, no billing account
+    │   ├── CloudDenied            no permission, no billing account
+    │   │   └── LoginNeeded        no login, or one that is not taken any more
     │   ├── CloudQuota             more than the project may have
     │   ├── CloudConflict          it exists already, is in use, or has changed
     │   ├── CloudNotFound          there is no such thing
@@ -217,6 +218,10 @@ class CloudError(BurstError):
 
 class CloudDenied(CloudError):
     """Google Cloud refuses access."""
+
+
+class LoginNeeded(CloudDenied):
+    """Nobody is logged in to Google Cloud."""
 
 
 class CloudQuota(CloudError):

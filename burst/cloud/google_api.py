@@ -25,10 +25,11 @@ from urllib.parse import urlsplit
 from burst.cloud.google_errors import (
     cloud_error,
     failure_of,
+    of_login,
     operation_error,
     read_refusal,
 )
-from burst.errors import CloudAway, CloudDenied, CloudError, StorageAway, StorageError
+from burst.errors import CloudAway, CloudError, StorageError
 from burst.storage.login import TOKEN, account_of, find_login, is_given, login_error, nobody
 
 SCOPE = "https://www.googleapis.com/auth/cloud-platform"
@@ -206,7 +207,7 @@ class GoogleApi:
         """Return whose login it is, where it says so.
 
         Raises:
-            CloudDenied: there is none.
+            LoginNeeded: there is none.
         """
         return account_of(self._session("STORAGE").credentials)
 
@@ -274,7 +275,7 @@ class GoogleApi:
                 method, url, params=query, json=body, timeout=self._timeout, allow_redirects=False
             )
         except exceptions.GoogleAuthError as error:
-            raise _ours(login_error(error, what, session.credentials)) from error
+            raise of_login(login_error(error, what, session.credentials)) from error
         except requests.RequestException as error:
             raise _away(what, error) from error
 
@@ -294,7 +295,7 @@ class GoogleApi:
         try:
             login = nobody() if is_anonymous else find_login((SCOPE,), what, self._environ)
         except StorageError as error:
-            raise _ours(error) from error
+            raise of_login(error) from error
         session = AuthorizedSession(self._paying(login))  # type: ignore[no-untyped-call]
         for scheme in ("https://", "http://"):
             session.mount(scheme, HTTPAdapter(pool_maxsize=_CONNECTIONS))
@@ -367,8 +368,3 @@ def _away(what: str, error: Exception) -> CloudAway:
 
 
 _NETWORK = "look at the network; then the same command goes on"
-
-
-def _ours(error: StorageError) -> CloudError:
-    kind = CloudAway if isinstance(error, StorageAway) else CloudDenied
-    return kind(error.message, hint=error.hint)

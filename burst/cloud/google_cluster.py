@@ -16,13 +16,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from burst.cloud.google_api import SCOPE, endpoint
-from burst.cloud.google_errors import cloud_error, failure_error, read_refusal
+from burst.cloud.google_errors import cloud_error, failure_error, of_login, read_refusal
 from burst.errors import (
     CloudAway,
-    CloudDenied,
     CloudError,
     CloudNotFound,
-    StorageAway,
     StorageError,
 )
 from burst.storage.login import TOKEN, find_login, login_error, nobody
@@ -229,7 +227,7 @@ class GoogleClusters:
         from google.auth import exceptions as auth
 
         if isinstance(error, auth.GoogleAuthError):
-            return _of_login(login_error(error, what, self._login))
+            return of_login(login_error(error, what, self._login))
         if not isinstance(error, exceptions.GoogleAPICallError):
             hint = "look at the network; then the same command goes on"
             return CloudAway(f"{what}: Google Cloud does not answer", hint=hint)
@@ -250,7 +248,7 @@ class GoogleClusters:
         try:
             return find_login((SCOPE,), "can't ask Kubernetes Engine", self._environ)
         except StorageError as error:
-            raise _of_login(error) from error
+            raise of_login(error) from error
 
     @cached_property
     def _client(self) -> Any:
@@ -307,8 +305,3 @@ def _trouble(operation: Any) -> str | None:
         return str(operation.error.message)
     done = operation.status.name == "ABORTING"
     return str(operation.status_message or "it was aborted") if done else None
-
-
-def _of_login(error: StorageError) -> CloudError:
-    kind = CloudAway if isinstance(error, StorageAway) else CloudDenied
-    return kind(error.message, hint=error.hint)

@@ -20,6 +20,9 @@ from burst.errors import (
     CloudError,
     CloudNotFound,
     CloudQuota,
+    LoginNeeded,
+    StorageAway,
+    StorageError,
 )
 from burst.storage.login import LOG_IN, first_line
 
@@ -100,7 +103,7 @@ def cloud_error(refusal: Refusal, what: str, project: str = "") -> CloudError:
         if error:
             return error
     if refusal.status == 401:
-        return CloudDenied(f"{what}: the login is not taken ({refusal.text})", hint=LOG_IN)
+        return LoginNeeded(f"{what}: the login is not taken ({refusal.text})", hint=LOG_IN)
     if refusal.status == 403:
         return _denied(refusal, what, told, project or "PROJECT")
     if refusal.status == 404:
@@ -133,6 +136,12 @@ def failure_error(text: str, what: str, project: str = "") -> CloudError:
         if error:
             return error
     return CloudError(told)
+
+
+def of_login(error: StorageError) -> CloudError:
+    """Return the error that a login is which does not work."""
+    kind = CloudAway if isinstance(error, StorageAway) else LoginNeeded
+    return kind(error.message, hint=error.hint)
 
 
 def failure_of(operation: Mapping[str, Any]) -> str:

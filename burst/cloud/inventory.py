@@ -16,13 +16,13 @@ from typing import Any
 from burst.cloud.google_api import GoogleApi
 from burst.cloud.resource_kinds import (
     KINDS,
-    LABEL,
     Resource,
     farm_of,
     from_bindings,
     from_cluster,
     from_compute,
 )
+from burst.cloud.state_bucket import LABEL
 from burst.errors import ApiDisabled, CloudError
 from burst.threads import side_by_side
 

@@ -11,7 +11,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-LABEL = "burst-farm"
+from burst.cloud.state_bucket import LABEL
+
 CLUSTER_LABEL = "goog-k8s-cluster-name"
 """What GKE puts on machines and disks of a cluster."""
 
@@ -117,7 +118,12 @@ class Resource:
     @property
     def deletion(self) -> str:
         """The command that removes it."""
-        return shlex.join(["gcloud", *KINDS[self.kind].gcloud.split(), *self._arguments()])
+        own = shlex.join(["gcloud", *KINDS[self.kind].gcloud.split(), *self._arguments()])
+        if self.kind == "managedZones":
+            # A zone with records in it can't be deleted.
+            zone = shlex.join([f"--zone={self.name}", f"--project={self.project}"])
+            return f"gcloud dns record-sets import /dev/null --delete-all-existing {zone} && {own}"
+        return own
 
     def _arguments(self) -> list[str]:
         own = f"--project={self.project}"
