@@ -172,6 +172,17 @@ variable "ranges" {
     ])
     error_message = "ranges must be private: within 10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16 or 100.64.0.0/10."
   }
+
+  validation {
+    # Two ranges overlap if the larger one's mask makes them the same.
+    condition = alltrue([
+      for pair in [[var.ranges.nodes, var.ranges.pods], [var.ranges.nodes, var.ranges.services], [var.ranges.pods, var.ranges.services]] :
+      try(length(distinct([
+        for range in pair : cidrhost("${split("/", range)[0]}/${min([for one in pair : tonumber(split("/", one)[1])]...)}", 0)
+      ])) == 2, true)
+    ])
+    error_message = "ranges must not overlap: nodes ${var.ranges.nodes}, pods ${var.ranges.pods}, services ${var.ranges.services}."
+  }
 }
 
 variable "region" {
