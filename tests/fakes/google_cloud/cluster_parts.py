@@ -37,6 +37,9 @@ def cluster(call: Call, relative: str, told: dict[str, Any]) -> dict[str, Any]:
     version = _version(told.get("initialClusterVersion", ""))
     pods, services = _ranges(call, subnetwork, told.get("ipAllocationPolicy", {}))
     made = {**told, **_dropped(told)}
+    components = {"componentConfig": {"enableComponents": ["SYSTEM_COMPONENTS"]}}
+    for field in ("loggingConfig", "monitoringConfig"):
+        made.setdefault(field, dict(components))
     return defaults(
         made,
         location=location,
@@ -124,15 +127,11 @@ def _added() -> dict[str, Any]:
         "defaultMaxPodsConstraint": {"maxPodsPerNode": "110"},
         "enterpriseConfig": {"clusterTier": "STANDARD"},
         "legacyAbac": {},
-        "loggingConfig": {"componentConfig": {"enableComponents": ["SYSTEM_COMPONENTS"]}},
         "loggingService": "logging.googleapis.com/kubernetes",
         "maintenancePolicy": {"resourceVersion": "e3b0c442"},
         "masterAuth": {"clusterCaCertificate": CERTIFICATE},
         "masterAuthorizedNetworksConfig": {},
-        "monitoringConfig": {
-            "componentConfig": {"enableComponents": ["SYSTEM_COMPONENTS"]},
-            "advancedDatapathObservabilityConfig": {"enableMetrics": False},
-        },
+        "monitoringConfig": {"advancedDatapathObservabilityConfig": {"enableMetrics": False}},
         "monitoringService": "monitoring.googleapis.com/kubernetes",
         "networkPolicy": {},
         "nodePoolAutoConfig": {},

@@ -24,6 +24,7 @@ RENAMED = {
     "desiredControlPlaneEndpointsConfig": "controlPlaneEndpointsConfig",
 }
 """Parts of an update whose field is called otherwise than by what follows ``desired``."""
+COMPONENTS = {"loggingConfig", "monitoringConfig"}
 OF_NETWORK = {"desiredDatapathProvider", "desiredEnableMultiNetworking", "desiredDnsConfig"}
 
 
@@ -159,6 +160,8 @@ def update(call: Call) -> Operation:
         for key, value in {} if failure else wanted.items():
             field = RENAMED.get(key) or key[7].lower() + key[8:]
             target = found["networkConfig"] if key in OF_NETWORK else found
+            if field in COMPONENTS:  # which components: all that are named, and no others
+                target[field].pop("componentConfig", None)
             merge(target, {field: value})
 
     return start(call, "UPDATE_CLUSTER", named(call), settle)

@@ -6,6 +6,7 @@ import base64
 import hashlib
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import quote
 
 from tests.fakes.google_cloud import buckets
 from tests.fakes.google_cloud.answering import Call, answers
@@ -34,13 +35,16 @@ class Version:
     gone: str = ""
     """Since when it is not the newest, in a bucket that keeps such."""
 
-    def shown(self, bucket: str) -> dict[str, Any]:
-        """Return it as the JSON API does."""
+    def shown(self, bucket: str, url: str) -> dict[str, Any]:
+        """Return it as the JSON API does, that listens at a URL."""
+        name = quote(self.name, safe="")
+        media = f"{url}/download/storage/v1/b/{bucket}/o/{name}"
         digest = hashlib.md5(self.content, usedforsecurity=False).digest()
         shown = {
             "kind": "storage#object",
             "id": f"{bucket}/{self.name}/{self.generation}",
-            "selfLink": f"{buckets.LINK}/{bucket}/o/{self.name}",
+            "selfLink": f"{buckets.LINK}/{bucket}/o/{name}",
+            "mediaLink": f"{media}?generation={self.generation}&alt=media",
             "name": self.name,
             "bucket": bucket,
             "generation": str(self.generation),
@@ -151,7 +155,7 @@ def look(call: Call) -> Version:
 @answers("storage.objects.get")
 def get(call: Call) -> dict[str, Any]:
     """Show what there is to say of an object."""
-    return look(call).shown(call.names["bucket"])
+    return look(call).shown(call.names["bucket"], call.cloud.url)
 
 
 @answers("storage.objects.list")
@@ -164,7 +168,9 @@ def list_(call: Call) -> dict[str, Any]:
     after = base64.b64decode(query.get("pageToken", "")).decode().partition("\n")
     rows: list[tuple[str, str, Version | None]] = []
     for one in call.cloud.objects.versions(bucket):
-        if (one.gone and query.get("versions", "").lower() != "true") or not _is_wanted(one.name, query):
+        if (one.gone and query.get("versions", "").lower() != "true") or not _is_wanted(
+            one.name, query
+        ):
             continue
         folder, cut, _ = one.name[len(prefix) :].partition(delimiter) if delimiter else ("", "", "")
         if cut:
@@ -175,7 +181,7 @@ def list_(call: Call) -> dict[str, Any]:
             rows.append((one.name, str(one.generation), one))
     rows = [row for row in rows if not after[0] or (row[0], row[1]) > (after[0], after[2])]
     page: dict[str, Any] = {"kind": "storage#objects"}
-    items = [one.shown(bucket) for _, _, one in rows[:limit] if one]
+    items = [one.shown(bucket, call.cloud.url) for _, _, one in rows[:limit] if one]
     folders = [name for name, _, one in rows[:limit] if one is None]
     page |= {"items": items} if items else {}
     page |= {"prefixes": folders} if folders else {}
@@ -204,7 +210,7 @@ def change(call: Call) -> dict[str, Any]:
     found = look(call)
     found.told = {**found.told, **{key: call.body[key] for key in TOLD if key in call.body}}
     found.metageneration += 1
-    return found.shown(call.names["bucket"])
+    return found.shown(call.names["bucket"], call.cloud.url)
 
 
 @answers("storage.objects.insert")
@@ -226,7 +232,7 @@ def write(
     found = buckets.look(Call(call.cloud, call.method, names))
     check(call.query, call.cloud.objects.find(bucket, name))
     made = call.cloud.objects.write(bucket, name, content, told, keep=keeps(found))
-    return made.shown(bucket)
+    return made.shown(bucket, call.cloud.url)
 
 
 @answers("storage.objects.rewrite", "storage.objects.copy")
