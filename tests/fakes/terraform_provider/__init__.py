@@ -11,5 +11,6 @@ its place when ``BURST_TEST_TERRAFORM_MIRROR`` names the folder of a mirror that
     google, waiting    one call, with the retries of the real provider; operations that take time
     resources/         a module an API: what is called to make, read, change and delete
     servicer, plugin   the calls of Terraform; a process that takes them
+    comparison         what two providers asked for, side by side
     mirror             a folder that Terraform installs it from
 """

@@ -16,6 +16,7 @@ from tests.fakes.terraform_provider.schema import Block, Nested
 from tests.fakes.terraform_provider.values import UNKNOWN, is_zero
 
 Body = dict[str, Any]
+_TRUE, _FALSE = "TRUE", "FALSE"
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ class Fields:
         given: What the API says and nobody can ask for.
         unread: What is sent, and never looked at again.
         sent: What is sent even when it is empty, and what then.
+        worded: What Terraform has as the words "TRUE" and "FALSE".
         sends_empty_blocks: Whether a block in which nothing is set is sent as an object.
     """
 
@@ -36,6 +38,7 @@ class Fields:
     given: frozenset[str] = frozenset()
     unread: frozenset[str] = frozenset()
     sent: Mapping[str, Any] = field(default_factory=dict)
+    worded: frozenset[str] = frozenset()
     sends_empty_blocks: bool = False
 
     def name(self, path: str) -> str:
@@ -66,7 +69,7 @@ def _expand_field(of: Any, value: Any, fields: Fields, path: str) -> Any:
         return _expand_nested(of, value, fields, path)
     if value is UNKNOWN or is_zero(value) or value == {}:
         return fields.sent.get(path)
-    return value
+    return value == _TRUE if path in fields.worded else value
 
 
 def _expand_nested(nested: Nested, value: Any, fields: Fields, path: str) -> Any:
@@ -116,7 +119,10 @@ def flatten(block: Block, found: Body, known: Body | None, fields: Fields, path:
         at = f"{path}{name}"
         prior = _settled(before.get(name))
         is_kept = at in fields.virtual or at in fields.unread
-        made[name] = prior if is_kept else _told(get(found, fields.name(at)), prior)
+        told = get(found, fields.name(at))
+        if at in fields.worded and told is not None:
+            told = _TRUE if told else _FALSE
+        made[name] = prior if is_kept else _told(told, prior)
     for name, nested in block.blocks.items():
         at = f"{path}{name}"
         prior = _settled(before.get(name))

@@ -2,7 +2,8 @@
 
     python -m tests.fakes.terraform_provider.mirror FOLDER
 
-makes one and prints the file to name in ``TF_CLI_CONFIG_FILE``.
+makes one and prints the file to name in ``TF_CLI_CONFIG_FILE``. ``BURST_TEST_TERRAFORM`` names the
+terraform of tests, `scripts/test` sets it.
 """
 
 from __future__ import annotations
@@ -10,8 +11,11 @@ from __future__ import annotations
 import os
 import platform
 import shlex
+import shutil
 import sys
 from pathlib import Path
+
+import pytest
 
 VERSION = "7.45.0"
 ADDRESS = "registry.terraform.io/hashicorp/google"
@@ -35,6 +39,14 @@ def make_mirror(folder: Path) -> Path:
         encoding="utf-8",
     )
     return settings
+
+
+def terraform() -> str:
+    """Return the program; the test is skipped, with the reason, where there is none."""
+    named = os.environ.get("BURST_TEST_TERRAFORM") or shutil.which("terraform")
+    if not named:
+        pytest.skip("no terraform: scripts/setup --terraform finds or makes one")
+    return named
 
 
 def is_real() -> bool:

@@ -40,9 +40,7 @@ def test_without_a_login_nothing_is_configured(
     assert [one.summary for one in Calls().configured.diagnostics] == [NO_LOGIN]
 
 
-def test_without_an_address_nobody_is_called(
-    calls: Calls, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_an_address_nobody_is_called(calls: Calls, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("GOOGLE_COMPUTE_CUSTOM_ENDPOINT")
 
     _, problems = calls.apply(NETWORK[0], None, NETWORK[1])

@@ -31,7 +31,6 @@ REPOSITORY = (
     "google_artifact_registry_repository",
     {"repository_id": "film", "location": "europe-west4", "format": "DOCKER"},
 )
-ROUTER = ("google_compute_router", {"name": "film", "network": "net"})
 ZONE_OF_NAMES = (
     "google_dns_managed_zone",
     {
@@ -100,52 +99,6 @@ CASES = [
         identifier="projects/proj-x/regions/europe-west4/subnetworks/nodes",
     ),
     case(
-        (
-            "google_compute_firewall",
-            {"name": "inside", "network": "net", "allow": [{"protocol": "tcp", "ports": ["443"]}]},
-        ),
-        NETWORK,
-        change={"allow": [{"protocol": "udp", "ports": ["53"]}], "source_ranges": ["10.0.0.0/8"]},
-        new={"name": "other"},
-        identifier="projects/proj-x/global/firewalls/inside",
-    ),
-    case(
-        (
-            "google_compute_route",
-            {
-                "name": "out",
-                "network": "net",
-                "dest_range": "199.36.153.8/30",
-                "next_hop_gateway": "default-internet-gateway",
-            },
-        ),
-        NETWORK,
-        new={"priority": 10},
-        identifier="projects/proj-x/global/routes/out",
-    ),
-    case(
-        ROUTER,
-        NETWORK,
-        new={"name": "other"},
-        identifier="projects/proj-x/regions/europe-west4/routers/film",
-    ),
-    case(
-        (
-            "google_compute_router_nat",
-            {
-                "name": "film",
-                "router": "film",
-                "nat_ip_allocate_option": "AUTO_ONLY",
-                "source_subnetwork_ip_ranges_to_nat": "ALL_SUBNETWORKS_ALL_IP_RANGES",
-            },
-        ),
-        NETWORK,
-        ROUTER,
-        change={"min_ports_per_vm": 128},
-        new={"name": "other"},
-        identifier="projects/proj-x/regions/europe-west4/routers/film/film",
-    ),
-    case(
         ZONE_OF_NAMES,
         NETWORK,
         change={"description": "Other words"},
@@ -211,22 +164,6 @@ CASES = [
         ACCOUNT,
         new={"condition": [{"title": "one-cluster", "expression": "false"}]},
         identifier=f"proj-x roles/viewer serviceAccount:{MAIL} one-cluster",
-    ),
-    case(
-        (
-            "google_service_account_iam_member",
-            {
-                "service_account_id": f"projects/proj-x/serviceAccounts/{MAIL}",
-                "role": "roles/iam.serviceAccountUser",
-                "member": "user:artist@example.com",
-            },
-        ),
-        ACCOUNT,
-        new={"role": "roles/viewer"},
-        identifier=(
-            f"projects/proj-x/serviceAccounts/{MAIL} roles/iam.serviceAccountUser"
-            " user:artist@example.com"
-        ),
     ),
     case(
         BUCKET,

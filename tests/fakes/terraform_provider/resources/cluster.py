@@ -16,6 +16,7 @@ from tests.fakes.terraform_provider.values import UNKNOWN
 
 TYPE = "google_container_cluster"
 _FAILED = "ERROR"
+_PORT = "insecure_kubelet_readonly_port_enabled"
 _VIRTUAL = node_fields.VIRTUAL | {
     "allow_net_admin",
     "deletion_policy",
@@ -57,18 +58,22 @@ _GIVEN = frozenset(
 def _sent() -> dict[str, Any]:
     """Return what is sent even when it is empty, as whether an add-on is on."""
     addons = read_schema().resources[TYPE].block.blocks["addons_config"].block
-    return {
-        f"addons_config.{addon}.{name}": False
-        for addon, nested in addons.blocks.items()
-        for name in ("enabled", "disabled")
-        if name in nested.block.attributes
-    } | {
-        "enable_legacy_abac": False,
-        "enable_shielded_nodes": False,
-        "enable_autopilot": False,
-        "control_plane_endpoints_config.dns_endpoint_config.allow_external_traffic": False,
-        "monitoring_config.advanced_datapath_observability_config.enable_relay": False,
-    }
+    return (
+        node_fields.SENT
+        | {
+            f"addons_config.{addon}.{name}": False
+            for addon, nested in addons.blocks.items()
+            for name in ("enabled", "disabled")
+            if name in nested.block.attributes
+        }
+        | {
+            "enable_legacy_abac": False,
+            "enable_shielded_nodes": False,
+            "enable_autopilot": False,
+            "control_plane_endpoints_config.dns_endpoint_config.allow_external_traffic": False,
+            "monitoring_config.advanced_datapath_observability_config.enable_relay": False,
+        }
+    )
 
 
 class Cluster(Resource):
@@ -119,7 +124,7 @@ class Cluster(Resource):
             "node_pool_defaults.node_config_defaults.logging_variant": (
                 "loggingConfig.variantConfig.variant"
             ),
-            "node_pool_defaults.node_config_defaults.insecure_kubelet_readonly_port_enabled": (
+            f"node_pool_defaults.node_config_defaults.{_PORT}": (
                 "nodeKubeletConfig.insecureKubeletReadonlyPortEnabled"
             ),
         },
@@ -127,6 +132,7 @@ class Cluster(Resource):
         given=_GIVEN,
         unread=frozenset({"min_master_version"}),
         sent=_sent(),
+        worded=node_fields.WORDED | {f"node_pool_defaults.node_config_defaults.{_PORT}"},
         sends_empty_blocks=True,
     )
 

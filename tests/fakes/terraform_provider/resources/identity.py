@@ -299,21 +299,6 @@ class ProjectMember(Member):
         google.call("POST", "resource_manager", f"projects/{subject}:setIamPolicy", body)
 
 
-class AccountMember(Member):
-    """A member of a service account: who may be it."""
-
-    type = "google_service_account_iam_member"
-    subject = "{service_account_id}"
-    keys = ("service_account_id",)
-
-    def get_policy(self, google: Google, subject: str) -> Body:
-        asked = {"options.requestedPolicyVersion": str(POLICY_VERSION)}
-        return google.call("POST", "iam_beta", f"{subject}:getIamPolicy", None, **asked)
-
-    def set_policy(self, google: Google, subject: str, policy: Body) -> None:
-        google.call("POST", "iam_beta", f"{subject}:setIamPolicy", {"policy": policy})
-
-
 class BucketMember(Member):
     """A member of a bucket."""
 
@@ -369,7 +354,6 @@ RESOURCES = (
     ServiceAccount(),
     CustomRole(),
     ProjectMember(),
-    AccountMember(),
     BucketMember(),
     RepositoryMember(),
 )

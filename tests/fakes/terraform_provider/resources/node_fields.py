@@ -34,7 +34,8 @@ _SCOPES = [
 ]
 """What nodes may ask for if nobody says: what the real provider sends."""
 
-_PORT = "insecureKubeletReadonlyPortEnabled"
+WORDED = frozenset({"node_config.kubelet_config.insecure_kubelet_readonly_port_enabled"})
+SENT = dict.fromkeys(WORDED, False)
 _EVEN_ZERO = {
     "shutdown_grace_period_seconds": "shutdownGracePeriodSeconds",
     "shutdown_grace_period_critical_pods_seconds": "shutdownGracePeriodCriticalPodsSeconds",
@@ -53,7 +54,6 @@ def complete(sent: Body, config: Body) -> Body:
         sent["oauthScopes"] = sorted(sent["oauthScopes"])
     kubelet, written = sent.get("kubeletConfig"), mapping.only(config, "kubelet_config") or {}
     if kubelet is not None:
-        kubelet[_PORT] = kubelet.get(_PORT) == "TRUE"
         quota = written.get("cpu_cfs_quota")
         kubelet["cpuCfsQuota"] = True if quota is None else quota
         for name, api in _EVEN_ZERO.items():
@@ -68,13 +68,7 @@ def of_nobody() -> Body:
 
 
 def as_read(config: Body) -> Body:
-    """Return a node as it is, in the words that Terraform has for it.
-
-    The labels that GKE puts on by itself are left out, as the real provider does.
-    """
+    """Return a node without the labels that GKE puts on by itself."""
     labels = config.get("resourceLabels") or {}
     kept = {name: one for name, one in labels.items() if not name.startswith("goog-gke-")}
-    kubelet = config.get("kubeletConfig")
-    if kubelet is not None:
-        kubelet = {**kubelet, _PORT: "TRUE" if kubelet.get(_PORT) else "FALSE"}
-    return {**config, "resourceLabels": kept or None, "kubeletConfig": kubelet}
+    return {**config, "resourceLabels": kept or None}

@@ -65,6 +65,8 @@ class NodePool(Resource):
             "instance_group_urls",
             "managed_instance_group_urls",
         },
+        sent=node_fields.SENT,
+        worded=node_fields.WORDED,
         sends_empty_blocks=True,
     )
 

@@ -84,17 +84,5 @@ def read_project(google: Google, config: Body) -> Body:
     }
 
 
-def read_client(google: Google, config: Body) -> Body:
-    """Read the provider's own settings."""
-    return {
-        "id": f'projects/"{google.project}"/regions/"{google.region}"/zones/"{google.zone}"',
-        "project": google.project,
-        "region": google.region,
-        "zone": google.zone,
-        "access_token": google.token,
-        "default_labels": google.default_labels,
-    }
-
-
 RESOURCES = (ProjectService(),)
-DATA_SOURCES = {"google_project": read_project, "google_client_config": read_client}
+DATA_SOURCES = {"google_project": read_project}
