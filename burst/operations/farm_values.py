@@ -50,7 +50,7 @@ def farm_values(settings: ClusterFarm, images: ImageSettings, scenes_by: ScenesW
     pools = _pools(settings)
     _check_names(settings.cluster.farm, pools)
     shapes = {name: _shape(pool, pool.scenes_by or scenes_by) for name, pool in pools.items()}
-    classes = _memory_classes(shapes)
+    classes = memory_classes(settings, scenes_by)
     by_name = {
         name: _pool_values(settings, images, name, pool, pool.scenes_by or scenes_by)
         | {"machine": shapes[name]}
@@ -59,11 +59,21 @@ def farm_values(settings: ClusterFarm, images: ImageSettings, scenes_by: ScenesW
     for order, (name, pool) in enumerate(pools.items()):
         values = by_name[name]
         values["preference"] = order if pool.preference is None else pool.preference
-        given = pool.memory_class
-        values["memoryClass"] = classes[name] if given is None else given
+        values["memoryClass"] = classes[name]
         values = merged(settings.cluster.worker, values)
         by_name[name] = merged(values, pool.values)
     return FarmValues(_manager_values(settings, images, pools), by_name)
+
+
+def memory_classes(settings: ClusterFarm, scenes_by: ScenesWay) -> dict[str, int]:
+    """Return the memory class of each pool; takes and raises what `farm_values` does."""
+    pools = _pools(settings)
+    shapes = {name: _shape(pool, pool.scenes_by or scenes_by) for name, pool in pools.items()}
+    classes = _memory_classes(shapes)
+    return {
+        name: classes[name] if pool.memory_class is None else pool.memory_class
+        for name, pool in pools.items()
+    }
 
 
 def pool_release(farm: str, pool: str) -> str:
