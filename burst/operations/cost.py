@@ -6,17 +6,27 @@ are for reading.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from burst.domain.amounts import Amount
-from burst.domain.costs import Costs, FarmShape, estimate, hour_now, time_cost
+from burst.domain.costs import (
+    Costs,
+    FarmShape,
+    PoolShape,
+    estimate,
+    hour_now,
+    time_cost,
+)
 from burst.errors import BurstError, CloudError, CloudNotFound
 
 if TYPE_CHECKING:
     from burst.cloud.google_api import GoogleApi
+    from burst.config.cluster import PoolSettings
+    from burst.config.google import GoogleFarm
     from burst.domain.prices import PriceTable
     from burst.protocol.artist_messages import JobView, TaskView
     from burst.protocol.client import ManagerClient
@@ -74,6 +84,42 @@ class FarmCost:
     """An hour as the farm stands."""
     job: JobTime | None = None
     job_cost: Amount = field(default_factory=Amount)
+
+
+def place_of(farm: GoogleFarm) -> Place:
+    """Return where a farm is, and what it is made of, by its settings."""
+    return Place(farm.name, farm.project, farm.data_bucket, farm_shape(farm))
+
+
+def farm_shape(farm: GoogleFarm) -> FarmShape:
+    """Return what a farm is made of by its settings; its bytes are those of a new one."""
+    volume = farm.settings.cluster.manager.get("volume")
+    size = volume.get("size") if isinstance(volume, Mapping) else None
+    told = re.fullmatch(r"(\d+)(Gi|Ti)", str(size or ""))
+    shape = FarmShape(
+        farm.zone,
+        farm.region,
+        farm.google.system_machine,
+        tuple(_pool_shape(name, pool) for name, pool in farm.settings.pools.items()),
+    )
+    if told is None:
+        return shape
+    return replace(shape, volume_gib=int(told[1]) * (1024 if told[2] == "Ti" else 1))
+
+
+def _pool_shape(name: str, pool: PoolSettings) -> PoolShape:
+    return PoolShape(
+        name,
+        pool.machine or "",
+        pool.spot,
+        pool.maximum,
+        gpu_type=pool.gpu_type or "",
+        gpus=pool.gpus or 0,
+        disk_gib=pool.disk_gib,
+        disk_type=pool.disk_type or "",
+        local_ssds=pool.local_ssds,
+        minimum=pool.minimum,
+    )
 
 
 def farm_cost(

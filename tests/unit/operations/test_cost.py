@@ -10,6 +10,9 @@ from typing import Any
 
 import pytest
 
+from burst.config.cluster import ClusterFarm, ClusterSettings, PoolSettings
+from burst.config.google import GoogleFarm, GoogleSettings
+from burst.config.images import ImageSettings
 from burst.domain.amounts import Amount
 from burst.domain.costs import FarmShape, PoolShape
 from burst.domain.prices import PriceTable, Rate, merge, read_skus
@@ -19,8 +22,10 @@ from burst.operations.cost import (
     JobTime,
     Place,
     farm_cost,
+    farm_shape,
     look,
     newest_job,
+    place_of,
     worker_seconds,
 )
 from burst.protocol.artist_messages import AttemptView, TaskView
@@ -216,3 +221,62 @@ def test_a_job_costs_the_time_of_its_workers() -> None:
     assert round(cost.job_cost.whole or 0, 8) == Decimal("0.06786849")
     elsewhere = replace(job, seconds={"local": 3600.0})
     assert farm_cost(PLACE, found, TABLE, elsewhere).job_cost.unknown == ("pool local",)
+
+
+def _farm(**changes: Any) -> GoogleFarm:
+    cluster = ClusterSettings(farm="burst", **changes)
+    pools = {
+        "cpu": PoolSettings(machine="n2d-standard-8", spot=True, maximum=7, minimum=2),
+        "gpu": PoolSettings(
+            machine="n1-standard-8",
+            maximum=3,
+            gpu_type="nvidia-tesla-t4",
+            gpus=2,
+            disk_gib=200,
+            disk_type="pd-ssd",
+            local_ssds=1,
+        ),
+    }
+    settings = ClusterFarm(cluster=cluster, pools=pools)
+    google = GoogleSettings(
+        project="studio-1234", zone="europe-west4-a", system_machine="e2-standard-4"
+    )
+    return GoogleFarm(settings, google, ImageSettings())
+
+
+def test_a_shape_is_what_the_settings_say() -> None:
+    place = place_of(_farm())
+    assert (place.farm, place.project) == ("burst", "studio-1234")
+    assert place.bucket == "studio-1234-burst-data"
+    assert place.shape == FarmShape(
+        zone="europe-west4-a",
+        region=NETHERLANDS,
+        system_machine="e2-standard-4",
+        pools=(
+            PoolShape("cpu", "n2d-standard-8", spot=True, maximum=7, minimum=2),
+            PoolShape(
+                "gpu",
+                "n1-standard-8",
+                spot=False,
+                maximum=3,
+                gpu_type="nvidia-tesla-t4",
+                gpus=2,
+                disk_gib=200,
+                disk_type="pd-ssd",
+                local_ssds=1,
+            ),
+        ),
+    )
+
+
+@pytest.mark.parametrize(
+    ("manager", "gib"),
+    [
+        ({}, 10),
+        ({"volume": {"size": "64Gi"}}, 64),
+        ({"volume": {"size": "1Ti"}}, 1024),
+        ({"volume": {"keep": True}}, 10),
+    ],
+)
+def test_the_managers_volume_is_as_large_as_its_chart_was_told(manager: Any, gib: int) -> None:
+    assert farm_shape(_farm(manager=manager)).volume_gib == gib
