@@ -18,8 +18,8 @@ from burst.errors import (
     BurstError,
     CloudAway,
     CloudConflict,
-    CloudDenied,
     FarmBusy,
+    LoginNeeded,
     StateError,
     ToolError,
 )
@@ -56,7 +56,7 @@ _KNOWN = (
            "its content would be lost; what to do with it is yours to say: burst down --all"),
     _Known(r"resourceInUseBy|is already being used by|still in use|in use by", CloudConflict,
            f"something that burst did not make uses it; remove that, then {_AGAIN}"),
-    _Known(r"alreadyExists|already exists|Error 409: .{0,200}[Ee]xist", CloudConflict,
+    _Known(r"alreadyExists|already exists|Error 409", CloudConflict,
            f"{_AGAIN}, and takes over what is the farm's own; what is not has to go, or the farm "
            "needs another name"),
     _Known(r"deletion_protection", CloudConflict,
@@ -65,7 +65,7 @@ _KNOWN = (
            "somebody used a newer terraform on this farm: take that one"),
     _Known(r"Failed to (query available|install) provider|provider registry|"
            r"Inconsistent dependency lock|checksums previously recorded", ToolError, _REGISTRY),
-    _Known(r"invalid_grant|invalid_rapt|could not find default credentials|reauth", CloudDenied,
+    _Known(r"invalid_grant|invalid_rapt|could not find default credentials|reauth", LoginNeeded,
            LOG_IN),
     _Known(r"dial tcp|connection (refused|reset)|no such host|i/o timeout|TLS handshake|"
            r"unexpected EOF|network is unreachable|context deadline", CloudAway,

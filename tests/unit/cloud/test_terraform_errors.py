@@ -16,6 +16,7 @@ from burst.errors import (
     CloudNotFound,
     CloudQuota,
     FarmBusy,
+    LoginNeeded,
     StateError,
     ToolError,
 )
@@ -98,10 +99,10 @@ def fail(summary: str, detail: str = "", address: str | None = POOL) -> BurstErr
          " notFound", CloudNotFound, "was not found", "None"),
         ('Post "https://container.googleapis.com/v1": dial tcp: lookup container.googleapis.com: '
          "no such host", CloudAway, "no such host", "look at the network"),
-        ("oauth2: \"invalid_grant\" \"Bad Request\"", CloudDenied, "invalid_grant",
+        ("oauth2: \"invalid_grant\" \"Bad Request\"", LoginNeeded, "invalid_grant",
          "gcloud auth application-default login"),
         ("googleapi: Error 401: Request had invalid authentication credentials., authError",
-         CloudDenied, "login is not taken", "gcloud auth application-default login"),
+         LoginNeeded, "login is not taken", "gcloud auth application-default login"),
         ("googleapi: Error 403: This API method requires billing to be enabled., billingNotEnabled",
          CloudDenied, "no billing account", "gcloud billing projects link film"),
         ("Cannot destroy cluster because deletion_protection is set to true", CloudConflict,
