@@ -16,16 +16,15 @@ from burst.domain.amounts import Amount
 from burst.domain.costs import (
     Costs,
     FarmShape,
-    PoolShape,
     estimate,
     hour_now,
     time_cost,
 )
 from burst.errors import BurstError, CloudError, CloudNotFound
+from burst.operations.tfvars import farm_shape
 
 if TYPE_CHECKING:
     from burst.cloud.google_api import GoogleApi
-    from burst.config.cluster import PoolSettings
     from burst.config.google import GoogleFarm
     from burst.domain.prices import PriceTable
     from burst.protocol.artist_messages import JobView, TaskView
@@ -87,39 +86,14 @@ class FarmCost:
 
 
 def place_of(farm: GoogleFarm) -> Place:
-    """Return where a farm is, and what it is made of, by its settings."""
-    return Place(farm.name, farm.project, farm.data_bucket, farm_shape(farm))
-
-
-def farm_shape(farm: GoogleFarm) -> FarmShape:
-    """Return what a farm is made of by its settings; its bytes are those of a new one."""
+    """Return where a farm is, and what it is made of, by its settings; its bytes are a new one's."""
+    shape = farm_shape(farm)
     volume = farm.settings.cluster.manager.get("volume")
     size = volume.get("size") if isinstance(volume, Mapping) else None
     told = re.fullmatch(r"(\d+)(Gi|Ti)", str(size or ""))
-    shape = FarmShape(
-        farm.zone,
-        farm.region,
-        farm.google.system_machine,
-        tuple(_pool_shape(name, pool) for name, pool in farm.settings.pools.items()),
-    )
-    if told is None:
-        return shape
-    return replace(shape, volume_gib=int(told[1]) * (1024 if told[2] == "Ti" else 1))
-
-
-def _pool_shape(name: str, pool: PoolSettings) -> PoolShape:
-    return PoolShape(
-        name,
-        pool.machine or "",
-        pool.spot,
-        pool.maximum,
-        gpu_type=pool.gpu_type or "",
-        gpus=pool.gpus or 0,
-        disk_gib=pool.disk_gib,
-        disk_type=pool.disk_type or "",
-        local_ssds=pool.local_ssds,
-        minimum=pool.minimum,
-    )
+    if told is not None:
+        shape = replace(shape, volume_gib=int(told[1]) * (1024 if told[2] == "Ti" else 1))
+    return Place(farm.name, farm.project, farm.data_bucket, shape)
 
 
 def farm_cost(

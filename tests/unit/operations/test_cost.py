@@ -22,7 +22,6 @@ from burst.operations.cost import (
     JobTime,
     Place,
     farm_cost,
-    farm_shape,
     look,
     newest_job,
     place_of,
@@ -279,4 +278,4 @@ def test_a_shape_is_what_the_settings_say() -> None:
     ],
 )
 def test_the_managers_volume_is_as_large_as_its_chart_was_told(manager: Any, gib: int) -> None:
-    assert farm_shape(_farm(manager=manager)).volume_gib == gib
+    assert place_of(_farm(manager=manager)).shape.volume_gib == gib
