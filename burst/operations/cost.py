@@ -86,7 +86,7 @@ class FarmCost:
 
 
 def place_of(farm: GoogleFarm) -> Place:
-    """Return where a farm is, and what it is made of, by its settings; its bytes are a new one's."""
+    """Return where a farm is and what it is made of, by its settings; it has no bytes yet."""
     shape = farm_shape(farm)
     volume = farm.settings.cluster.manager.get("volume")
     size = volume.get("size") if isinstance(volume, Mapping) else None
