@@ -153,9 +153,9 @@ class PoolSettings(BaseModel):
     local_ssds: int = Field(default=0, ge=0, le=32)
     """Local SSDs of a machine, 375 GB each, which scratch is on then."""
 
-    shutdown_seconds: int | None = Field(default=None, ge=30, le=120)
-    """How long a spot machine that is taken back has to shut down, 15 of which are not the
-    workers'; by default GKE's 30."""
+    shutdown_seconds: Literal[30, 120] | None = None
+    """How long a spot machine that is taken back has to shut down, 30 or 120 seconds, 15 of which
+    are not the workers'; by default GKE's 30."""
 
     longest_life_seconds: int | None = Field(default=None, ge=600, le=10_368_000)
     """A machine is deleted after so long, whatever it does: a guard against a farm that was

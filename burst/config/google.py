@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -17,7 +18,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from burst import __version__
 from burst.config.cluster import ZONE, ClusterFarm, ClusterSettings, PoolSettings
 from burst.config.images import ImageSettings
-from burst.config.load import Settings, explain
+from burst.config.load import Settings, explain, load
 from burst.errors import ConfigError
 
 SETTINGS_FILE = "farm.json"
@@ -54,7 +55,7 @@ class GoogleSettings(Settings):
     terraform: str = "terraform"
     """Name or path of terraform or tofu, 1.9 or newer."""
 
-    mirror: str | None = None
+    tools_mirror: str | None = None
     """Where ``burst doctor --fix`` fetches tools from in place of their makers' sites: an address
     with the same paths."""
 
@@ -178,6 +179,18 @@ class GoogleFarm:
         return replace(self, settings=self.settings.model_copy(update={"storage_url": url}))
 
 
+def google_settings(
+    options: Mapping[str, Any], environ: Mapping[str, str]
+) -> GoogleSettings | None:
+    """Return where on Google Cloud the farm is, or None if no project is named anywhere.
+
+    Raises:
+        ConfigError: a key is unknown or a value is wrong.
+    """
+    settings = load(GoogleSettings, options, environ).settings
+    return settings if settings.project else None
+
+
 def state_bucket(project: str, farm: str) -> str:
     """Return the name of the bucket with a farm's state."""
     return f"{project}-{farm}-state"
@@ -225,7 +238,7 @@ def to_json(farm: GoogleFarm) -> bytes:
         "format": FORMAT,
         "burst": __version__,
         "google": farm.google.model_dump(
-            mode="json", exclude_defaults=True, exclude={"terraform", "mirror"}
+            mode="json", exclude_defaults=True, exclude={"terraform", "tools_mirror"}
         ),
         "cluster": {**cluster, "farm": farm.name},
         "images": farm.images.model_dump(mode="json", exclude_defaults=True),
@@ -254,7 +267,7 @@ def from_json(content: bytes, here: GoogleFarm) -> GoogleFarm:
                 f"the farm was made by burst {told['burst']}, this is {__version__}",
                 hint="install that version, or a newer one",
             )
-        own = {"terraform": here.google.terraform, "mirror": here.google.mirror}
+        own = {"terraform": here.google.terraform, "tools_mirror": here.google.tools_mirror}
         settings = here.settings.model_copy(
             update={
                 "cluster": ClusterSettings.model_validate(told["cluster"]),
