@@ -1,4 +1,4 @@
-"""What the roots of Terraform are told of a farm, and what its pods must bear of it. Pure."""
+"""What roots of Terraform are told of a farm, what its prices are of, and what its pods bear."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 from burst.config.cluster import PoolSettings
 from burst.config.google import GoogleFarm
+from burst.domain.costs import FarmShape, PoolShape
 from burst.domain.machines import MACHINES
 from burst.operations.farm_values import memory_classes
 
@@ -42,6 +43,16 @@ def farm_variables(farm: GoogleFarm) -> dict[str, Any]:
     }
 
 
+def farm_shape(farm: GoogleFarm) -> FarmShape:
+    """Return what of a farm has a price."""
+    return FarmShape(
+        zone=farm.zone,
+        region=farm.region,
+        system_machine=farm.google.system_machine,
+        pools=tuple(_shape(name, pool) for name, pool in farm.settings.pools.items()),
+    )
+
+
 def _common(farm: GoogleFarm) -> dict[str, Any]:
     return {
         "project": farm.project,
@@ -72,6 +83,22 @@ def _pool(pool: PoolSettings, memory_class: int) -> dict[str, Any]:
         "labels": pool.labels,
         "taints": [taint.model_dump() for taint in pool.taints],
     }
+
+
+def _shape(name: str, pool: PoolSettings) -> PoolShape:
+    gpu_type, gpus = _gpu(pool)
+    return PoolShape(
+        name,
+        pool.machine or "",
+        spot=pool.spot,
+        maximum=pool.maximum,
+        gpu_type=gpu_type,
+        gpus=gpus,
+        disk_gib=pool.disk_gib,
+        disk_type=pool.disk_type or "",
+        local_ssds=pool.local_ssds,
+        minimum=pool.minimum,
+    )
 
 
 def _gpu(pool: PoolSettings) -> tuple[str, int]:
