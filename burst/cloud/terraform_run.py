@@ -43,6 +43,8 @@ from burst.errors import BurstError, FarmBusy, StateError
 
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
 _PROCESSES = Path("/proc/self/ns/pid")
+_OVERRIDE = ("burst_override.tf", 'terraform {\n  backend "local" {}\n}\n')
+"""Has the state in the folder; Terraform merges files of this name into the others."""
 _TAKES = 3
 """Tries to take the lock of a run that is gone: somebody else may do so at the same time."""
 
@@ -107,6 +109,24 @@ def open_root(
         tell("wrote the state that an earlier run could not write")
     elif pushed is False:
         tell(f"the state has changed since {ERRORED_STATE} was left: that was put aside")
+
+
+def open_unmade_root(terraform: Terraform, source: Path) -> None:
+    """Get a root ready to plan before there is a state bucket; nothing is written elsewhere.
+
+    What is planned there is everything, and is not to be applied: a folder of its own, which is
+    not that of the farm's working copy.
+
+    Args:
+        terraform: in the root's working copy, which need not be there yet.
+        source: the folder ``terraform/`` that came with burst.
+
+    Raises:
+        BurstError: it does not work; the message says why.
+    """
+    copy_roots(source, terraform.folder.parents[1])
+    (terraform.folder / _OVERRIDE[0]).write_text(_OVERRIDE[1], "utf-8")
+    terraform.init({})
 
 
 def wait_for_call(terraform: Terraform, tell: Tell, hear: Hear = nobody_hears) -> None:

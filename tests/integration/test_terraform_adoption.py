@@ -24,7 +24,7 @@ from burst.cloud.terraform_adoption import Adoption, adoptions, taken
 from burst.cloud.terraform_copies import root_folder
 from burst.cloud.terraform_events import Event, Started
 from burst.cloud.terraform_plan import Plan
-from burst.cloud.terraform_run import held_farm, open_root
+from burst.cloud.terraform_run import held_farm, open_root, open_unmade_root
 from burst.errors import CloudConflict, ToolError
 from tests.fakes.google_cloud import GoogleCloud
 from tests.fakes.terraform_provider.mirror import make_mirror
@@ -79,6 +79,7 @@ class Farm:
 
     def __init__(self, cloud: GoogleCloud, folder: Path, program: str) -> None:
         self.cloud = cloud
+        self.program = program
         self.source = folder / "source"
         (self.source / "farm").mkdir(parents=True)
         (self.source / "farm" / "main.tf").write_text(ROOT, "utf-8")
@@ -184,6 +185,17 @@ def test_a_taken_name_is_found_before_anything_is_made(farm: Farm) -> None:
         with pytest.raises(CloudConflict) as refused:
             farm.terraform.apply(plan)
     assert "needs another name" in str(refused.value.hint)
+
+
+def test_before_there_is_a_bucket_all_is_planned_and_nothing_written(
+    farm: Farm, tmp_path: Path
+) -> None:
+    writes = len(farm.cloud.writes())
+    unmade = Terraform(root_folder(tmp_path / "unmade", "farm"), farm.environ, program=farm.program)
+    for _ in range(2):
+        open_unmade_root(unmade, farm.source)
+        assert len(unmade.plan().with_action("create")) == 5
+    assert len(farm.cloud.writes()) == writes
 
 
 def test_the_providers_lock_file_goes_to_the_bucket_and_comes_from_there(farm: Farm) -> None:
