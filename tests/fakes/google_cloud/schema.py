@@ -42,7 +42,10 @@ EVERYWHERE = frozenset(
 
 UNTOLD_QUERY = {"compute": {"returnPartialSuccess"}}
 """API → parameters that gcloud sends, and Google takes, though its documents lack them."""
-UNTOLD = {"compute.RouterNat": {"initialNatIps": ["string"]}}
+UNTOLD = {
+    "compute.NetworkRoutingConfig": {"deleteBgpAlwaysCompareMed": "boolean"},
+    "compute.RouterNat": {"initialNatIps": ["string"]},
+}
 """Fields that the Terraform provider sends, and Google takes, though its documents lack them."""
 
 
