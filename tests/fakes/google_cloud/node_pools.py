@@ -72,10 +72,20 @@ def check(call: Call, pool: dict[str, Any]) -> None:
         if one.get("acceleratorType") not in places.ACCELERATORS:
             raise RefusedError(400, f'Accelerator type "{one.get("acceleratorType")}" is unknown.')
     _check_account(call, config.get("serviceAccount", "default"))
-    grace = config.get("kubeletConfig", {}).get("shutdownGracePeriodSeconds", 0)
-    if grace not in (0, 30, 120):
-        raise RefusedError(400, "shutdown_grace_period_seconds must be 0, 30 or 120.")
+    _check_grace(config)
     check_autoscaling(pool.get("autoscaling", {}))
+
+
+def _check_grace(config: dict[str, Any]) -> None:
+    told = config.get("kubeletConfig", {})
+    grace = told.get("shutdownGracePeriodSeconds", 0)
+    critical = told.get("shutdownGracePeriodCriticalPodsSeconds", 0)
+    if grace not in (0, 30, 120) or critical > grace:
+        raise RefusedError(
+            400, "shutdown_grace_period_seconds must be 0, 30 or 120, and not below the critical."
+        )
+    if grace and not config.get("spot"):
+        raise RefusedError(400, "shutdown_grace_period_seconds is only valid for Spot VMs.")
 
 
 def _check_account(call: Call, account: str) -> None:

@@ -49,6 +49,8 @@ def set_policy(call: Call, of: str, told: dict[str, Any]) -> dict[str, Any]:
     bindings = [one for one in told.get("bindings", []) if one.get("members")]
     for one in bindings:
         _check(call, one)
+    if told.get("version", 1) != 3 and any("condition" in one for one in bindings):
+        raise RefusedError(400, "A policy with conditions must be of version 3.")
     found = {"version": told.get("version", 1), "bindings": bindings}
     if told.get("auditConfigs"):
         found["auditConfigs"] = told["auditConfigs"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
@@ -79,6 +80,20 @@ def test_a_slow_answer_outlasts_a_caller_but_not_the_others(cloud: GoogleCloud, 
     with pytest.raises(httpx.ReadTimeout):
         httpx.get(cloud.url + NETWORKS, headers=login, timeout=0.05, trust_env=False)
     assert ask("GET", NETWORKS) == {}
+
+
+def test_of_many_at_once_one_gets_the_name(cloud: GoogleCloud) -> None:
+    login = {"Authorization": f"Bearer {cloud.token}"}
+
+    def make(_number: int) -> int:
+        return httpx.post(
+            cloud.url + NETWORKS, json=BODY, headers=login, trust_env=False
+        ).status_code
+
+    with ThreadPoolExecutor(8) as several:
+        statuses = sorted(several.map(make, range(16)))
+    assert statuses == [200, *[409] * 15]
+    assert cloud.everything() == {"networks": ["farm"]}
 
 
 def test_requests_are_noted_with_what_came_of_them(cloud: GoogleCloud, ask: Any) -> None:

@@ -106,7 +106,17 @@ def test_machines_follow_a_pool(farm: GoogleCloud, ask: Any) -> None:
         {"config": {"machineType": "z9-mega-1"}},
         {"config": {"accelerators": [{"acceleratorType": "tpu", "acceleratorCount": "1"}]}},
         {"config": {"serviceAccount": "none@proj-x.iam.gserviceaccount.com"}},
-        {"config": {"kubeletConfig": {"shutdownGracePeriodSeconds": 5}}},
+        {"config": {"spot": True, "kubeletConfig": {"shutdownGracePeriodSeconds": 5}}},
+        {"config": {"kubeletConfig": {"shutdownGracePeriodSeconds": 30}}},
+        {
+            "config": {
+                "spot": True,
+                "kubeletConfig": {
+                    "shutdownGracePeriodSeconds": 30,
+                    "shutdownGracePeriodCriticalPodsSeconds": 60,
+                },
+            }
+        },
         {"autoscaling": {"enabled": True, "minNodeCount": 1, "totalMaxNodeCount": 4}},
         {"autoscaling": {"enabled": True, "totalMaxNodeCount": 0}},
         {"autoscaling": {"enabled": True, "totalMaxNodeCount": 2, "locationPolicy": "SOME"}},

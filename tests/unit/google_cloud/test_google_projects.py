@@ -58,6 +58,15 @@ def test_a_binding_that_can_not_be_is_refused(
     assert cloud.everything() == {}
 
 
+def test_conditions_need_a_policy_that_knows_of_them(cloud: GoogleCloud, ask: Any) -> None:
+    condition = {"title": "own", "expression": "resource.name.startsWith('x')"}
+    binding = {"role": "roles/viewer", "members": ["user:a@example.com"], "condition": condition}
+    policy = {"bindings": [binding], "version": 1}
+    assert ask.refused("POST", f"{PROJECT}:setIamPolicy", {"policy": policy})[0] == 400
+    ask("POST", f"{PROJECT}:setIamPolicy", {"policy": {**policy, "version": 3}})
+    assert ask("POST", f"{PROJECT}:getIamPolicy")["bindings"] == [binding]
+
+
 def test_permissions_are_told(cloud: GoogleCloud, ask: Any) -> None:
     cloud.denied.add("container.clusters.create")
     asked = ["container.clusters.create", "container.clusters.get"]
