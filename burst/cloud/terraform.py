@@ -22,15 +22,17 @@ from burst.cloud.terraform_plan import Plan, Progress, read_plan
 from burst.cloud.terraform_process import FOLDER, Call, Ended, Process, Tell
 from burst.errors import BurstError, RunInterrupted, StateError, ToolError, ToolMissing
 
-PROGRAMS = ("terraform", "tofu")
+PROGRAM = "terraform"
 OLDEST = (1, 9)
-"""Of both: validations may speak of other variables."""
+"""Of OpenTofu as well: validations may speak of other variables."""
 
 VARIABLES = "burst.auto.tfvars.json"
 """Read by every call by itself."""
 LOCK_FILE = ".terraform.lock.hcl"
 """Which provider it is, with its checksums."""
 
+_SAID = frozenset({"input", "lock"})
+"""Options that are true or false; all others that are so are there or not."""
 _CHANGES = 2
 """Exit status of a plan that is not empty."""
 _FOREIGN = re.compile(r"TF_(CLI_ARGS.*|VAR_.*|WORKSPACE|DATA_DIR|INPUT|LOG_CORE)")
@@ -57,7 +59,7 @@ class Terraform:
         folder: Path,
         environ: Mapping[str, str],
         *,
-        program: str = PROGRAMS[0],
+        program: str = PROGRAM,
         project: str = "PROJECT",
         tell: Tell = lambda text: None,
         ask: Ask | None = None,
@@ -155,18 +157,20 @@ class Terraform:
             # burst came with another version of the provider than the farm was made with.
             self._ask_for("init", upgrade=True, **options)
 
-    def plan(self, hear: Hear = nobody_hears, *, destroy: bool = False) -> Plan:
+    def plan(self, hear: Hear = nobody_hears, *, destroy: bool = False, lock: bool = True) -> Plan:
         """Find out what would be changed.
 
         Args:
             hear: hears what Terraform says.
             destroy: plan to remove everything.
+            lock: nobody else may change the state meanwhile; without, nothing is written at all.
 
         Raises:
             BurstError: it does not work; the message says why.
         """
         file = self.folder / FOLDER / "plan"
-        options = {"out": str(file), "input": False, "detailed_exitcode": True, "destroy": destroy}
+        options: dict[str, Any] = {"out": str(file), "input": False, "detailed_exitcode": True}
+        options |= {"destroy": destroy, "lock": lock}
         ended, _ = self._follow("plan", hear, fine=(0, _CHANGES), **options)
         shown = self._ask_for("show", str(file), json=True)
         return read_plan(_json(shown.output), file, is_empty=ended.status == 0)
@@ -313,15 +317,14 @@ class Terraform:
     def _command(self, operation: str, *arguments: str, **options: Any) -> list[str]:
         """Return a command line.
 
-        Options are named as python-terraform has them: ``_`` for ``-``; one that is True has no
-        value if it is a flag, which most are.
+        Options are named as python-terraform has them, with ``_`` for ``-``.
         """
         from python_terraform import IsFlagged, IsNotFlagged
         from python_terraform import Terraform as Arguments
 
         flags = {True: IsFlagged, False: IsNotFlagged}
         given = {
-            name: flags[value] if isinstance(value, bool) and name != "input" else value
+            name: flags[value] if isinstance(value, bool) and name not in _SAID else value
             for name, value in options.items()
         }
         # It reads a state file when it is made: of a name that no file has.

@@ -103,7 +103,7 @@ def open_root(
     wait_for_call(terraform, tell, hear)
     _free_state(terraform, bucket, prefix, tell)
     copy_roots(source, terraform.folder.parents[1])
-    _init(terraform, bucket, prefix)
+    _keep_lock_file(terraform, bucket, prefix, _init(terraform, bucket, prefix))
     pushed = terraform.push_errored_state()
     if pushed:
         tell("wrote the state that an earlier run could not write")
@@ -111,22 +111,30 @@ def open_root(
         tell(f"the state has changed since {ERRORED_STATE} was left: that was put aside")
 
 
-def open_unmade_root(terraform: Terraform, source: Path) -> None:
-    """Get a root ready to plan before there is a state bucket; nothing is written elsewhere.
+def open_to_plan(
+    terraform: Terraform, source: Path, bucket: StateBucket | None = None, prefix: str = ""
+) -> None:
+    """Get a root ready to be looked at: `Terraform.plan` without a lock, and nothing else.
 
-    What is planned there is everything, and is not to be applied: a folder of its own, which is
-    not that of the farm's working copy.
+    Nothing is written but the folder, which is not that of the farm's working copy. So it may be
+    done beside a run that holds the farm, and before there is a bucket: then everything would be
+    made.
 
     Args:
-        terraform: in the root's working copy, which need not be there yet.
+        terraform: in a working copy of the root, which need not be there yet.
         source: the folder ``terraform/`` that came with burst.
+        bucket: of the state; None if there is none.
+        prefix: of the root's objects in the bucket.
 
     Raises:
         BurstError: it does not work; the message says why.
     """
     copy_roots(source, terraform.folder.parents[1])
-    (terraform.folder / _OVERRIDE[0]).write_text(_OVERRIDE[1], "utf-8")
-    terraform.init({})
+    if bucket is None:
+        (terraform.folder / _OVERRIDE[0]).write_text(_OVERRIDE[1], "utf-8")
+        terraform.init({})
+    else:
+        _init(terraform, bucket, prefix)
 
 
 def wait_for_call(terraform: Terraform, tell: Tell, hear: Hear = nobody_hears) -> None:
@@ -158,15 +166,26 @@ def _free_state(terraform: Terraform, bucket: StateBucket, prefix: str, tell: Te
     terraform.forget_last_call()
 
 
-def _init(terraform: Terraform, bucket: StateBucket, prefix: str) -> None:
-    kept, name = terraform.folder / LOCK_FILE, f"{prefix}/terraform.lock.hcl"
-    found = bucket.read(name)
+def _lock_file(prefix: str) -> str:
+    return f"{prefix}/terraform.lock.hcl"
+
+
+def _init(terraform: Terraform, bucket: StateBucket, prefix: str) -> bytes | None:
+    """Get a root ready with the provider that the bucket names, and return what names it."""
+    found = bucket.read(_lock_file(prefix))
     if found is not None:
-        kept.write_bytes(found)
+        (terraform.folder / LOCK_FILE).write_bytes(found)
     terraform.init({"bucket": bucket.name, "prefix": prefix})
+    return found
+
+
+def _keep_lock_file(
+    terraform: Terraform, bucket: StateBucket, prefix: str, found: bytes | None
+) -> None:
+    kept = terraform.folder / LOCK_FILE
     made = kept.read_bytes() if kept.exists() else None
     if made is not None and made != found:
-        bucket.write(name, made)
+        bucket.write(_lock_file(prefix), made)
 
 
 @contextlib.contextmanager

@@ -24,7 +24,7 @@ from burst.cloud.terraform_adoption import Adoption, adoptions, taken
 from burst.cloud.terraform_copies import root_folder
 from burst.cloud.terraform_events import Event, Started
 from burst.cloud.terraform_plan import Plan
-from burst.cloud.terraform_run import held_farm, open_root, open_unmade_root
+from burst.cloud.terraform_run import held_farm, open_root, open_to_plan
 from burst.errors import CloudConflict, ToolError
 from tests.fakes.google_cloud import GoogleCloud
 from tests.fakes.terraform_provider.mirror import make_mirror
@@ -187,15 +187,20 @@ def test_a_taken_name_is_found_before_anything_is_made(farm: Farm) -> None:
     assert "needs another name" in str(refused.value.hint)
 
 
-def test_before_there_is_a_bucket_all_is_planned_and_nothing_written(
+def test_before_there_is_a_bucket_and_beside_a_run_all_is_planned_and_nothing_written(
     farm: Farm, tmp_path: Path
 ) -> None:
+    look = Terraform(root_folder(tmp_path / "look", "farm"), farm.environ, program=farm.program)
     writes = len(farm.cloud.writes())
-    unmade = Terraform(root_folder(tmp_path / "unmade", "farm"), farm.environ, program=farm.program)
-    for _ in range(2):
-        open_unmade_root(unmade, farm.source)
-        assert len(unmade.plan().with_action("create")) == 5
+    open_to_plan(look, farm.source)
+    assert len(look.plan(lock=False).with_action("create")) == 5
     assert len(farm.cloud.writes()) == writes
+    up(farm)
+    with held_farm(farm.bucket, farm.place, "up", farm.told.append):
+        writes = len(farm.cloud.writes())
+        open_to_plan(look, farm.source, farm.bucket, "farm")
+        assert look.plan(lock=False).is_empty
+        assert len(farm.cloud.writes()) == writes
 
 
 def test_the_providers_lock_file_goes_to_the_bucket_and_comes_from_there(farm: Farm) -> None:

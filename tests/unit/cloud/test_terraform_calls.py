@@ -89,7 +89,7 @@ def test_arguments_are_those_of_today(stub: Stub) -> None:
     terraform = stub.terraform()
     terraform.init({"bucket": "b", "prefix": "farm"})
     plan = terraform.plan()
-    terraform.plan(destroy=True)
+    terraform.plan(destroy=True, lock=False)
     terraform.apply(plan)
     terraform.import_('module.p["a b"].google_x.y', "film/z/c/p")
     terraform.force_unlock("179")
@@ -98,9 +98,10 @@ def test_arguments_are_those_of_today(stub: Stub) -> None:
     assert [arguments for arguments, _ in stub.asked] == [
         ["init", "-no-color", "-backend-config=bucket=b", "-backend-config=prefix=farm",
          "-reconfigure", "-input=false"],
-        ["plan", "-json", f"-out={file}", "-input=false", "-detailed-exitcode"],
+        ["plan", "-json", f"-out={file}", "-input=false", "-detailed-exitcode", "-lock=true"],
         ["show", "-no-color", "-json", file],
-        ["plan", "-json", f"-out={file}", "-input=false", "-detailed-exitcode", "-destroy"],
+        ["plan", "-json", f"-out={file}", "-input=false", "-detailed-exitcode", "-destroy",
+         "-lock=false"],
         ["show", "-no-color", "-json", file],
         ["apply", "-json", "-input=false", file],
         ["import", "-no-color", "-input=false", 'module.p["a b"].google_x.y', "film/z/c/p"],
