@@ -92,6 +92,8 @@ class GoogleCloud:
         self.denied: set[str] = set()
         """Permissions that the caller does not have."""
         self.has_billing = True
+        self.clock_offset = 0.0
+        """Seconds that its clock is ahead."""
         self.prices: Mapping[str, list[dict[str, Any]]] = {}
         """Service of the catalogue → its SKUs."""
         self.cluster: RealCluster | None = None

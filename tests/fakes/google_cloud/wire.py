@@ -135,6 +135,7 @@ class Wire(BaseHTTPRequestHandler):
         if "Content-Length" not in answer.headers:
             lines.append(f"Content-Length: {len(answer.content)}")
         lines += [f"{name}: {value}" for name, value in answer.headers.items()]
+        lines.append(f"Date: {formatdate(time.time() + self.cloud.clock_offset, usegmt=True)}")
         head = ("\r\n".join(lines) + "\r\n\r\n").encode()
         self.wfile.write(head + (b"" if self.command == "HEAD" else answer.content))
 
