@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 import traceback
+from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import parse_qsl, urlsplit
@@ -135,7 +136,9 @@ class Wire(BaseHTTPRequestHandler):
         if "Content-Length" not in answer.headers:
             lines.append(f"Content-Length: {len(answer.content)}")
         lines += [f"{name}: {value}" for name, value in answer.headers.items()]
-        lines.append(f"Date: {formatdate(time.time() + self.cloud.clock_offset, usegmt=True)}")
+        if "Date" not in answer.headers:
+            now = time.time() + self.cloud.clock_offset
+            lines.append(f"Date: {formatdate(now, usegmt=True)}")
         head = ("\r\n".join(lines) + "\r\n\r\n").encode()
         self.wfile.write(head + (b"" if self.command == "HEAD" else answer.content))
 
