@@ -62,7 +62,9 @@ class Root:
         self.cloud, self.name, self._program = cloud, name, program
         self.folder = folder / "terraform" / name
         if not self.folder.parent.exists():
-            shutil.copytree(SOURCE, self.folder.parent)
+            # What somebody tried by hand there has providers and a state of its own.
+            kept = shutil.ignore_patterns(".terraform*", "*.tfstate*", "*.tfvars*")
+            shutil.copytree(SOURCE, self.folder.parent, ignore=kept)
         (self.folder / "quick_override.tf").write_text(QUICK, encoding="utf-8")
         self.environ = {
             **os.environ,
