@@ -93,7 +93,7 @@ variable "pools" {
     local_ssds = optional(number, 0)
     # Stands on the nodes as the label burst/memory-class.
     memory_class = optional(number, 0)
-    # How long a spot machine that is taken back has to shut down, 15 of which are not the workers'; none: GKE's 30.
+    # How long a spot machine that is taken back has to shut down, 30 or 120, the last 15 not for workers; none: GKE's 30.
     shutdown_seconds = optional(number)
     # A node is deleted after so long, whatever it does: a guard against a forgotten farm; none: never.
     longest_life_seconds = optional(number)

@@ -22,12 +22,10 @@ resource "google_compute_network" "this" {
   auto_create_subnetworks = false
   # The route to the internet is also the one to Google's APIs.
   delete_default_routes_on_create = false
-  routing_mode                    = "REGIONAL"
 }
 
 resource "google_compute_subnetwork" "nodes" {
   # checkov:skip=CKV_GCP_26: flow logs of a thousand workers that read a bucket cost more than their machines' disks, and tell who reads the bucket
-  # checkov:skip=CKV_GCP_76: there is no IPv6 in it
   project                  = var.project
   name                     = "${var.farm}-nodes"
   description              = "Nodes, pods and services of the burst farm ${var.farm}"
@@ -49,7 +47,6 @@ resource "google_compute_subnetwork" "nodes" {
 }
 
 resource "google_dns_managed_zone" "apis" {
-  # checkov:skip=CKV_GCP_16: DNSSEC is for zones that the world can ask
   for_each = local.domains
 
   project     = var.project

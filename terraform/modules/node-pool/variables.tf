@@ -53,7 +53,7 @@ variable "pool" {
     local_ssds = optional(number, 0)
     # Stands on the nodes as the label burst/memory-class.
     memory_class = optional(number, 0)
-    # How long a spot machine that is taken back has to shut down, 15 of which are not the workers'; none: GKE's 30.
+    # How long a spot machine that is taken back has to shut down, 30 or 120, the last 15 not for workers; none: GKE's 30.
     shutdown_seconds = optional(number)
     # A node is deleted after so long, whatever it does: a guard against a forgotten farm; none: never.
     longest_life_seconds = optional(number)
@@ -133,8 +133,8 @@ variable "pool" {
   }
 
   validation {
-    condition     = var.pool.shutdown_seconds == null ? true : var.pool.spot && var.pool.shutdown_seconds >= 30 && var.pool.shutdown_seconds <= 120 && floor(var.pool.shutdown_seconds) == var.pool.shutdown_seconds
-    error_message = "shutdown_seconds must be a whole number from 30 to 120, and only spot machines have it (pool ${var.name})."
+    condition     = var.pool.shutdown_seconds == null ? true : var.pool.spot && contains([30, 120], var.pool.shutdown_seconds)
+    error_message = "shutdown_seconds must be 30 or 120, GKE knows no others, and only spot machines have it (pool ${var.name})."
   }
 
   validation {
