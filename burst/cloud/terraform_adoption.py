@@ -29,7 +29,7 @@ IMPORT_IDS: Mapping[str, str] = {
     "google_container_cluster": "projects/{project}/locations/{location}/clusters/{name}",
     "google_container_node_pool": "{project}/{location}/{parent}/{name}",
     "google_dns_managed_zone": "projects/{project}/managedZones/{name}",
-    "google_dns_record_set": "projects/{project}/managedZones/{parent}/rrsets/{name}/{kind}",
+    "google_dns_record_set": "{project}/{parent}/{name}/{kind}",
     "google_project_iam_custom_role": "projects/{project}/roles/{name}",
     "google_service_account":
         "projects/{project}/serviceAccounts/{name}@{project}.iam.gserviceaccount.com",

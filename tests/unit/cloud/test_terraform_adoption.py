@@ -54,7 +54,7 @@ def adopted(change: Change, *existing: Existing) -> list[tuple[str, str]]:
         (create("google_dns_record_set", name="*.googleapis.com.", type="CNAME",
                 managed_zone="dune-apis"),
          Existing("google_dns_record_set", "*.googleapis.com.", "", "dune-apis", kind="CNAME"),
-         "projects/film/managedZones/dune-apis/rrsets/*.googleapis.com./CNAME"),
+         "film/dune-apis/*.googleapis.com./CNAME"),
         (create("google_service_account", account_id="dune-nodes"),
          Existing("google_service_account", "dune-nodes"),
          "projects/film/serviceAccounts/dune-nodes@film.iam.gserviceaccount.com"),
