@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -98,10 +99,13 @@ def write_for_google(path: Path, cluster: GoogleCluster, namespace: str) -> str:
 
 
 def _own_login() -> dict[str, Any]:
+    found = shutil.which("burst")
+    # A burst that is called by its path need not be in PATH.
+    command, how = (found, []) if found else (sys.executable, ["-P", "-m", "burst"])
     return {
         "apiVersion": "client.authentication.k8s.io/v1",
-        "command": shutil.which("burst") or "burst",
-        "args": ["kube-token"],
+        "command": command,
+        "args": [*how, "kube-token"],
         "interactiveMode": "Never",
         "provideClusterInfo": False,
     }
