@@ -43,7 +43,9 @@ _GIVEN = frozenset(
         "endpoint",
         "label_fingerprint",
         "logging_service",
-        "master_auth",
+        "master_auth.client_certificate",
+        "master_auth.client_key",
+        "master_auth.cluster_ca_certificate",
         "master_version",
         "monitoring_service",
         "node_version",
@@ -70,6 +72,8 @@ def _sent() -> dict[str, Any]:
             "enable_legacy_abac": False,
             "enable_shielded_nodes": False,
             "enable_autopilot": False,
+            "rbac_binding_config.enable_insecure_binding_system_authenticated": False,
+            "rbac_binding_config.enable_insecure_binding_system_unauthenticated": False,
             "control_plane_endpoints_config.dns_endpoint_config.allow_external_traffic": False,
             "monitoring_config.advanced_datapath_observability_config.enable_relay": False,
         }
@@ -185,7 +189,6 @@ class Cluster(Resource):
         if found.get("status") == _FAILED:
             reason = found.get("statusMessage", "")
             raise Failed(f'Cluster {state["name"]!r} has status "ERROR" with message "{reason}"')
-        google.find("container", f"{state['id']}/nodePools")
         is_import = "deletion_protection" not in state
         made = mapping.flatten(self.block, found, None if is_import else state, self.fields)
         self.read_labels(found.get("resourceLabels") or {}, state, made)
@@ -279,6 +282,9 @@ class Cluster(Resource):
         if mapping.only(planned, "cluster_autoscaling"):
             for name in ("defaultComputeClassConfig", "autoprovisioningNodePoolDefaults"):
                 made["autoscaling"].setdefault(name, {})
+        defaults = made.get("nodePoolDefaults", {}).get("nodeConfigDefaults")
+        if defaults is not None:
+            defaults.setdefault("loggingConfig", {"variantConfig": {}})
         self._put_endpoints(made, planned)
         self._put_nodes(made, planned, config)
         return made

@@ -47,9 +47,19 @@ class Zone(RestResource):
         return made
 
     def changes(self, prior: Body, planned: Body) -> Body:
-        # A zone is sent whole.
         changed = super().changes(prior, planned)
-        return {**self.body(planned), **changed} if changed else {}
+        if not changed:
+            return {}
+        # A zone is sent whole, with what the API itself said of it.
+        told = {
+            "id": prior["managed_zone_id"],
+            "creationTime": prior["creation_time"],
+            "nameServers": prior["name_servers"],
+        }
+        return {**self.body(planned), **changed, **told}
+
+    def update_call(self, planned: Body, changed: Body) -> tuple[str, dict[str, str]]:
+        return "PUT", {}
 
 
 class RecordSet(Resource):
@@ -112,10 +122,10 @@ class RecordSet(Resource):
         body = {name: one for name, one in change.items() if one}
         with google.lock(_identifier(state)):
             made = google.call("POST", "dns", f"{_zone(state)}/changes", body)
-            while made.get("status") != "done":
+            path = f"{_zone(state)}/changes/{made['id']}"
+            while google.call("GET", "dns", path).get("status") != "done":
                 if google.stopping.wait(google.poll_seconds):
                     raise Failed("Error waiting for Google DNS change: context canceled")
-                made = google.call("GET", "dns", f"{_zone(state)}/changes/{made['id']}")
 
     def _there(self, google: Google, planned: Body) -> Body:
         found = self.read(google, planned)

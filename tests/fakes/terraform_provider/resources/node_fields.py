@@ -52,6 +52,8 @@ def complete(sent: Body, config: Body) -> Body:
     sent.setdefault("loggingConfig", {"variantConfig": {}})
     if "oauthScopes" in sent:
         sent["oauthScopes"] = sorted(sent["oauthScopes"])
+    for one in sent.get("accelerators", []):
+        one["acceleratorCount"] = str(one["acceleratorCount"])
     kubelet, written = sent.get("kubeletConfig"), mapping.only(config, "kubelet_config") or {}
     if kubelet is not None:
         quota = written.get("cpu_cfs_quota")

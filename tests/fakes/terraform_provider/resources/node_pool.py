@@ -85,8 +85,7 @@ class NodePool(Resource):
         planned = _placed(planned)
         parent = _parent(planned)
         name = f"{parent}/nodePools/{planned['name']}"
-        state = {**planned, "id": name.removeprefix("projects/")}
-        state["id"] = _identifier(planned)
+        state = {**planned, "id": name}
         if google.find("container", name) is not None:
             raise Failed(f"resource - {name} - already exists")
         try:
@@ -108,12 +107,10 @@ class NodePool(Resource):
         found = self.read(google, state)
         if found is None:
             raise Failed(f"NodePool {state['name']} was {done} and is not there")
-        status = self._status
-        if status(google, state) in _FAILED:
-            raise Failed(
-                f'NodePool {state["name"]} was {done} in the error state "{status(google, state)}"',
-                found,
-            )
+        status = self._status(google, state)
+        if status in _FAILED:
+            message = f'NodePool {state["name"]} was {done} in the error state "{status}"'
+            raise Failed(message, found)
         return found
 
     def _status(self, google: Google, state: Body) -> str:
@@ -124,7 +121,9 @@ class NodePool(Resource):
         state = _placed(state)
         if state.get("operation") not in (None, "", UNKNOWN):
             resume(google, state["operation"], state, "resuming GKE node pool")
-        found = google.find("container", f"{_parent(state)}/nodePools/{state['name']}")
+        listed = google.find("container", f"{_parent(state)}/nodePools") or {}
+        pools = listed.get("nodePools", [])
+        found = next((one for one in pools if one["name"] == state["name"]), None)
         if found is None:
             return None
         found = {**found, "config": node_fields.as_read(found.get("config", {}))}
@@ -166,6 +165,8 @@ class NodePool(Resource):
 
         if changed("autoscaling"):
             wanted = body.get("autoscaling") or {"enabled": False}
+            if not wanted.get("maxNodeCount"):
+                wanted.pop("maxNodeCount", None)
             update = {"desiredNodePoolAutoscaling": wanted, "desiredNodePoolId": state["name"]}
             yield "PUT", _parent(state), {"update": update}, "autoscaling"
         yield from self._node_calls(prior, planned, body["config"])
@@ -239,6 +240,9 @@ class NodePool(Resource):
             made["initialNodeCount"] = asked
         if "locations" in made:
             made["locations"] = sorted(made["locations"])
+        if "maxPodsConstraint" in made:
+            most = made["maxPodsConstraint"]["maxPodsPerNode"]
+            made["maxPodsConstraint"] = {"maxPodsPerNode": str(most)}
         if planned.get("autoscaling") and planned["autoscaling"] is not UNKNOWN:
             made["autoscaling"] = {
                 "enabled": True,

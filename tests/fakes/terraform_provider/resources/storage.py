@@ -72,7 +72,9 @@ class Bucket(RestResource):
         return planned
 
     def create(self, google: Google, planned: Body, config: Body) -> Body:
-        made = super().create(google, planned, config)
+        # The state has a place in capitals; what is sent is as somebody wrote it.
+        made = super().create(google, {**planned, "location": config["location"]}, config)
+        made["location"] = made["location"].upper()
         if config.get("project") is None:
             made["project"] = self._project(google, {"projectNumber": made["project_number"]})
         return made
