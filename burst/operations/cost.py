@@ -7,11 +7,14 @@ are for reading.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
 
+from burst.cloud.billing import prices
+from burst.cloud.google_api import GoogleApi
 from burst.domain.amounts import Amount
 from burst.domain.costs import (
     Costs,
@@ -20,15 +23,29 @@ from burst.domain.costs import (
     hour_now,
     time_cost,
 )
-from burst.errors import BurstError, CloudError, CloudNotFound
+from burst.errors import (
+    BurstError,
+    CloudAway,
+    CloudConflict,
+    CloudError,
+    CloudNotFound,
+    StorageError,
+)
+from burst.operations.connect import open_client
+from burst.operations.google_farm import Site, as_made, reach_cluster
+from burst.operations.reach import Tell, reach_farm
 from burst.operations.tfvars import farm_shape
 
 if TYPE_CHECKING:
-    from burst.cloud.google_api import GoogleApi
     from burst.config.google import GoogleFarm
     from burst.domain.prices import PriceTable
     from burst.protocol.artist_messages import JobView, TaskView
     from burst.protocol.client import ManagerClient
+
+_Answer = TypeVar("_Answer")
+
+_TRIES = 3
+"""Of each question: whoever wants to read figures does not want to wait for minutes."""
 
 _MOST_PAGES = 50
 """Of a thousand objects each. To count the bytes of a larger bucket takes too long."""
@@ -85,6 +102,38 @@ class FarmCost:
     job_cost: Amount = field(default_factory=Amount)
 
 
+def ask_cost(
+    site: Site, folder: Path, now: datetime, *, currency: str = "USD", tell: Tell
+) -> FarmCost:
+    """Ask Google, and the manager if there is one, what a farm costs.
+
+    Args:
+        site: whom to ask about it. One that was made is what its state bucket says.
+        folder: where prices are kept.
+        now: the present.
+        currency: of the figures.
+        tell: takes a line when a manager does not answer soon.
+
+    Raises:
+        ConfigError: another version of burst made the farm.
+        CloudConflict: its state bucket is somebody else's.
+    """
+    site = replace(site, api=GoogleApi(site.environ, project=site.farm.project, tries=_TRIES))
+    try:
+        site, trouble = as_made(site) or site, ""
+    except CloudConflict:
+        raise
+    except (CloudError, StorageError) as error:
+        trouble = error.message
+    place = place_of(site.farm)
+    found = look(site.api, place)
+    if trouble:
+        found = replace(found, troubles=tuple(dict.fromkeys((trouble, *found.troubles))))
+    table = prices(site.api, folder, now, currency=currency)
+    job = _job_of(site, now, tell) if found.is_up else None
+    return farm_cost(place, found, table, job)
+
+
 def place_of(farm: GoogleFarm) -> Place:
     """Return where a farm is and what it is made of, by its settings; it has no bytes yet."""
     shape = farm_shape(farm)
@@ -112,11 +161,17 @@ def farm_cost(
 def look(api: GoogleApi, place: Place) -> Found:
     """Ask Google what a farm has: its cluster, its nodes, its bytes."""
     troubles: list[str] = []
+    is_away = False
 
-    def known(question: Any, *arguments: Any) -> Any:
+    def known(question: Callable[[GoogleApi, Place], _Answer]) -> _Answer | None:
+        nonlocal is_away
+        # Who is away for one question is so for the next, and each would be waited for.
+        if is_away:
+            return None
         try:
-            return question(api, place, *arguments)
+            return question(api, place)
         except CloudError as error:
+            is_away = isinstance(error, CloudAway)
             troubles.append(error.message)
             return None
 
@@ -137,6 +192,17 @@ def newest_job(client: ManagerClient, now: datetime) -> JobTime | None:
             return None
         job = max(jobs, key=lambda job: job.created_at)
         return JobTime(job, worker_seconds(client.tasks(job.id), now))
+    except BurstError:
+        return None
+
+
+def _job_of(site: Site, now: datetime, tell: Tell) -> JobTime | None:
+    try:
+        settings = reach_cluster(site)
+        if settings is None:
+            return None
+        with open_client(reach_farm(settings, tell=tell).console_url) as client:
+            return newest_job(client, now)
     except BurstError:
         return None
 
