@@ -16,11 +16,17 @@ if TYPE_CHECKING:
 
 REFERENCES = frozenset(
     {
-        "address", "backendService", "group", "instanceGroup", "instanceTemplate", "network",
-        "source", "sourceDisk", "subnetwork", "target",
+        "address", "backendService", "group", "healthChecks", "instanceGroup", "instanceTemplate",
+        "natIps", "network", "source", "sourceDisk", "subnetwork", "target",
     }
 )  # fmt: skip
-"""Fields that hold the name of another resource."""
+"""Fields that hold the name of another resource, or names."""
+
+
+KEPT_APART = {("disks", "snapshots"), ("disks", "images"), ("instances", "disks")}
+"""Kind, and kind of another that names it and does without it."""
+LABELED = frozenset({"addresses", "disks", "snapshots", "images", "forwardingRules", "instances"})
+"""Kinds that take labels."""
 
 
 def check_labels(labels: dict[str, str | None]) -> None:
@@ -59,7 +65,7 @@ def _whole(call: Call, key: str, value: Any) -> Any:
     if isinstance(value, dict):
         return referring(call, value)
     if isinstance(value, list):
-        return [_whole(call, key, one) if isinstance(one, dict) else one for one in value]
+        return [_whole(call, key, one) for one in value]
     if key not in REFERENCES or not isinstance(value, str) or "/" not in value:
         return value
     relative = re.sub(r"^.*?(?=projects/|global/|regions/|zones/)", "", value)
@@ -114,9 +120,6 @@ def completed(call: Call, collection: str, made: dict[str, Any]) -> dict[str, An
     if collection in LABELED:
         made["labelFingerprint"] = compute.fingerprint(made.get("labels", {}))
     return made
-
-
-LABELED = frozenset({"addresses", "disks", "snapshots", "images", "forwardingRules", "instances"})
 
 
 def while_making(collection: str) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -184,16 +187,12 @@ def user_of(cloud: GoogleCloud, key: str) -> str:
     return ""
 
 
-KEPT_APART = {("disks", "snapshots"), ("disks", "images"), ("instances", "disks")}
-"""Kind, and kind of another that names it and does without it."""
-
-
 def _refers(one: Any, link: str, field: str = "") -> bool:
     if isinstance(one, dict):
         return any(_refers(value, link, key) for key, value in one.items())
     if isinstance(one, list):
-        return field not in ("subnetworks", "users") and any(_refers(v, link, field) for v in one)
-    return bool(one == link and field in (*REFERENCES, "instances", ""))
+        return any(_refers(value, link, field) for value in one)
+    return bool(one == link and field in REFERENCES)
 
 
 def _has_cluster(one: dict[str, Any], link: str) -> bool:

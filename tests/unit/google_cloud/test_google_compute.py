@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -86,6 +87,49 @@ def test_a_network_in_use_is_not_deleted(cloud: GoogleCloud, ask: Any) -> None:
     ask("DELETE", f"{FIREWALLS}/k8s-fw-1")
     ask("DELETE", f"{NETWORKS}/farm")
     assert cloud.everything() == {}
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "user"),
+    [
+        ("addresses", {"name": "x"}, ("routers", {"nats": [{"name": "n", "natIps": ["LINK"]}]})),
+        ("healthChecks", {"name": "x"}, ("backendServices", {"healthChecks": ["LINK"]})),
+        ("targetPools", {"name": "x"}, ("forwardingRules", {"target": "LINK"})),
+        ("backendServices", {"name": "x"}, ("forwardingRules", {"backendService": "LINK"})),
+    ],
+)
+def test_what_another_needs_is_not_deleted(
+    kind: str, body: Any, user: tuple[str, Any], cloud: GoogleCloud, ask: Any
+) -> None:
+    link = cloud.plant(kind, body)["targetLink"]
+    text = json.dumps(user[1]).replace("LINK", link)
+    cloud.plant(user[0], {"name": "user", **json.loads(text)})
+    status, told = ask.refused("DELETE", link.replace("https://www.googleapis.com", ""))
+    assert (status, reason(told)) == (400, "resourceInUseByAnotherResource")
+    assert told["error"]["message"].endswith("/user'")
+
+
+def test_a_snapshot_does_without_its_disk(cloud: GoogleCloud, ask: Any) -> None:
+    link = cloud.plant("disks", {"name": "pvc-1"})["targetLink"]
+    cloud.plant("snapshots", {"name": "old", "sourceDisk": link})
+    ask("DELETE", f"{DISKS}/pvc-1")
+    assert cloud.everything() == {"snapshots": ["old"]}
+
+
+def test_a_group_goes_with_its_machines_and_their_disks(farm: GoogleCloud, ask: Any) -> None:
+    name = farm.everything()["instanceGroupManagers"][0]
+    managers = f"{ROOT}/zones/europe-west4-a/instanceGroupManagers"
+    managed = ask("POST", f"{managers}/{name}/listManagedInstances")["managedInstances"]
+    assert len(managed) == 1
+    ask("DELETE", f"{managers}/{name}")
+    assert not farm.everything().keys() & {"instances", "instanceGroups", "disks"}
+
+
+def test_a_disk_only_grows(cloud: GoogleCloud, ask: Any) -> None:
+    cloud.plant("disks", {"name": "pvc-1", "sizeGb": "20"})
+    assert ask.refused("POST", f"{DISKS}/pvc-1/resize", {"sizeGb": "10"})[0] == 400
+    ask("POST", f"{DISKS}/pvc-1/resize", {"sizeGb": "30"})
+    assert ask("GET", f"{DISKS}/pvc-1")["sizeGb"] == "30"
 
 
 def test_what_is_named_has_to_be_there(ask: Any) -> None:
