@@ -22,8 +22,7 @@ REFERENCES = frozenset(
 )  # fmt: skip
 """Fields that hold the name of another resource, or names."""
 
-
-KEPT_APART = {("disks", "snapshots"), ("disks", "images"), ("instances", "disks")}
+KEPT_APART = {("disks", "snapshots"), ("disks", "images")}
 """Kind, and kind of another that names it and does without it."""
 LABELED = frozenset({"addresses", "disks", "snapshots", "images", "forwardingRules", "instances"})
 """Kinds that take labels."""
