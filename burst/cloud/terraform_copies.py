@@ -29,6 +29,8 @@ def copy_roots(source: Path, place: Path) -> None:
     """
     copy = place / "terraform"
     try:
+        # A plan holds what the cloud keeps to the project, such as addresses.
+        place.mkdir(mode=0o700, parents=True, exist_ok=True)
         wanted = {path.relative_to(source): path for path in _files(source)}
         for name, path in wanted.items():
             _copy(path, copy / name)

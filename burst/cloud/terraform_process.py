@@ -256,9 +256,11 @@ class Process:
             raise StateError(f"can't write {path}: {error.strerror}") from error
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        except OSError as error:
             os.close(lock)
-            return None
+            if isinstance(error, BlockingIOError):
+                return None
+            raise StateError(f"can't lock {path}: {error.strerror}") from error
         return lock
 
     def _output(self, operation: str) -> Path:

@@ -14,8 +14,8 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import getpass
 import os
+import pwd
 import socket
 import uuid
 from collections.abc import Iterator
@@ -145,8 +145,9 @@ def wait_for_call(terraform: Terraform, tell: Tell, hear: Hear = nobody_hears) -
     """
     call = terraform.last_call
     if call is not None and terraform.is_at_work:
+        process = f" (process {call.pid})" if call.pid else ""
         tell(
-            f"terraform {call.operation} of an earlier run (process {call.pid}) is still at work: "
+            f"terraform {call.operation} of an earlier run{process} is still at work: "
             "waiting for it"
         )
         terraform.wait(hear)
@@ -191,25 +192,31 @@ def _keep_lock_file(
 @contextlib.contextmanager
 def _held_place(place: Path, command: str) -> Iterator[Run]:
     """Hold a farm's folder, and yield the run that this is."""
-    path, noted = place / "run.lock", place / "run.json"
+    noted = place / "run.json"
     try:
         place.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        lock = os.open(place / "run.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        raise StateError(
-            f"can't write {path}: {error.strerror}",
-            hint="name another folder with BURST_STATE_DIR",
-        ) from error
+        raise _unusable(place, error) from error
     try:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            run = _this_run(place.parent, command)
+            noted.write_bytes(run.to_json())
         except BlockingIOError as error:
             raise _busy(_read(noted)) from error
-        run = _this_run(place.parent, command)
-        noted.write_bytes(run.to_json())
+        except OSError as error:
+            raise _unusable(place, error) from error
         yield run
     finally:
         os.close(lock)
+
+
+def _unusable(place: Path, error: OSError) -> StateError:
+    return StateError(
+        f"can't use {place}: {error.strerror}",
+        hint="name another folder with BURST_STATE_DIR, or free some space",
+    )
 
 
 def _take(bucket: StateBucket, run: Run, tell: Tell) -> int:
@@ -276,10 +283,11 @@ def _boot_id() -> str:
 
 
 def _user() -> str:
+    # Of the process and not of the environment, as Terraform has it.
     try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return str(os.getuid())
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return os.environ.get("USER", str(os.getuid()))
 
 
 def _started_at(pid: int) -> float | None:
