@@ -75,6 +75,9 @@ class Wire(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         raw = self._read()
+        if raw is None:  # who sends half a request has nothing done
+            self.close_connection = True
+            return
         parts = urlsplit(self.path)
         path = _plain(parts.path)
         query = dict(parse_qsl(parts.query, keep_blank_values=True))
@@ -121,15 +124,19 @@ class Wire(BaseHTTPRequestHandler):
         told = self.cloud.answer(request.method, request.path, request.query, request.body, fault)
         return Answer(204) if told is None else Answer.of(masked(told, request.query))
 
-    def _read(self) -> bytes:
+    def _read(self) -> bytes | None:
         if self.headers.get("Transfer-Encoding", "").lower() == "chunked":
             body = b""
-            while size := int(self.rfile.readline().split(b";")[0], 16):
+            while size := int(self.rfile.readline().split(b";")[0] or b"-1", 16):
+                if size < 0:
+                    return None
                 body += self.rfile.read(size)
                 self.rfile.readline()
             self.rfile.readline()
             return body
-        return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        length = int(self.headers.get("Content-Length") or 0)
+        body = self.rfile.read(length)
+        return body if len(body) == length else None
 
     def _send(self, answer: Answer) -> None:
         lines = [f"HTTP/1.1 {answer.status} X"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -80,6 +81,22 @@ def test_a_slow_answer_outlasts_a_caller_but_not_the_others(cloud: GoogleCloud, 
     with pytest.raises(httpx.ReadTimeout):
         httpx.get(cloud.url + NETWORKS, headers=login, timeout=0.05, trust_env=False)
     assert ask("GET", NETWORKS) == {}
+
+
+@pytest.mark.parametrize("how", ["Content-Length: 100", "Transfer-Encoding: chunked"])
+def test_who_dies_in_the_middle_of_a_request_has_nothing_done(
+    how: str, cloud: GoogleCloud, ask: Any
+) -> None:
+    cloud.plant("buckets", {"name": "farm-data"})
+    host, _, port = cloud.url.removeprefix("http://").partition(":")
+    path = "/upload/storage/v1/b/farm-data/o?uploadType=media&name=a"
+    lines = [f"POST {path} HTTP/1.1", "Host: x", f"Authorization: Bearer {cloud.token}", how]
+    with socket.create_connection((host, int(port)), timeout=120) as dying:
+        dying.sendall(("\r\n".join(lines) + "\r\n\r\n4\r\nhalf\r\n").encode())
+        dying.shutdown(socket.SHUT_WR)
+        assert dying.recv(100) == b""
+    assert cloud.requests == []
+    assert ask("GET", "/storage/v1/b/farm-data/o") == {"kind": "storage#objects"}
 
 
 def test_of_many_at_once_one_gets_the_name(cloud: GoogleCloud) -> None:
