@@ -69,8 +69,8 @@ class Leftovers:
         if not self.left:
             return "0 left" if not self.unknown else "0 found, but not all could be looked for"
         costly = sum(one.bills for one in self.left)
-        told = f", {costly} of them cost money" if costly else ", none of them costs money"
-        return f"{len(self.left)} left of the farm {self.farm}{told}"
+        what = f"{len(self.left)} left of the farm {self.farm}"
+        return f"{what}: {costly} at a cost" if costly else f"{what}: none costs anything"
 
 
 def find_leftovers(

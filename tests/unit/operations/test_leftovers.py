@@ -35,7 +35,7 @@ def test_what_is_left_is_named_with_its_command_and_whether_it_costs() -> None:
     assert not found.is_zero
     assert found.bills
     assert found.lines() == [
-        "2 left of the farm farm, 1 of them cost money",
+        "2 left of the farm farm: 1 at a cost",
         "  disk pvc-1 in europe-west4-a (costs money)",
         "  firewall rule farm-f",
         "remove them in this order:",
@@ -55,7 +55,7 @@ def test_what_is_left_is_named_with_its_command_and_whether_it_costs() -> None:
 def test_what_costs_nothing_is_said_to() -> None:
     found = find_leftovers(inventory(resource("networks", "farm")))
     assert not found.bills
-    assert found.lines()[0] == "1 left of the farm farm, none of them costs money"
+    assert found.lines()[0] == "1 left of the farm farm: none costs anything"
 
 
 def test_buckets_that_are_kept_are_none_of_it() -> None:
