@@ -149,10 +149,13 @@ variable "project" {
 }
 
 variable "ranges" {
-  description = "Address ranges of the farm's own network. One pool's node takes one address of nodes and 64 of pods."
+  description = "Address ranges of the farm's own network."
   type = object({
-    nodes    = optional(string, "10.10.0.0/20")
-    pods     = optional(string, "10.64.0.0/14")
+    # Nodes, one address each.
+    nodes = optional(string, "10.10.0.0/20")
+    # Pods: 64 for a node of a worker pool, 256 for the system's.
+    pods = optional(string, "10.64.0.0/14")
+    # What Kubernetes calls services.
     services = optional(string, "10.30.0.0/20")
   })
   default = {}
