@@ -90,11 +90,6 @@ run "it_is_one_cheap_private_cluster" {
   }
 
   assert {
-    condition     = google_container_cluster.this.node_pool_defaults[0].node_config_defaults[0].gcfs_config[0].enabled
-    error_message = "images would be fetched whole"
-  }
-
-  assert {
     condition     = google_container_cluster.this.cluster_autoscaling[0].autoscaling_profile == "OPTIMIZE_UTILIZATION" && google_container_cluster.this.cluster_autoscaling[0].enabled == false
     error_message = "nodes stay longer, or come by themselves"
   }
