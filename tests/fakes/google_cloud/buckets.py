@@ -15,6 +15,11 @@ from tests.fakes.google_cloud.refusals import RefusedError
 NOT_MET = "At least one of the pre-conditions you specified did not hold."
 LINK = "https://www.googleapis.com/storage/v1/b"
 MULTI = ("EU", "US", "ASIA", "EUR4", "NAM4")
+SET_BY_GOOGLE = (
+    "etag", "generation", "id", "kind", "locationType", "metageneration", "projectNumber",
+    "selfLink", "timeCreated", "updated",
+)  # fmt: skip
+"""What a request may hold, and changes nothing."""
 WEEK_SECONDS = 604800
 KEPT_SECONDS = range(WEEK_SECONDS, 90 * 24 * 3600 + 1)
 """How long deleted objects may be kept, if at all."""
@@ -68,7 +73,7 @@ def insert(call: Call) -> dict[str, Any]:
         raise RefusedError(400, f"The specified location constraint is not valid: {location}")
     _check_rules(body)
     made = defaults(
-        {**body, "location": location},
+        {**{k: v for k, v in body.items() if k not in SET_BY_GOOGLE}, "location": location},
         kind="storage#bucket",
         id=name,
         selfLink=f"{LINK}/{name}",
@@ -152,7 +157,8 @@ def change(call: Call) -> dict[str, Any]:
         if call.body.get(field, found[field]).lower() != found[field].lower():
             raise RefusedError(400, f"The {field} of a bucket can't be changed.")
     _check_rules(call.body)
-    wanted = {key: value for key, value in call.body.items() if key not in ("location", "etag")}
+    left_out = ("location", *SET_BY_GOOGLE)
+    wanted = {key: value for key, value in call.body.items() if key not in left_out}
     for field in ("lifecycle", "cors", "encryption", "logging", "website"):
         if wanted.get(field) is not None:
             found.pop(field, None)

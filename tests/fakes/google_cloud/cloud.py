@@ -213,7 +213,8 @@ class GoogleCloud:
         query = method.spelled(query)
         method.check_query(query)
         method.check_body(body)
-        call = Call(self, method.name, names, query, copy.deepcopy(body or {}), failure)
+        taken = method.taken(copy.deepcopy(body or {}))
+        call = Call(self, method.name, names, query, taken, failure)
         answer = METHODS[method.name](call)
         if isinstance(answer, Operation):
             answer = answer.shown()

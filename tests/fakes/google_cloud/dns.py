@@ -145,6 +145,9 @@ def list_records(call: Call) -> dict[str, Any]:
 def change_records(call: Call) -> dict[str, Any]:
     """Add records and take some away, all or none."""
     zone = _zone(call)
+    for record in [*call.body.get("additions", []), *call.body.get("deletions", [])]:
+        if not record.get("name") or not record.get("type"):
+            raise RefusedError(400, "A record needs a name and a type.", reason="required")
     known = dict(_records(call))
     for record in call.body.get("deletions", []):
         found = known.pop(_record_key(call, record), None)

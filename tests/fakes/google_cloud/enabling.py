@@ -71,7 +71,7 @@ def list_(call: Call) -> dict[str, Any]:
 @answers("serviceusage.services.batchGet")
 def batch_get(call: Call) -> dict[str, Any]:
     """Show a service by its whole name."""
-    return {"services": [_shown(call, call.query["names"].rpartition("/")[2])]}
+    return {"services": [_shown(call, call.query.get("names", "").rpartition("/")[2])]}
 
 
 @answers("serviceusage.services.enable")

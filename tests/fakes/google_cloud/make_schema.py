@@ -8,12 +8,13 @@ The wheel, from PyPI, has the discovery documents. Names, types and paths are ke
 from __future__ import annotations
 
 import json
+import re
 import sys
 import zipfile
 from pathlib import Path
 from typing import Any
 
-from tests.fakes.google_cloud.schema import SCHEMA
+from tests.fakes.google_cloud.schema import OUTPUT, SCHEMA
 from tests.fakes.google_cloud.services import METHODS
 
 FOLDER = "googleapiclient/discovery_cache/documents"
@@ -87,10 +88,18 @@ def _type(api: str, told: dict[str, Any]) -> Any:
     if kind == "object":
         if "additionalProperties" in told:
             return {"*": _type(api, told["additionalProperties"])}
-        return {name: _type(api, one) for name, one in told.get("properties", {}).items()}
+        fields = told.get("properties", {}).items()
+        return {
+            f"{OUTPUT if _is_output(one) else ''}{name}": _type(api, one) for name, one in fields
+        }
     if "enum" in told and not told.get("readOnly"):
         return "|".join(["enum", *told["enum"]])
-    return kind
+    return "int64" if told.get("format") in ("int64", "uint64") else str(kind)
+
+
+def _is_output(told: dict[str, Any]) -> bool:
+    words = re.sub(r"\W+", " ", told.get("description", "")).strip().lower()
+    return bool(told.get("readOnly")) or words.startswith("output only")
 
 
 def _collect(document: dict[str, Any], api: str, told: Any, types: dict[str, Any]) -> None:

@@ -264,7 +264,7 @@ def compose(call: Call) -> dict[str, Any]:
     for one in parts:
         wanted = {"generation": str(one["generation"])} if "generation" in one else {}
         found = look(
-            Call(call.cloud, call.method, {"bucket": bucket, "object": one["name"]}, wanted)
+            Call(call.cloud, call.method, {"bucket": bucket, "object": one.get("name", "")}, wanted)
         )
         check({k: str(v) for k, v in one.get("objectPreconditions", {}).items()}, found)
         content += found.content

@@ -17,6 +17,9 @@ from tests.fakes.google_cloud.refusals import RefusedError
 
 SCHEMA = Path(__file__).with_name("schema.json")
 
+OUTPUT = "!"
+"""What the name of a field begins with that only Google sets: from others it is not taken."""
+
 MOUNTS = {
     "artifactregistry": "/artifactregistry/",
     "cloudbilling": "/cloudbilling/",
@@ -91,6 +94,10 @@ class Method:
             return
         _check(self.takes, {} if body is None else body, "")
 
+    def taken(self, body: Any) -> Any:
+        """Return a body without what only Google sets, which it ignores."""
+        return _taken(self.takes, body) if self.takes else body
+
     def check_answer(self, answer: Any) -> None:
         """Refuse what Google would not say."""
         if self.gives is not None and isinstance(answer, dict):
@@ -105,7 +112,6 @@ def api_of(method: str) -> str:
 @functools.cache
 def methods() -> tuple[Method, ...]:
     """Return all methods; those with more fixed text in their path come first."""
-    known = json.loads(SCHEMA.read_text("utf-8"))["methods"]
     found = [
         Method(
             name=name,
@@ -116,7 +122,7 @@ def methods() -> tuple[Method, ...]:
             takes=told["takes"],
             gives=told["gives"],
         )
-        for name, told in known.items()
+        for name, told in _known()["methods"].items()
     ]
     return tuple(sorted(found, key=lambda one: one.pattern.pattern.count("(?P")))
 
@@ -134,9 +140,27 @@ def find(verb: str, path: str) -> tuple[Method, dict[str, str]] | None:
     return None
 
 
+def raw(name: str) -> dict[str, Any]:
+    """Return what the file says of a method."""
+    told: dict[str, Any] = _known()["methods"][name]
+    return told
+
+
+def fields(told: Any) -> dict[str, Any]:
+    """Return the fields of a type that is an object."""
+    found: dict[str, Any] = _types()[told[1:]] if isinstance(told, str) else told
+    return found
+
+
+@functools.cache
+def _known() -> dict[str, Any]:
+    known: dict[str, Any] = json.loads(SCHEMA.read_text("utf-8"))
+    return known
+
+
 @functools.cache
 def _types() -> dict[str, Any]:
-    types: dict[str, Any] = json.loads(SCHEMA.read_text("utf-8"))["types"]
+    types: dict[str, Any] = dict(_known()["types"])
     for name, fields in UNTOLD.items():
         types[name] |= fields
     return types
@@ -186,11 +210,25 @@ def _check_object(told: dict[str, Any], value: Any, where: str) -> None:
     if not isinstance(value, dict):
         raise _payload(f"Invalid value at '{where}' (object), {value!r}")
     for name, one in value.items():
-        inner = told.get(name, told.get("*"))
+        inner = told.get(name, told.get(OUTPUT + name, told.get("*")))
         if inner is None:
             at = f" at '{where}'" if where else ""
             raise _payload(f'Unknown name "{name}"{at}: Cannot find field.')
         _check(inner, one, f"{where}.{name}" if where else name)
+
+
+def _taken(told: Any, value: Any) -> Any:
+    if isinstance(told, str) and told.startswith("$"):
+        told = _types()[told[1:]]
+    if isinstance(told, list) and isinstance(value, list):
+        return [_taken(told[0], one) for one in value]
+    if not isinstance(told, dict) or not isinstance(value, dict):
+        return value
+    return {
+        name: _taken(told.get(name, told.get("*")), one)
+        for name, one in value.items()
+        if OUTPUT + name not in told
+    }
 
 
 def _fits(told: str, value: Any) -> bool:
@@ -199,7 +237,7 @@ def _fits(told: str, value: Any) -> bool:
             return value in told.split("|")[1:]
         case "string":
             return isinstance(value, str) or (isinstance(value, int) and value is not True)
-        case "integer" | "number":
+        case "integer" | "number" | "int64":
             return isinstance(value, int | float) or _is_number(value)
         case "boolean":
             return isinstance(value, bool)

@@ -34,7 +34,8 @@ class Asking:
         """Ask for something, and return the answer's status and what it says."""
         headers = {"Authorization": f"Bearer {self._cloud.token}"}
         answer = self._client.request(method, path, json=body, params=query, headers=headers)
-        return answer.status_code, answer.json() if answer.content else None
+        told = answer.json() if "json" in answer.headers.get("Content-Type", "") else answer.text
+        return answer.status_code, told if answer.content else None
 
     def close(self) -> None:
         """Hang up."""

@@ -192,6 +192,15 @@ def test_labels_and_autoscaling_change(farm: GoogleCloud, ask: Any) -> None:
     assert ask("GET", CLUSTER)["autoscaling"] == profile
 
 
+def test_what_only_google_sets_is_not_taken_from_others(farm: GoogleCloud, ask: Any) -> None:
+    pool = {"name": "spot", "status": "ERROR", "config": {"machineType": "e2-small"}}
+    ask("POST", POOLS, {"nodePool": {**pool, "selfLink": "elsewhere", "etag": "mine"}})
+    found = ask("GET", f"{POOLS}/spot")
+    assert (found["status"], found["config"]["machineType"]) == ("RUNNING", "e2-small")
+    assert found["selfLink"].endswith("/nodePools/spot")
+    assert found["etag"] != "mine"
+
+
 def test_a_cluster_says_that_it_is_a_real_kubernetes(farm: GoogleCloud, ask: Any) -> None:
     farm.cluster = RealCluster("127.0.0.1:6443", "PEM")
     found = ask("GET", CLUSTER)
