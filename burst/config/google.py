@@ -26,6 +26,9 @@ SETTINGS_FILE = "farm.json"
 FORMAT = 1
 """Of that file; what it says is read by this number alone."""
 
+_REMEMBERED = "google.json"
+"""In the state directory: which farm `burst up` has made."""
+
 LONGEST_NAME = 23
 """Of a farm: ids of its service accounts end at 30 characters."""
 _RESERVED_POOLS = frozenset({"system", "default-pool"})
@@ -177,6 +180,28 @@ class GoogleFarm:
         """Return the farm with its own bucket as its storage."""
         url = f"gs://{self.data_bucket}"
         return replace(self, settings=self.settings.model_copy(update={"storage_url": url}))
+
+
+def remember(state_dir: Path, project: str, farm: str) -> None:
+    """Keep which farm on Google Cloud the commands mean; appears whole."""
+    state_dir.mkdir(parents=True, exist_ok=True)
+    temporary = state_dir / f"{_REMEMBERED}.new"
+    temporary.write_text(json.dumps({"project": project, "farm": farm}) + "\n", encoding="utf-8")
+    temporary.replace(state_dir / _REMEMBERED)
+
+
+def remembered(state_dir: Path) -> tuple[str, str] | None:
+    """Return project and name of the farm that commands mean, where nothing else says so."""
+    try:
+        told = json.loads((state_dir / _REMEMBERED).read_text(encoding="utf-8"))
+        return str(told["project"]), str(told["farm"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def forget(state_dir: Path) -> None:
+    """Forget it."""
+    (state_dir / _REMEMBERED).unlink(missing_ok=True)
 
 
 def google_settings(

@@ -30,7 +30,7 @@ from burst.cloud.terraform_run import open_root
 from burst.config.cluster import ClusterFarm
 from burst.config.google import SETTINGS_FILE, GoogleFarm, from_json
 from burst.errors import BurstError, CloudAway, CloudConflict, CloudNotFound
-from burst.operations.reach import Tell
+from burst.operations.reach import Tell, find_farm, kubectl_of
 
 ROOTS = ("storage", "farm")
 """In the order in which they are made."""
@@ -218,6 +218,26 @@ def _is_taken(others: tuple[Taken, ...], farm: str) -> CloudConflict:
         f"what the farm {farm} would make exists already and is not its own: {names}",
         hint="give the farm another name in burst.toml, or remove that",
     )
+
+
+def find_console(site: Site, tell: Tell) -> str | None:
+    """Return where the farm's console is on this machine; None if the cluster has no farm yet.
+
+    Args:
+        site: of the farm.
+        tell: takes a line for people when a manager does not answer soon.
+
+    Raises:
+        BurstError: the cluster or the manager does not answer.
+    """
+    settings = reach_cluster(site)
+    if settings is None:
+        return None
+    # A question that is answered at once, or not: a connection to the manager is tried for long.
+    manager = f"{site.farm.name}-manager"
+    if kubectl_of(settings.cluster).find("statefulset", manager) is None:
+        return None
+    return find_farm(settings, tell)
 
 
 def reach_cluster(site: Site) -> ClusterFarm | None:

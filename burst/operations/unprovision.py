@@ -38,13 +38,14 @@ from burst.operations.deploy import Removal, take_down
 from burst.operations.google_farm import (
     Site,
     adopt,
+    find_console,
     has_state,
     open_farm_root,
     reach_cluster,
     settle,
 )
 from burst.operations.leftovers import Leftovers, find_leftovers
-from burst.operations.reach import Tell, find_farm, kubectl_of
+from burst.operations.reach import Tell, kubectl_of
 from burst.operations.tfvars import farm_variables, storage_variables
 
 VOLUME_SECONDS = 300.0
@@ -117,8 +118,7 @@ def look_at_loss(site: Site, *, everything: bool) -> Loss:
     """
     renders, is_partial = _renders(site.api, site.farm.data_bucket) if everything else ((), False)
     try:
-        settings = reach_cluster(site)
-        url = find_farm(settings) if settings else None
+        url = find_console(site, lambda text: None)
         if url is None:
             return Loss((), 0, renders, is_partial)
         with open_client(url) as client:
