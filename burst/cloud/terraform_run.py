@@ -40,13 +40,14 @@ from burst.cloud.terraform_locks import (
 )
 from burst.cloud.terraform_process import Tell
 from burst.errors import BurstError, FarmBusy, StateError
+from burst.storage.objects import ABSENT
 
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
 _PROCESSES = Path("/proc/self/ns/pid")
 _OVERRIDE = ("burst_override.tf", 'terraform {\n  backend "local" {}\n}\n')
 """Has the state in the folder; Terraform merges files of this name into the others."""
 _TAKES = 3
-"""Tries to take the lock of a run that is gone: somebody else may do so at the same time."""
+"""Tries to take the lock: somebody else may do so, or give it back, at the same time."""
 
 
 @contextlib.contextmanager
@@ -221,24 +222,18 @@ def _unusable(place: Path, error: OSError) -> StateError:
 
 def _take(bucket: StateBucket, run: Run, tell: Tell) -> int:
     """Take the lock in the bucket, and return its generation."""
-    generation = bucket.replace(RUN, run.to_json())
     for _ in range(_TAKES):
-        if generation is not None:
-            return generation
         found = bucket.look(RUN)
-        if found is None:
-            generation = bucket.replace(RUN, run.to_json())
-            continue
-        holder = read_run(found[0])
-        if holder is None or not is_gone(holder, run.host, _started_at):
+        holder = read_run(found[0]) if found else None
+        if found and (holder is None or not is_gone(holder, run.host, _started_at)):
             raise _busy(holder, f"gs://{bucket.name}/{RUN}")
-        # That very one: of two who find it, one frees it.
-        generation = bucket.replace(RUN, run.to_json(), found[1])
+        # That very one: of two who find it, one takes it over.
+        generation = bucket.replace(RUN, run.to_json(), found[1] if found else ABSENT)
         if generation is not None:
-            tell(f"freed the farm of the lock of {holder}: that process is gone")
-    if generation is None:
-        raise _busy(None)
-    return generation
+            if holder:
+                tell(f"freed the farm of the lock of {holder}: that process is gone")
+            return generation
+    raise _busy(None)
 
 
 def _busy(holder: Run | None, lock: str | None = None) -> FarmBusy:
