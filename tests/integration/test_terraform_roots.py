@@ -32,6 +32,18 @@ FARM, ZONE = "film", "europe-west4-a"
 STATE_BUCKET, BUCKET = f"proj-x-{FARM}-state", f"proj-x-{FARM}-data"
 PATIENCE_SECONDS = 120
 SPOT = {"machine": "n2d-standard-8", "maximum": 4, "shutdown_seconds": 120, "memory_class": 32}
+OTHER_SPOT = {
+    **SPOT,
+    "maximum": 7,
+    "memory_class": 64,
+    "shutdown_seconds": 30,
+    "disk_gib": 200,
+    "disk_type": "pd-balanced",
+    "zones": [ZONE, "europe-west4-b"],
+    "labels": {"film": "short"},
+    "taints": [{"key": "film", "value": "short"}],
+}
+ON_DEMAND = {**OTHER_SPOT, "spot": False, "shutdown_seconds": None}
 GPU = {"machine": "g2-standard-8", "maximum": 2, "gpu_type": "nvidia-l4", "gpus": 1}
 POOLS = {"spot": SPOT, "gpu": {**GPU, "gpu_driver": "LATEST"}}
 NOTHING, FAILED, CHANGES = 0, 1, 2
@@ -205,7 +217,14 @@ def test_from_nothing_to_nothing(storage: Root, farm: Root, cloud: GoogleCloud) 
     farm.write(zone=ZONE, pools={**POOLS, "spot": {**SPOT, "maximum": 7}})
     assert "1 changed, 0 destroyed" in farm.apply().output
     phases.end("farm: change of a pool")
-    farm.write(zone=ZONE, pools={"spot": {**SPOT, "maximum": 7}})
+    others = {"labels": {"film": "short"}, "system_machine": "e2-standard-4"}
+    farm.write(zone=ZONE, pools={**POOLS, "spot": OTHER_SPOT}, **others)
+    assert "0 added, " in farm.apply().output
+    phases.end("farm: change of much")
+    farm.write(zone=ZONE, pools={**POOLS, "spot": ON_DEMAND}, **others)
+    assert "1 added, 0 changed, 1 destroyed" in farm.apply().output
+    phases.end("farm: a pool made anew")
+    farm.write(zone=ZONE, pools={"spot": ON_DEMAND}, **others)
     assert "0 changed, 1 destroyed" in farm.apply().output
     phases.end("farm: removal of a pool")
     assert farm.plan().status == NOTHING

@@ -14,8 +14,17 @@ from typing import Any
 from tests.fakes.google_cloud import Request
 
 _OPERATION = re.compile(r"(?<=/operations/)[^/]+$|(?<=/changes/)[^/]+$")
-_STAND_IN = re.compile(r"^http://127\.0\.0\.1:\d+/")
-_PASSING = {"etag", "fingerprint", "labelFingerprint", "effectiveTime", "generation", "pageToken"}
+_ADDRESS = re.compile(r"^https?://.*/compute/v1/")
+_NUMBER = re.compile(r"^\d{19}$")
+_PASSING = {
+    "creationTime",
+    "etag",
+    "fingerprint",
+    "labelFingerprint",
+    "effectiveTime",
+    "generation",
+    "pageToken",
+}
 _FORM = {"alt", "prettyPrint", "pageToken", "generation"}
 _POLICY = re.compile(r":setIamPolicy$|/iam$")
 
@@ -51,8 +60,12 @@ def _lasting(value: Any) -> Any:
         return {name: _lasting(one) for name, one in value.items() if name not in _PASSING}
     if isinstance(value, list):
         return sorted((_lasting(one) for one in value), key=_text)
+    if isinstance(value, int) and _NUMBER.search(str(value)):
+        return "…"
+    if not isinstance(value, str):
+        return value
     # The real provider names a network by where it asks for it; a stand-in is elsewhere each time.
-    return _STAND_IN.sub("https://www.googleapis.com/", value) if isinstance(value, str) else value
+    return _NUMBER.sub("…", _ADDRESS.sub("https://www.googleapis.com/compute/v1/", value))
 
 
 def _text(value: Any) -> str:

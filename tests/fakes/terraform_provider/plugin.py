@@ -36,6 +36,7 @@ CALLS_AT_ONCE = 24
 """More than the ten resources that Terraform works at: a call to stop must find a thread."""
 
 GRACE_SECONDS = 2
+PARENT_SECONDS = 0.5
 Handler = Callable[[Any], Any]
 
 
@@ -54,8 +55,16 @@ def serve(handlers: dict[str, Handler]) -> None:
         server.start()
         shown = base64.b64encode(certificate).decode().rstrip("=")
         print(CORE_VERSION, PROTOCOL_VERSION, "unix", address, "grpc", shown, sep="|", flush=True)
-        over.wait()
+        _wait_for_end(over)
         server.stop(GRACE_SECONDS).wait()
+
+
+def _wait_for_end(over: threading.Event) -> None:
+    """Wait until Terraform says so, or is gone: a killed one says nothing."""
+    parent = os.getppid()
+    while not over.wait(PARENT_SECONDS):
+        if os.getppid() != parent:
+            over.set()
 
 
 def _provider(handlers: dict[str, Handler]) -> grpc.GenericRpcHandler:

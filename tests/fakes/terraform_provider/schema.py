@@ -185,5 +185,6 @@ def _cast_collection(kind: list[Any], value: Any) -> Any:
 
 
 def _number(value: Any) -> int | float:
-    number = float(value)
-    return int(number) if number.is_integer() else number
+    if isinstance(value, str) and value.lstrip("-").isdigit():
+        return int(value)
+    return int(value) if float(value).is_integer() else float(value)

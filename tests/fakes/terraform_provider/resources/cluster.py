@@ -16,6 +16,9 @@ from tests.fakes.terraform_provider.values import UNKNOWN
 
 TYPE = "google_container_cluster"
 _FAILED = "ERROR"
+_DESIRED = {"autoscaling": "desiredClusterAutoscaling"}
+"""Fields that a change calls by another name than theirs."""
+
 _PORT = "insecure_kubelet_readonly_port_enabled"
 _VIRTUAL = node_fields.VIRTUAL | {
     "allow_net_admin",
@@ -229,9 +232,7 @@ class Cluster(Resource):
         for field, value in after.items():
             if field in ("resourceLabels", "nodeConfig") or before.get(field) == value:
                 continue
-            desired = f"desired{field[0].upper()}{field[1:]}"
-            if field in ("autoscaling", "binaryAuthorization", "networkPolicy"):
-                desired = f"desiredCluster{field[0].upper()}{field[1:]}"
+            desired = _DESIRED.get(field) or f"desired{field[0].upper()}{field[1:]}"
             yield "PUT", name, {"update": {desired: value}}
 
     def delete(self, google: Google, state: Body) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.fakes.terraform_provider import mapping
 from tests.fakes.terraform_provider.google import Body
+from tests.fakes.terraform_provider.values import has_unknown
 
 NAMES = {
     "node_config.taint": "taints",
@@ -69,8 +70,11 @@ def of_nobody() -> Body:
     return {"oauthScopes": _SCOPES}
 
 
-def as_read(config: Body) -> Body:
-    """Return a node without the labels that GKE puts on by itself."""
-    labels = config.get("resourceLabels") or {}
-    kept = {name: one for name, one in labels.items() if not name.startswith("goog-gke-")}
-    return {**config, "resourceLabels": kept or None}
+def keep_own_labels(prior: Body, planned: Body) -> None:
+    """Plan the labels that GKE puts on nodes by itself, which nobody asks for."""
+    before = mapping.only(prior, "node_config") or {}
+    after = mapping.only(planned, "node_config") or {}
+    labels = before.get("resource_labels") or {}
+    own = {name: one for name, one in labels.items() if name.startswith("goog-gke-")}
+    if own and after and not has_unknown(after["resource_labels"]):
+        after["resource_labels"] = {**own, **(after["resource_labels"] or {})}

@@ -25,17 +25,14 @@ _SIMPLE = {
     "gcfs_config": "gcfsConfig",
     "gvnic": "gvnic",
     "kubelet_config": "kubeletConfig",
-    "image_type": "imageType",
     "containerd_config": "containerdConfig",
 }
 """Fields of a node that a pool is given anew, each by a call of its own."""
 
-_WITH_DISK = {
-    "machine_type": "machineType",
-    "disk_type": "diskType",
-    "disk_size_gb": "diskSizeGb",
-    "boot_disk": "bootDisk",
-}
+_BY_ID = ("gcfs_config", "gvnic", "kubelet_config", "workload_metadata_config")
+"""Those that name the pool by another field."""
+
+_WITH_DISK = ("machine_type", "disk_type", "disk_size_gb", "boot_disk")
 """Fields of a node that are changed by one call together."""
 
 
@@ -72,6 +69,8 @@ class NodePool(Resource):
 
     def customize(self, google: Google, prior: Body | None, planned: Body, config: Body) -> Body:
         planned = super().customize(google, prior, planned, config)
+        if prior:
+            node_fields.keep_own_labels(prior, planned)
         where = _cluster(planned["cluster"])
         if where:
             planned["project"], planned["location"] = where[0], where[1]
@@ -126,7 +125,6 @@ class NodePool(Resource):
         found = next((one for one in pools if one["name"] == state["name"]), None)
         if found is None:
             return None
-        found = {**found, "config": node_fields.as_read(found.get("config", {}))}
         is_import = "node_config" not in state
         made = mapping.flatten(self.block, found, None if is_import else state, self.fields)
         groups = found.get("instanceGroupUrls", [])
@@ -193,21 +191,18 @@ class NodePool(Resource):
                 yield "PUT", "{pool}", {api: body.get(mapping.camel(name), {})}, name
 
     def _node_calls(self, prior: Body, planned: Body, sent: Body) -> Any:
-        before, after = (
-            mapping.only(prior, "node_config") or {},
-            mapping.only(planned, "node_config") or {},
-        )
-        names = [one for one in _WITH_DISK if before.get(one) != after.get(one)]
-        if names:
-            body = {_WITH_DISK[one]: sent.get(_WITH_DISK[one]) for one in _WITH_DISK}
-            yield "PUT", "{pool}", {n: v for n, v in body.items() if v is not None}, "machine"
-        for name, api in _SIMPLE.items():
-            if before.get(name) == after.get(name):
+        before = mapping.only(prior, "node_config") or {}
+        after = mapping.only(planned, "node_config") or {}
+        name = {"name": planned["name"]}
+        if any(before.get(one) != after.get(one) for one in _WITH_DISK):
+            yield "PUT", "{pool}", {**name, **_machine(before, after)}, "machine"
+        for field, api in _SIMPLE.items():
+            if before.get(field) == after.get(field):
                 continue
-            body = {}
-            outer = api.partition(".")[0]
-            mapping.put(body, api, sent.get(outer, [] if isinstance(after.get(name), list) else {}))
-            yield "PUT", "{pool}", body, name
+            body: Body = {"nodePoolId": planned["name"]} if field in _BY_ID else dict(name)
+            empty: Any = [] if isinstance(after.get(field), list) else {}
+            mapping.put(body, api, sent.get(api.partition(".")[0], empty))
+            yield "PUT", "{pool}", body, field
 
     def delete(self, google: Google, state: Body) -> None:
         state = _placed(state)
@@ -253,6 +248,17 @@ class NodePool(Resource):
         written = mapping.only(config, "node_config") or {}
         made["config"] = node_fields.complete(made.get("config", {}), written)
         return made
+
+
+def _machine(before: Body, after: Body) -> Body:
+    """Return a machine as a change sends it: a disk's fields only if they change."""
+    body = {"machineType": after["machine_type"]}
+    for name, api in (("disk_type", "diskType"), ("disk_size_gb", "diskSizeGb")):
+        if before.get(name) != after.get(name):
+            body[api] = str(after[name])
+    if after.get("boot_disk"):
+        body["bootDisk"] = {}
+    return body
 
 
 def _cluster(name: Any) -> tuple[str, str, str] | None:

@@ -10,6 +10,8 @@ from tests.fakes.terraform_provider.mapping import Fields
 from tests.fakes.terraform_provider.resources.resource import RestResource
 from tests.fakes.terraform_provider.values import UNKNOWN
 
+_FIXED = ("format", "mode", "kmsKeyName")
+
 
 class Repository(RestResource):
     """A repository."""
@@ -65,13 +67,18 @@ class Repository(RestResource):
             }
         return made
 
-    def update_call(self, planned: Body, changed: Body) -> tuple[str, dict[str, str]]:
-        return "PATCH", {"updateMask": ",".join(sorted(changed))}
+    def update(self, google: Google, prior: Body, planned: Body, config: Body) -> Body:
+        """Send all that can be changed, and a mask of what is."""
+        changed = self.changes(prior, planned)
+        kept = {name: one for name, one in self.body(planned).items() if name not in _FIXED}
+        if changed:
+            mask = ",".join(sorted(changed))
+            address = self._address(planned)
+            google.call("PATCH", self.service, address, {**kept, **changed}, updateMask=mask)
+        return self._read_back(google, {**planned, "id": prior["id"]})
 
     def wait(self, google: Google, answer: Body, planned: Body, what: str) -> None:
-        # A change of it is done at once and answers with the repository, not with an operation.
-        if "done" in answer or "/operations/" in answer.get("name", ""):
-            waiting.wait_for_long_running(google, "artifact_registry", answer, what)
+        waiting.wait_for_long_running(google, "artifact_registry", answer, what)
 
     def state(self, google: Google, found: Body, known: Body) -> Body:
         made = super().state(google, found, known)
