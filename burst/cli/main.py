@@ -14,6 +14,7 @@ import typer
 from burst.cli import (
     config,
     console,
+    cost,
     doctor,
     explain,
     farm,
@@ -85,6 +86,7 @@ app.command("up")(up.up)
 app.command("deploy")(up.deploy)
 app.command("down")(up.down)
 app.command("status")(farm.status)
+app.command("cost")(cost.cost)
 app.command("doctor")(doctor.doctor)
 app.add_typer(images.app, name="images")
 app.command("config")(config.config)

@@ -117,6 +117,8 @@ def ask_cost(
     Raises:
         ConfigError: another version of burst made the farm.
         CloudConflict: its state bucket is somebody else's.
+        CloudNotFound: neither its state bucket nor a setting says what it is.
+        CloudError: only the state bucket could say that, and nobody tells.
     """
     site = replace(site, api=GoogleApi(site.environ, project=site.farm.project, tries=_TRIES))
     try:
@@ -124,7 +126,14 @@ def ask_cost(
     except CloudConflict:
         raise
     except (CloudError, StorageError) as error:
+        if not site.farm.zone:
+            raise
         trouble = error.message
+    if not site.farm.zone:
+        raise CloudNotFound(
+            f"there is no farm {site.farm.name} in the project {site.farm.project}",
+            hint="name another one: --farm NAME, or see what it would cost: burst up --plan",
+        )
     place = place_of(site.farm)
     found = look(site.api, place)
     if trouble:

@@ -16,7 +16,7 @@ from burst.cloud.google_api import GoogleApi
 from burst.config.cluster import ClusterFarm, ClusterSettings, PoolSettings
 from burst.config.google import GoogleFarm, GoogleSettings, to_json
 from burst.config.images import ImageSettings
-from burst.errors import CloudConflict, ConfigError
+from burst.errors import CloudAway, CloudConflict, CloudNotFound, ConfigError
 from burst.operations.cost import FarmCost, JobTime, ask_cost
 from burst.operations.google_farm import open_site
 from tests.fakes.billing_catalogue import NETHERLANDS, catalogue
@@ -158,6 +158,16 @@ def test_without_a_network_there_are_the_settings_and_the_prices_of_before(
     assert cost.table.as_of == NOW
     assert "does not answer" in cost.table.problem
     assert cost.costs.hour_full.unknown == ("bucket", "images in the registry")
+
+
+def test_a_farm_that_nobody_knows_has_no_cost(cloud: GoogleCloud, tmp_path: Path) -> None:
+    farm = _farm(cloud, tmp_path)
+    unknown = replace(farm, google=GoogleSettings(project=cloud.project))
+    with pytest.raises(CloudNotFound, match=f"no farm burst in the project {cloud.project}"):
+        _cost(unknown, cloud, tmp_path)
+    nowhere = {"GOOGLE_STORAGE_CUSTOM_ENDPOINT": "http://127.0.0.1:1/storage/v1/"}
+    with pytest.raises(CloudAway):
+        _cost(unknown, cloud, tmp_path, **nowhere)
 
 
 def test_a_bucket_that_is_a_strangers_is_not_read(cloud: GoogleCloud, tmp_path: Path) -> None:
