@@ -19,7 +19,7 @@ from typing import Any
 from burst.cloud.terraform_errors import ERRORED_STATE, Ask, failure, read_errors
 from burst.cloud.terraform_events import Diagnostic, Event, Events, Hear, Releasing
 from burst.cloud.terraform_plan import Plan, Progress, read_plan
-from burst.cloud.terraform_process import FOLDER, Call, Ended, Process, Tell
+from burst.cloud.terraform_process import FOLDER, GO_ON, Call, Ended, Process, Tell
 from burst.errors import BurstError, RunInterrupted, StateError, ToolError, ToolMissing
 
 PROGRAM = "terraform"
@@ -40,7 +40,6 @@ _FOREIGN = re.compile(r"TF_(CLI_ARGS.*|VAR_.*|WORKSPACE|DATA_DIR|INPUT|LOG_CORE)
 _SETTINGS = {"TF_IN_AUTOMATION": "1", "TF_INPUT": "0", "CHECKPOINT_DISABLE": "1"}
 _STALE = re.compile(r"serial|lineage")
 _OTHER_PROVIDER = re.compile(r"does not match configured version|terraform init -upgrade")
-_GO_ON = "burst up goes on from there, and burst down removes what was made"
 
 
 def nobody_hears(event: Event) -> None:
@@ -307,7 +306,7 @@ class Terraform:
             name = signal.Signals(-ended.status).name
             return ToolError(
                 f"terraform {operation} was ended by {name}",
-                hint=f"{_GO_ON}; it takes over what was not written down",
+                hint=GO_ON,
             )
         if not errors and ended.errors.strip():
             last = ended.errors.strip().splitlines()[-1]
@@ -343,7 +342,7 @@ def _pass_on(events: Events, line: str, hearers: tuple[Hear, ...]) -> None:
 def _interrupted(error: RunInterrupted, progress: Progress) -> RunInterrupted:
     left = [*progress.running, *progress.failed]
     what = f"; it was at {', '.join(left)}" if left else ""
-    return RunInterrupted(f"{error.message}{what}", hint=_GO_ON)
+    return RunInterrupted(f"{error.message}{what}", hint=error.hint)
 
 
 def _json(text: str) -> dict[str, Any]:

@@ -43,7 +43,7 @@ class Run:
 
     id: str
     command: str
-    """``up`` or ``down``."""
+    """As it was typed: ``burst up``."""
     user: str
     host: Host
     pid: int
@@ -54,7 +54,7 @@ class Run:
 
     def __str__(self) -> str:
         return (
-            f"burst {self.command} of {self.user} at {self.host.name} (process {self.pid}, "
+            f"{self.command} of {self.user} at {self.host.name} (process {self.pid}, "
             f"since {self.began})"
         )
 

@@ -45,6 +45,8 @@ GONE_SECONDS = 20.0
 SAME_START_SECONDS = 2.0
 """Clocks of the kernel are read with this precision."""
 
+GO_ON = "the same command goes on from there; burst down removes what was made"
+
 Tell = Callable[[str], None]
 HearLine = Callable[[str], None]
 
@@ -122,7 +124,7 @@ class Process:
         if status >= 0:
             self._forget()
         if interrupted:
-            raise RunInterrupted(f"terraform {operation} was interrupted")
+            raise RunInterrupted(f"terraform {operation} was interrupted", hint=GO_ON)
         return ended
 
     def last(self) -> Call | None:
@@ -163,7 +165,7 @@ class Process:
         # Its plugins don't notice when nobody listens any more.
         self._end_children(call.pid)
         if interrupted:
-            raise RunInterrupted(f"terraform {call.operation} was interrupted")
+            raise RunInterrupted(f"terraform {call.operation} was interrupted", hint=GO_ON)
 
     def _begin(
         self, operation: str, command: Sequence[str], environ: Mapping[str, str]
@@ -317,7 +319,8 @@ class _Watch:
         ):
             raise RunInterrupted(
                 f"terraform {self._operation} (process {self._pid}) was left to itself; it is "
-                "stopping, and writes down what it made"
+                "stopping, and writes down what it made",
+                hint=GO_ON,
             )
         if now > self._heard_at + self._silent_seconds and not self.was_silent:
             self.was_silent = True

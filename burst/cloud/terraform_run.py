@@ -57,7 +57,7 @@ def held_farm(bucket: StateBucket, place: Path, command: str, tell: Tell) -> Ite
     Args:
         bucket: the farm's state bucket, which is there.
         place: folder of the farm in the state directory.
-        command: what the run does, as it is typed.
+        command: what was typed: ``burst up``.
         tell: hears what was freed.
 
     Raises:

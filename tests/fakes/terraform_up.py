@@ -47,7 +47,7 @@ def run(command: str, place: Path, source: Path, bucket_name: str, gate: str) ->
         tell=tell,
     )
     terraform.release_seconds = RELEASE_SECONDS
-    with held_farm(bucket, place, command, tell):
+    with held_farm(bucket, place, f"burst {command}", tell):
         say("held")
         open_root(terraform, bucket, source, "farm", tell=tell, hear=hear)
         terraform.write_variables({"gate": gate})

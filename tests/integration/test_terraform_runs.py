@@ -251,7 +251,7 @@ def test_one_ctrl_c_is_passed_on_once_and_waited_for(
     assert run.end() == 130
     assert run.said("tell stopping: terraform apply ends what it is at")
     assert run.said("error RunInterrupted", "it was at terraform_data.slow")
-    assert run.said("hint burst up goes on from there")
+    assert run.said("hint the same command goes on from there")
     said = (farm.root / ".burst" / "apply.out").read_text("utf-8")
     assert said.count("Interrupt received") == 1
     assert "Two interrupts received" not in said

@@ -53,7 +53,7 @@ def told() -> list[str]:
 
 def holder(bucket: StateBucket, place: Path) -> Run:
     """Return the run that this process is, as it stands in the bucket while it holds the farm."""
-    with held_farm(bucket, place, "up", lambda text: None):
+    with held_farm(bucket, place, "burst up", lambda text: None):
         found = read_run(bucket.read(RUN) or b"")
     assert found
     return found
@@ -68,7 +68,7 @@ def ended_pid() -> int:
 def test_the_lock_says_who_and_goes_with_the_run(bucket: StateBucket, tmp_path: Path) -> None:
     run = holder(bucket, tmp_path / "places" / NAME)
     process = psutil.Process()
-    assert (run.command, run.pid) == ("up", os.getpid())
+    assert (run.command, run.pid) == ("burst up", os.getpid())
     assert run.started_at == pytest.approx(process.create_time(), abs=1)
     assert run.user == process.username()
     assert bucket.read(RUN) is None
@@ -88,10 +88,10 @@ def test_a_dead_process_of_another_state_directory_is_taken_over(
 ) -> None:
     dead = replace(holder(bucket, tmp_path / "theirs" / NAME), pid=ended_pid())
     bucket.write(RUN, dead.to_json())
-    with held_farm(bucket, tmp_path / "ours" / NAME, "down", told.append):
+    with held_farm(bucket, tmp_path / "ours" / NAME, "burst down", told.append):
         now = read_run(bucket.read(RUN) or b"")
         assert now
-        assert now.command == "down"
+        assert now.command == "burst down"
     assert told == [f"freed the farm of the lock of {dead}: that process is gone"]
     assert bucket.read(RUN) is None
 
@@ -103,7 +103,7 @@ def test_a_living_process_of_another_state_directory_is_not(
     bucket.write(RUN, living.to_json())
     with (
         pytest.raises(FarmBusy, match=f"process {os.getpid()}") as busy,
-        held_farm(bucket, tmp_path / "ours" / NAME, "down", told.append),
+        held_farm(bucket, tmp_path / "ours" / NAME, "burst down", told.append),
     ):
         raise AssertionError("held by two")
     assert f"gcloud storage rm gs://{NAME}/run.json" in str(busy.value.hint)
@@ -141,11 +141,11 @@ def test_of_two_who_take_it_over_one_has_it(
 def test_a_lock_that_cant_be_given_back_is_told_and_taken_over_next_time(
     cloud: GoogleCloud, bucket: StateBucket, tmp_path: Path, told: list[str]
 ) -> None:
-    with held_farm(bucket, tmp_path / NAME, "up", told.append):
+    with held_farm(bucket, tmp_path / NAME, "burst up", told.append):
         fault = cloud.faults.refuse("DELETE", r"/o/run\.json$", 403, "denied", times=1)
     assert fault
     assert told[0].startswith("the farm stays locked until the next run from here: ")
-    with held_farm(bucket, tmp_path / NAME, "up", told.append):
+    with held_farm(bucket, tmp_path / NAME, "burst up", told.append):
         pass
     assert told[1].startswith("freed the farm of the lock of burst up")
 

@@ -20,7 +20,7 @@ from burst.cloud.terraform_locks import (
 from burst.cloud.terraform_process import Call
 
 HERE = Host("studio", "5ca1ab1e", "boot-1 pid:[4026531836]")
-RUN = Run("id", "up", "ann", HERE, 4711, 1000.0, "2026-11-22 20:00:00 UTC")
+RUN = Run("id", "burst up", "ann", HERE, 4711, 1000.0, "2026-11-22 20:00:00 UTC")
 
 
 def never(pid: int) -> float | None:
