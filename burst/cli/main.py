@@ -20,6 +20,7 @@ from burst.cli import (
     farm,
     forward,
     images,
+    init,
     jobs,
     kube_token,
     logs,
@@ -82,6 +83,7 @@ app.command("logs")(logs.logs)
 app.add_typer(pools.app, name="pools")
 app.command("console")(forward.open_console)
 app.command("shell")(shell.shell)
+app.command("init")(init.init)
 app.command("up")(up.up)
 app.command("deploy")(up.deploy)
 app.command("down")(up.down)

@@ -42,7 +42,8 @@ def line_of(key: Key, lines: Mapping[Key, int]) -> int | None:
 def _statements(text: str) -> Iterator[tuple[int, str]]:
     """Yield each header and each assignment with its first line."""
     collected: list[str] = []
-    for number, line in enumerate(text.splitlines(), start=1):
+    # Of all that Python takes for the end of a line, TOML knows these two.
+    for number, line in enumerate(text.replace("\r\n", "\n").split("\n"), start=1):
         if not collected and (not line.strip() or line.lstrip().startswith("#")):
             continue
         collected.append(line)

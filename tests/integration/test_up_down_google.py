@@ -1,0 +1,159 @@
+"""A farm on Google Cloud from nothing to nothing, and runs of it that are killed anywhere.
+
+The command line itself, the real Terraform, a stand-in of Google Cloud. Left out: what Google
+refuses (test_google_faults.py), and the farm on its Kubernetes (tests/kubernetes).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.fakes.google_artist import FARM, PATIENCE_SECONDS, REGION, ZONE, Artist, an_artist
+
+UP_WRITES, DOWN_WRITES = 50, 30
+"""About as many writes as the stand-in sees of a whole run."""
+
+
+@pytest.fixture
+def artist(tmp_path: Path) -> Iterator[Artist]:
+    with an_artist(tmp_path, os.environ) as artist:
+        yield artist
+
+
+def kill_after(artist: Artist, writes: int, *arguments: str, whole: bool) -> int:
+    """Kill a command when Google has seen that many writes of it; return its exit status.
+
+    Args:
+        artist: who typed it.
+        writes: how many.
+        arguments: of the command line.
+        whole: Terraform and its provider are killed as well.
+    """
+    before, deadline = len(artist.cloud.writes()), time.monotonic() + PATIENCE_SECONDS
+    process = artist.start(*arguments)
+    while process.poll() is None and len(artist.cloud.writes()) - before < writes:
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    _kill(process, whole=whole)
+    return process.wait()
+
+
+def _kill(process: subprocess.Popen[bytes], *, whole: bool) -> None:
+    if process.poll() is not None:
+        return
+    below = psutil.Process(process.pid).children(recursive=True) if whole else []
+    for one in (process, *below):
+        try:
+            one.kill()
+        except psutil.NoSuchProcess:
+            continue
+
+
+def test_a_farm_comes_is_left_alone_changes_and_goes_without_a_trace(artist: Artist) -> None:
+    made = artist.up("--json")
+    assert made.status == 0, made.words
+    assert json.loads(made.output)["cluster"]["location"] == ZONE
+
+    again = artist.up("--json")
+    assert (again.status, json.loads(again.output)["changed"]) == (0, [])
+
+    artist.write('[pools.steady]\nmachine = "n2d-standard-8"\nmaximum = 2\n')
+    more = artist.up("--json")
+    assert json.loads(more.output)["changed"] == [
+        'module.pool["steady"].google_container_node_pool.this'
+    ]
+
+    gone = artist.down()
+    assert gone.status == 0, gone.words
+    assert gone.output.splitlines()[0] == "0 left"
+    assert set(_there(artist)) <= {"buckets", "objects"}
+
+    everything = artist.run("down", "--yes", "--all", "--farm", FARM)
+    assert (everything.status, everything.output) == (0, "0 left\n"), everything.words
+    assert _there(artist) == {}
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_what_is_killed_is_finished_by_the_next_run(artist: Artist, seed: int) -> None:
+    dice = random.Random(seed)
+    up = ("up", "--yes", "--cluster-only")
+    kill_after(artist, dice.randrange(1, UP_WRITES), *up, whole=dice.random() < 0.5)
+    said = artist.up()
+    assert said.status == 0, said.words
+    assert artist.cloud.everything()["nodePools"] == ["spot", "system"]
+
+    down = ("down", "--yes")
+    kill_after(artist, dice.randrange(1, DOWN_WRITES), *down, whole=dice.random() < 0.5)
+    said = artist.run("down", "--yes", "--all", "--farm", FARM)
+    assert (said.status, said.output) == (0, "0 left\n"), said.words
+    assert _there(artist) == {}
+
+
+def test_a_plan_changes_nothing_before_there_is_a_farm_and_after(artist: Artist) -> None:
+    first = artist.run("up", "--plan")
+    assert first.status == 0, first.words
+    assert "container_cluster" in first.output
+    assert artist.cloud.writes() == []
+
+    assert artist.up().status == 0
+    writes = len(artist.cloud.writes())
+    then = artist.run("up", "--plan", "--json")
+    assert (then.status, json.loads(then.output)["changes"]) == (0, [])
+    assert len(artist.cloud.writes()) == writes
+
+
+def test_without_a_terminal_nobody_is_asked_and_nothing_is_done(artist: Artist) -> None:
+    for command in ("up", "down"):
+        said = artist.run(command)
+        assert said.status == 2
+        assert "no terminal to ask on" in said.words
+        assert "--yes" in said.words
+    assert artist.cloud.requests == []
+
+
+def test_another_laptop_needs_project_and_name_alone(artist: Artist, tmp_path: Path) -> None:
+    assert artist.up().status == 0
+    (artist.folder / "burst.toml").unlink()
+    named = ("--project", artist.cloud.project, "--farm", FARM)
+    away = {"BURST_STATE_DIR": str(tmp_path / "another")}
+    artist.cloud.scale(FARM, "spot", 2)
+    told = json.loads(artist.run("status", "--json", *named, **away).output)
+    assert (told["zone"], told["cluster"], told["nodes"]) == (ZONE, "up", {"spot": 2})
+    cost = json.loads(artist.run("cost", "--json", *named, **away).output)
+    assert cost["nodes"]["spot"] == 2
+    gone = artist.run("down", "--yes", "--all", *named, **away)
+    assert (gone.status, gone.output) == (0, "0 left\n"), gone.words
+
+
+def test_all_goes_only_when_the_farms_name_was_typed(artist: Artist) -> None:
+    assert artist.up().status == 0
+    said = artist.run("down", "--yes", "--all")
+    assert said.status == 2
+    assert f"--farm {FARM}" in said.words
+    assert FARM in artist.cloud.everything()["clusters"]
+
+
+def test_what_somebody_planted_is_named_and_how_it_is_removed(artist: Artist) -> None:
+    assert artist.up().status == 0
+    labels = {"burst-farm": FARM}
+    artist.cloud.plant("disks", {"name": "lost", "zone": ZONE, "labels": labels})
+    artist.cloud.plant("addresses", {"name": f"{FARM}-lost", "region": REGION, "labels": labels})
+    said = artist.down()
+    assert said.status == 1
+    assert said.output.splitlines()[0].startswith(f"2 left of the farm {FARM}")
+    assert "gcloud compute disks delete lost" in said.output
+    assert f"gcloud compute addresses delete {FARM}-lost" in said.output
+
+
+def _there(artist: Artist) -> dict[str, list[str]]:
+    """Return what there is, without what a farm never made."""
+    return {kind: names for kind, names in artist.cloud.everything().items() if names}
