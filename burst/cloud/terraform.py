@@ -19,7 +19,8 @@ from typing import Any
 from burst.cloud.terraform_errors import ERRORED_STATE, Ask, failure, read_errors
 from burst.cloud.terraform_events import Diagnostic, Event, Events, Hear, Releasing
 from burst.cloud.terraform_plan import Plan, Progress, read_plan
-from burst.cloud.terraform_process import FOLDER, GO_ON, Call, Ended, Process, Tell
+from burst.cloud.terraform_process import FOLDER, Call, Ended, Process
+from burst.cloud.terraform_watch import GO_ON, Tell
 from burst.errors import BurstError, RunInterrupted, StateError, ToolError, ToolMissing
 
 PROGRAM = "terraform"

@@ -17,37 +17,27 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
-import math
 import os
 import signal
 import subprocess
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from types import FrameType
-from typing import BinaryIO
 
 import psutil
 
+from burst.cloud.terraform_watch import GO_ON, Lines, Tell, Watch, stops_asked
 from burst.errors import CloudAway, FarmBusy, RunInterrupted, StateError, ToolMissing
 
 FOLDER = ".burst"
 """In the folder of a root."""
 POLL_SECONDS = 0.05
-AGAIN_SECONDS = 1.0
-"""A second interrupt counts after this; a program around burst may pass the first one on."""
-_STOP_SECONDS = 60.0
-"""What a call that hangs gets to stop by itself."""
 GONE_SECONDS = 20.0
 """What killed processes get to be gone."""
 SAME_START_SECONDS = 2.0
 """Clocks of the kernel are read with this precision."""
 
-GO_ON = "the same command goes on from there; burst down removes what was made"
-
-Tell = Callable[[str], None]
 HearLine = Callable[[str], None]
 
 
@@ -87,7 +77,7 @@ class Process:
         self._folder = folder
         self._notes = folder / FOLDER
         self._tell = tell
-        self._watch: _Watch | None = None
+        self._watch: Watch | None = None
 
     def run(
         self,
@@ -113,7 +103,7 @@ class Process:
         """
         begun = time.monotonic()
         output, errors = self._output(operation), self._notes / f"{operation}.err"
-        with _stops() as stops:
+        with stops_asked() as stops:
             child = self._begin(operation, command, environ)
             interrupted = self._follow(
                 lambda: child.poll() is None, (operation, child.pid), hear, stops
@@ -160,7 +150,7 @@ class Process:
         def goes_on() -> bool:
             return _is_alive(call) if call.pid else self.is_at_work()
 
-        with _stops() as stops:
+        with stops_asked() as stops:
             interrupted = self._follow(goes_on, (call.operation, call.pid), hear, stops)
         # Its plugins don't notice when nobody listens any more.
         self._end_children(call.pid)
@@ -210,9 +200,9 @@ class Process:
     ) -> bool:
         """Pass on what is said until the end, and say whether it was interrupted."""
         operation, pid = call
-        watch = self._watch = _Watch(operation, pid, self._tell, self.silent_seconds)
+        watch = self._watch = Watch(operation, pid, self._tell, self.silent_seconds)
         with self._output(operation).open("rb") as file:
-            lines = _Lines(file)
+            lines = Lines(file)
             while True:
                 goes_on = is_going()
                 for line in lines.new(is_last=not goes_on):
@@ -279,99 +269,6 @@ class Process:
 
     def _forget(self) -> None:
         (self._notes / "call.json").unlink(missing_ok=True)
-
-
-class _Watch:
-    """Sees to it that a call ends, when somebody wants it to or it hangs."""
-
-    def __init__(self, operation: str, pid: int, tell: Tell, silent_seconds: float) -> None:
-        self._operation = operation
-        self._pid = pid
-        self._tell = tell
-        self._silent_seconds = silent_seconds
-        self._heard_at = time.monotonic()
-        self._interrupted_at = 0.0
-        self._killed_at = math.inf
-        self.was_silent = False
-
-    @property
-    def was_interrupted(self) -> bool:
-        return self._interrupted_at > 0
-
-    def heard(self) -> None:
-        self._heard_at = time.monotonic()
-
-    def end_within(self, seconds: float) -> None:
-        self._killed_at = min(self._killed_at, time.monotonic() + seconds)
-
-    def look(self, stops: Sequence[float]) -> None:
-        """Interrupt or kill the call, if it is time to; ``stops`` says when somebody asked."""
-        now = time.monotonic()
-        if stops and not self._interrupted_at:
-            self._interrupted_at = now
-            self._interrupt()
-            self._tell(
-                f"stopping: terraform {self._operation} ends what it is at, and writes down what "
-                "it made; that may take minutes (Ctrl-C again: don't wait for it)"
-            )
-        elif self._interrupted_at and any(
-            at > self._interrupted_at + AGAIN_SECONDS for at in stops
-        ):
-            raise RunInterrupted(
-                f"terraform {self._operation} (process {self._pid}) was left to itself; it is "
-                "stopping, and writes down what it made",
-                hint=GO_ON,
-            )
-        if now > self._heard_at + self._silent_seconds and not self.was_silent:
-            self.was_silent = True
-            self._interrupt()
-            self.end_within(_STOP_SECONDS)
-        if now > self._killed_at and self._pid:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(self._pid, signal.SIGKILL)
-
-    def _interrupt(self) -> None:
-        # Exactly one: at a second one it would stop without writing down what it made.
-        with contextlib.suppress(ProcessLookupError):
-            if self._pid:
-                os.kill(self._pid, signal.SIGINT)
-
-
-class _Lines:
-    """The lines of a file that grows."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-        self._rest = b""
-
-    def new(self, *, is_last: bool) -> Iterator[str]:
-        """Yield the whole lines that came since; at last what has no end, too."""
-        content = self._rest + self._file.read()
-        *whole, self._rest = content.split(b"\n")
-        for line in whole:
-            yield line.decode("utf-8", "replace")
-        if is_last and self._rest:
-            yield self._rest.decode("utf-8", "replace")
-            self._rest = b""
-
-
-@contextlib.contextmanager
-def _stops() -> Iterator[list[float]]:
-    """Note when somebody wants it to stop, by Ctrl-C or SIGTERM, for as long as the block runs."""
-    noted = list[float]()
-    if threading.current_thread() is not threading.main_thread():
-        yield noted
-        return
-
-    def note(_number: int, _frame: FrameType | None) -> None:
-        noted.append(time.monotonic())
-
-    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield noted
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _with_process(call: Call, pid: int) -> Call:

@@ -38,7 +38,7 @@ from burst.cloud.terraform_locks import (
     read_run,
     read_state_lock,
 )
-from burst.cloud.terraform_process import Tell
+from burst.cloud.terraform_watch import Tell
 from burst.errors import BurstError, FarmBusy, StateError
 from burst.storage.objects import ABSENT
 

@@ -23,7 +23,7 @@ import psutil
 import pytest
 
 from burst.cloud.state_bucket import ENDPOINT, StateBucket
-from burst.cloud.terraform_process import AGAIN_SECONDS
+from burst.cloud.terraform_watch import AGAIN_SECONDS
 from tests.fakes.emulator import running_emulator
 from tests.fakes.proxy import Proxy, running_proxy
 

@@ -16,7 +16,7 @@ from typing import Any
 import psutil
 import pytest
 
-from burst.cloud import terraform_process
+from burst.cloud import terraform_watch
 from burst.cloud.terraform import VARIABLES, Terraform
 from burst.cloud.terraform_events import Event, Version
 from burst.cloud.terraform_plan import Change, read_plan
@@ -226,7 +226,7 @@ def test_one_that_does_not_heed_its_interrupt_is_killed(
     stub: Stub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Process, "silent_seconds", 0.5)
-    monkeypatch.setattr(terraform_process, "_STOP_SECONDS", 0.2)
+    monkeypatch.setattr(terraform_watch, "STOP_SECONDS", 0.2)
     stub.does("signal.signal(signal.SIGINT, signal.SIG_IGN)\n" + VERSION + "time.sleep(600)\n")
     with pytest.raises(CloudAway):
         stub.terraform().plan()
