@@ -78,7 +78,8 @@ def _given(token: str) -> Any:
 
 def is_given(login: Any) -> bool:
     """Say whether a login is but a token, which nobody can renew."""
-    return bool(getattr(login, "token", None)) and getattr(login, "refresh_token", "") is None
+    is_bare = getattr(login, "refresh_token", "") is None and account_of(login) is None
+    return is_bare and bool(getattr(login, "token", None))
 
 
 def nobody() -> Any:
