@@ -15,6 +15,7 @@ variable "deletion_protection" {
   description = "Refuse to destroy the cluster, until false was applied."
   type        = bool
   default     = false
+  nullable    = false
 }
 
 variable "farm" {
@@ -31,6 +32,7 @@ variable "labels" {
   description = "Labels of everything that takes labels, besides burst-farm."
   type        = map(string)
   default     = {}
+  nullable    = false
 
   validation {
     condition = alltrue([
@@ -106,7 +108,8 @@ variable "pools" {
       effect = optional(string, "NO_SCHEDULE")
     })), [])
   }))
-  default = {}
+  default  = {}
+  nullable = false
 
   validation {
     condition = alltrue([
@@ -158,7 +161,8 @@ variable "ranges" {
     # What Kubernetes calls services.
     services = optional(string, "10.30.0.0/20")
   })
-  default = {}
+  default  = {}
+  nullable = false
 
   validation {
     condition = alltrue([
@@ -202,6 +206,7 @@ variable "system_machine" {
   description = "Machine type of the one node that is always there: the manager and Kubernetes' own pods run on it."
   type        = string
   default     = "e2-standard-2"
+  nullable    = false
 
   validation {
     condition     = can(regex("^[a-z][a-z0-9]*-[a-z0-9-]+$", var.system_machine)) && !can(regex("^(c4a|n4a|t2a)-", var.system_machine))

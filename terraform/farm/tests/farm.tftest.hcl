@@ -95,6 +95,24 @@ run "a_namespace_of_its_own" {
   }
 }
 
+run "null_is_what_goes_without_saying" {
+  command = plan
+  variables {
+    deletion_protection = null
+    labels              = null
+    namespace           = null
+    poll_interval       = null
+    pools               = null
+    ranges              = null
+    system_machine      = null
+  }
+
+  assert {
+    condition     = length(output.pools) == 0 && endswith(output.service_accounts["worker"], "/ns/studio/sa/studio-worker")
+    error_message = "null is something else"
+  }
+}
+
 run "as_much_as_the_ranges_hold" {
   command = plan
   variables {

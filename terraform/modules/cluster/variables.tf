@@ -2,6 +2,7 @@ variable "deletion_protection" {
   description = "Refuse to destroy the cluster, until false was applied."
   type        = bool
   default     = false
+  nullable    = false
 }
 
 variable "farm" {
@@ -28,6 +29,7 @@ variable "machine" {
   description = "Machine type of the one node that is always there: the manager and Kubernetes' own pods run on it."
   type        = string
   default     = "e2-standard-2"
+  nullable    = false
 
   validation {
     condition     = can(regex("^[a-z][a-z0-9]*-[a-z0-9-]+$", var.machine)) && !can(regex("^(c4a|n4a|t2a)-", var.machine))

@@ -38,7 +38,8 @@ variable "ranges" {
     # What Kubernetes calls services.
     services = optional(string, "10.30.0.0/20")
   })
-  default = {}
+  default  = {}
+  nullable = false
 
   validation {
     condition = alltrue([

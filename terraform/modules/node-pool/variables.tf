@@ -69,7 +69,7 @@ variable "pool" {
 
   validation {
     condition     = can(regex("^[a-z][a-z0-9]*-[a-z0-9-]+$", var.pool.machine))
-    error_message = "machine must be a machine type such as n2d-standard-8; the pool ${var.name} has ${var.pool.machine}."
+    error_message = "machine must be a machine type such as n2d-standard-8; the pool ${var.name} has ${coalesce(var.pool.machine, "none")}."
   }
 
   validation {

@@ -2,6 +2,7 @@ variable "delete_days" {
   description = "Days after which older versions of an image are deleted."
   type        = number
   default     = 30
+  nullable    = false
 
   validation {
     condition     = var.delete_days >= 1 && floor(var.delete_days) == var.delete_days
@@ -23,6 +24,7 @@ variable "keep" {
   description = "How many of the newest versions of each image are kept, however old they are."
   type        = number
   default     = 20
+  nullable    = false
 
   validation {
     condition     = var.keep >= 1 && floor(var.keep) == var.keep
@@ -54,6 +56,7 @@ variable "readers" {
   description = "Who may pull images, by any name: members such as serviceAccount:…"
   type        = map(string)
   default     = {}
+  nullable    = false
 
   validation {
     condition     = alltrue([for member in values(var.readers) : !contains(["allUsers", "allAuthenticatedUsers"], member)])

@@ -2,6 +2,7 @@ variable "attempt_days" {
   description = "Days after which uploads that were never published are deleted."
   type        = number
   default     = 7
+  nullable    = false
 
   validation {
     condition     = var.attempt_days >= 1 && var.attempt_days <= 365 && floor(var.attempt_days) == var.attempt_days
@@ -26,6 +27,7 @@ variable "force_destroy" {
   description = "Delete all scenes and frames with the bucket. It must be applied before the destroy that it is for."
   type        = bool
   default     = false
+  nullable    = false
 }
 
 variable "labels" {
@@ -42,6 +44,7 @@ variable "preview_days" {
   description = "Days after which the small pictures of the console are deleted."
   type        = number
   default     = 30
+  nullable    = false
 
   validation {
     condition     = var.preview_days >= 1 && var.preview_days <= 3650 && floor(var.preview_days) == var.preview_days

@@ -20,6 +20,14 @@ run "a_name_with_capitals" {
   expect_failures = [var.name]
 }
 
+run "no_machine" {
+  command = plan
+  variables {
+    pool = { machine = null }
+  }
+  expect_failures = [var.pool]
+}
+
 run "a_machine_that_is_none" {
   command = plan
   variables {
