@@ -69,12 +69,12 @@ variable "pool" {
 
   validation {
     condition     = can(regex("^[a-z][a-z0-9]*-[a-z0-9-]+$", var.pool.machine))
-    error_message = "machine must be a machine type such as n2d-standard-8; the pool ${var.name} has ${coalesce(var.pool.machine, "none")}."
+    error_message = "machine must be a machine type such as n2d-standard-8; the pool ${var.name} has ${coalesce(var.pool.machine, "no machine")}."
   }
 
   validation {
     condition     = !can(regex("^(c4a|n4a|t2a)-", var.pool.machine))
-    error_message = "machine must be for x86-64, as the image of the workers is; the pool ${var.name} has ${var.pool.machine}, which is Arm."
+    error_message = "machine must be for x86-64, as the image of the workers is; the pool ${var.name} has ${coalesce(var.pool.machine, "no machine")}, which is Arm."
   }
 
   validation {
@@ -94,7 +94,7 @@ variable "pool" {
 
   validation {
     condition     = var.pool.gpus > 0 || !can(regex("^(a2|a3|a4|a4x|g2|g4)-", var.pool.machine))
-    error_message = "gpus and gpu_type must say which GPUs the machine type ${var.pool.machine} has, or no driver is installed for them (pool ${var.name})."
+    error_message = "gpus and gpu_type must say which GPUs the machine type ${coalesce(var.pool.machine, "no machine")} has, or no driver is installed for them (pool ${var.name})."
   }
 
   validation {
@@ -114,7 +114,7 @@ variable "pool" {
 
   validation {
     condition     = !can(regex("^(c4|c4d|g4|n4|n4d)-", var.pool.machine)) || !startswith(var.pool.disk_type, "pd-")
-    error_message = "disk_type must be hyperdisk-balanced, or left out: ${var.pool.machine} (pool ${var.name}) takes no other disk."
+    error_message = "disk_type must be hyperdisk-balanced, or left out: ${coalesce(var.pool.machine, "no machine")} (pool ${var.name}) takes no other disk."
   }
 
   validation {
@@ -124,7 +124,7 @@ variable "pool" {
 
   validation {
     condition     = var.pool.local_ssds == 0 || !can(regex("^(e2|n4|n4d|t2d)-", var.pool.machine))
-    error_message = "local_ssds must be 0: ${var.pool.machine} (pool ${var.name}) takes none."
+    error_message = "local_ssds must be 0: ${coalesce(var.pool.machine, "no machine")} (pool ${var.name}) takes none."
   }
 
   validation {
