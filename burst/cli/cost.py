@@ -55,7 +55,6 @@ def cost(
         default_cache_dir(),
         datetime.now(UTC),
         currency=currency.upper(),
-        tell=console.tell,
     )
     if json:
         console.emit(cost_json(costs))

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from burst.cloud.billing import prices
 from burst.cloud.google_api import GoogleApi
+from burst.cloud.state_bucket import LABEL
 from burst.domain.amounts import Amount
 from burst.domain.costs import (
     Costs,
@@ -33,8 +34,9 @@ from burst.errors import (
 )
 from burst.operations.connect import open_client
 from burst.operations.google_farm import Site, as_made, reach_cluster
-from burst.operations.reach import Tell, reach_farm
+from burst.operations.reach import reach_farm
 from burst.operations.tfvars import farm_shape
+from burst.threads import start
 
 if TYPE_CHECKING:
     from burst.config.google import GoogleFarm
@@ -46,6 +48,9 @@ _Answer = TypeVar("_Answer")
 
 _TRIES = 3
 """Of each question: whoever wants to read figures does not want to wait for minutes."""
+
+_MANAGER_SECONDS = 10.0
+"""For the manager, which is not there yet on a cluster that just was made."""
 
 _MOST_PAGES = 50
 """Of a thousand objects each. To count the bytes of a larger bucket takes too long."""
@@ -75,6 +80,8 @@ class Found:
     """The cluster is there; None if nobody could say."""
     nodes: Mapping[str, int] = field(default_factory=dict)
     """How many each pool has."""
+    zones: int | None = None
+    """How many DNS zones it has; None if nobody asked."""
     troubles: tuple[str, ...] = ()
     """Why something is not known."""
 
@@ -102,9 +109,7 @@ class FarmCost:
     job_cost: Amount = field(default_factory=Amount)
 
 
-def ask_cost(
-    site: Site, folder: Path, now: datetime, *, currency: str = "USD", tell: Tell
-) -> FarmCost:
+def ask_cost(site: Site, folder: Path, now: datetime, *, currency: str = "USD") -> FarmCost:
     """Ask Google, and the manager if there is one, what a farm costs.
 
     Args:
@@ -112,7 +117,6 @@ def ask_cost(
         folder: where prices are kept.
         now: the present.
         currency: of the figures.
-        tell: takes a line when a manager does not answer soon.
 
     Raises:
         ConfigError: another version of burst made the farm.
@@ -136,11 +140,16 @@ def ask_cost(
         )
     place = place_of(site.farm)
     found = look(site.api, place)
-    if trouble:
-        found = replace(found, troubles=tuple(dict.fromkeys((trouble, *found.troubles))))
+    asked = start(lambda: _job_of(site, now), "newest job") if found.is_up else None
     table = prices(site.api, folder, now, currency=currency)
-    job = _job_of(site, now, tell) if found.is_up else None
-    return farm_cost(place, found, table, job)
+    job = None
+    if asked is not None:
+        try:
+            job = asked.result(_MANAGER_SECONDS)
+        except (BurstError, TimeoutError):
+            trouble = trouble or "the manager does not answer: its newest job is not known"
+    troubles = (trouble, *found.troubles) if trouble else found.troubles
+    return farm_cost(place, replace(found, troubles=tuple(dict.fromkeys(troubles))), table, job)
 
 
 def place_of(farm: GoogleFarm) -> Place:
@@ -162,7 +171,9 @@ def farm_cost(
     if found.is_up is None:
         now = Amount(unknown=("whether the cluster is there",))
     else:
-        now = hour_now(costs, found.nodes, is_up=found.is_up)
+        zones = found.shape.dns_zones if found.zones is None else found.zones
+        standing = estimate(replace(found.shape, dns_zones=zones), table)
+        now = hour_now(standing, found.nodes, is_up=found.is_up)
     spent = Amount() if job is None else time_cost(job.seconds, found.shape, table)
     return FarmCost(place, found, table, costs, now, job, spent)
 
@@ -187,33 +198,33 @@ def look(api: GoogleApi, place: Place) -> Found:
     is_up = known(_is_up)
     nodes = known(_nodes) if is_up else {}
     shape = replace(place.shape, bytes_stored=known(_bytes_stored), image_bytes=known(_image_bytes))
+    zones = known(_zones) if is_up is False else None
     # Of nodes that nobody could count the price of now is no sum.
-    return Found(
-        shape, None if nodes is None else is_up, nodes or {}, tuple(dict.fromkeys(troubles))
-    )
+    is_known = nodes is not None
+    said = tuple(dict.fromkeys(troubles))
+    return Found(shape, is_up if is_known else None, nodes or {}, zones, said)
 
 
 def newest_job(client: ManagerClient, now: datetime) -> JobTime | None:
-    """Return the time of the newest job, from the manager; None if there is none or no answer."""
-    try:
-        jobs = client.jobs()
-        if not jobs:
-            return None
-        job = max(jobs, key=lambda job: job.created_at)
-        return JobTime(job, worker_seconds(client.tasks(job.id), now))
-    except BurstError:
+    """Return the time of the newest job, from the manager; None if there is none.
+
+    Raises:
+        ManagerError: it does not tell.
+        ManagerUnreachable: it does not answer.
+    """
+    jobs = client.jobs()
+    if not jobs:
         return None
+    job = max(jobs, key=lambda job: job.created_at)
+    return JobTime(job, worker_seconds(client.tasks(job.id), now))
 
 
-def _job_of(site: Site, now: datetime, tell: Tell) -> JobTime | None:
-    try:
-        settings = reach_cluster(site)
-        if settings is None:
-            return None
-        with open_client(reach_farm(settings, tell=tell).console_url) as client:
-            return newest_job(client, now)
-    except BurstError:
+def _job_of(site: Site, now: datetime) -> JobTime | None:
+    settings = reach_cluster(site)
+    if settings is None:
         return None
+    with open_client(reach_farm(settings).console_url) as client:
+        return newest_job(client, now)
 
 
 def worker_seconds(tasks: tuple[TaskView, ...], now: datetime) -> dict[str, float]:
@@ -271,3 +282,13 @@ def _image_bytes(api: GoogleApi, place: Place) -> int:
         return int(api.get("ARTIFACT_REGISTRY", path).get("sizeBytes") or 0)
     except CloudNotFound:
         return 0
+
+
+def _zones(api: GoogleApi, place: Place) -> int:
+    """Count DNS zones: they stay when the manager alone takes the cluster away."""
+    pages = api.pages("DNS", f"projects/{place.project}/managedZones")
+    return sum(
+        zone.get("labels", {}).get(LABEL) == place.farm
+        for page in pages
+        for zone in page.get("managedZones", [])
+    )

@@ -60,6 +60,7 @@ class Google:
             "instances": [{"items": {}}],
             "objects": [{}],
             "repositories": {},
+            "managedZones": [{"managedZones": [{"labels": {"burst-farm": "burst"}}]}],
             **answers,
         }
         self.asked: list[str] = []
@@ -68,7 +69,9 @@ class Google:
         kind = path.split("/")[-2]
         return self._answer(kind, f"{service} {path}")
 
-    def pages(self, service: str, path: str, query: Mapping[str, str]) -> Iterator[Any]:
+    def pages(
+        self, service: str, path: str, query: Mapping[str, str] | None = None
+    ) -> Iterator[Any]:
         kind = "objects" if path.endswith("/o") else path.rpartition("/")[2]
         yield from self._answer(kind, f"{service} {path}")
 
@@ -120,6 +123,7 @@ def test_a_farm_that_is_gone_costs_its_bytes() -> None:
     found = look(google, PLACE)
     assert found.is_up is False
     assert not any("instances" in asked for asked in google.asked)
+    assert found.zones == 1
     # (100 x 0.02 + 0.2) a month
     now = farm_cost(PLACE, found, TABLE).now
     assert round((now.whole or 0) * 730, 6) == Decimal("2.2")
@@ -207,9 +211,10 @@ def test_the_newest_job_is_the_one_that_was_made_last() -> None:
     assert found.seconds == {"new": 60.0}
 
 
-def test_without_jobs_or_without_a_manager_there_is_no_newest_one() -> None:
+def test_without_jobs_there_is_no_newest_one() -> None:
     assert newest_job(Manager(), NOW) is None
-    assert newest_job(Manager(ManagerUnreachable("away")), NOW) is None
+    with pytest.raises(ManagerUnreachable):
+        newest_job(Manager(ManagerUnreachable("away")), NOW)
 
 
 def test_a_job_costs_the_time_of_its_workers() -> None:

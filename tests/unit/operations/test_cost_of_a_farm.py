@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -16,6 +17,7 @@ from burst.cloud.google_api import GoogleApi
 from burst.config.cluster import ClusterFarm, ClusterSettings, PoolSettings
 from burst.config.google import GoogleFarm, GoogleSettings, to_json
 from burst.config.images import ImageSettings
+from burst.domain.amounts import Amount
 from burst.errors import CloudAway, CloudConflict, CloudNotFound, ConfigError
 from burst.operations.cost import FarmCost, JobTime, ask_cost
 from burst.operations.google_farm import open_site
@@ -72,7 +74,7 @@ def _cost(
     farm: GoogleFarm, cloud: GoogleCloud, folder: Path, now: datetime = NOW, **changed: str
 ) -> FarmCost:
     site = open_site(farm, {**cloud.environ, **changed})
-    return ask_cost(site, folder, now, tell=lambda text: None)
+    return ask_cost(site, folder, now)
 
 
 def test_before_there_is_a_farm_it_costs_nothing_and_would_cost_what_the_settings_say(
@@ -81,12 +83,27 @@ def test_before_there_is_a_farm_it_costs_nothing_and_would_cost_what_the_setting
     cost = _cost(_farm(cloud, tmp_path, **POOLS), cloud, tmp_path)
     assert cost.found.is_up is False
     assert cost.found.troubles == ()
-    # Three zones at 0.2 and nothing stored; the farm of test_costs without its bytes, with them.
+    assert cost.now == Amount()
+    # Three zones at 0.2, and nothing stored.
     assert cost.costs.month_zero.whole == Decimal("0.6")
     # 73 + 59.228 + 1.1 + 0.6 and ten nodes at 49.544, by 730
     assert round((cost.costs.hour_full.whole or 0) * 730, 6) == Decimal("629.368")
     assert cost.job is None
     assert cloud.writes() == []
+
+
+def test_a_farm_whose_cluster_alone_is_gone_costs_what_is_left_of_it(
+    cloud: GoogleCloud, tmp_path: Path
+) -> None:
+    farm = _farm(cloud, tmp_path, **POOLS)
+    _make(cloud, farm)
+    for name, owner in (("apis", "burst"), ("registry", "burst"), ("site", "another")):
+        labels = {"burst-farm": owner}
+        zone = {"name": name, "dnsName": f"{name}.example.", "description": "", "labels": labels}
+        cloud.plant("managedZones", zone)
+    cost = _cost(farm, cloud, tmp_path)
+    assert round((cost.now.whole or 0) * 730, 6) == Decimal("0.4")
+    assert cost.costs.month_zero.whole == Decimal("0.6")
 
 
 def test_another_laptop_that_knows_project_and_name_sees_the_farm_as_it_was_made(
@@ -111,7 +128,7 @@ def test_a_farm_that_works_costs_its_nodes_and_its_newest_job_their_time(
     _start(cloud, 3)
     asked: list[Any] = []
 
-    def reach(settings: ClusterFarm, *, tell: Any) -> Any:
+    def reach(settings: ClusterFarm) -> Any:
         asked.append(settings.cluster.kubeconfig)
         return type("Reached", (), {"console_url": "http://127.0.0.1:1"})
 
@@ -139,6 +156,25 @@ def test_a_manager_that_can_not_be_reached_costs_only_the_job(
     cost = _cost(farm, cloud, tmp_path)
     assert cost.job is None
     assert cost.found.nodes == {"cpu": 1}
+    assert cost.found.troubles == ("the manager does not answer: its newest job is not known",)
+
+
+def test_a_manager_that_says_nothing_is_not_waited_for(
+    cloud: GoogleCloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    farm = _farm(cloud, tmp_path, **POOLS)
+    _make(cloud, farm)
+    _start(cloud, 1)
+    silence = threading.Event()
+    monkeypatch.setattr("burst.operations.cost._MANAGER_SECONDS", 0.1)
+    monkeypatch.setattr("burst.operations.cost._job_of", lambda site, now: silence.wait(120))
+    try:
+        cost = _cost(farm, cloud, tmp_path)
+    finally:
+        silence.set()
+    assert cost.job is None
+    assert cost.found.nodes == {"cpu": 1}
+    assert len(cost.found.troubles) == 1
 
 
 def test_without_a_network_there_are_the_settings_and_the_prices_of_before(
