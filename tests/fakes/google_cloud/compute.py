@@ -55,6 +55,7 @@ COLLECTIONS = {
         Collection("targetPools", "targetPool", "regions", _ALL),
         Collection("backendServices", "backendService", "global", _ALL),
         Collection("regionBackendServices", "backendService", "regions"),
+        Collection("autoscalers", "autoscaler", "zones", _ALL),
         Collection("networkEndpointGroups", "networkEndpointGroup", "zones", _ALL),
         Collection("healthChecks", "healthCheck", "global", _ALL),
         Collection("instanceTemplates", "instanceTemplate", "global", _ALL),
