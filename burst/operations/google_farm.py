@@ -20,7 +20,7 @@ from burst.cloud.google_api import GoogleApi
 from burst.cloud.google_cluster import GoogleCluster, GoogleClusters
 from burst.cloud.inventory import take_inventory
 from burst.cloud.kubeconfig import write_for_google
-from burst.cloud.state_bucket import StateBucket, Wanted, judge
+from burst.cloud.state_bucket import StateBucket, Wanted, find_bucket, judge
 from burst.cloud.terraform import Terraform
 from burst.cloud.terraform_adoption import Taken, adoptions, taken
 from burst.cloud.terraform_copies import root_folder
@@ -29,8 +29,18 @@ from burst.cloud.terraform_plan import Plan
 from burst.cloud.terraform_run import open_root
 from burst.config.cluster import ClusterFarm
 from burst.config.google import SETTINGS_FILE, GoogleFarm, from_json
-from burst.errors import BurstError, CloudAway, CloudConflict, CloudNotFound
+from burst.errors import (
+    ApiDisabled,
+    BurstError,
+    CloudAway,
+    CloudConflict,
+    CloudDenied,
+    CloudNotFound,
+)
 from burst.operations.reach import Tell, find_farm, kubectl_of
+
+LOOK = "look"
+"""Folder of working copies in which a farm is looked at, and never changed."""
 
 ROOTS = ("storage", "farm")
 """In the order in which they are made."""
@@ -39,7 +49,8 @@ SETTLE_SECONDS = 1800.0
 """How long is waited for what an earlier run has begun: a cluster takes ten minutes."""
 _POLL_SECONDS = 3.0
 _UNSETTLED = frozenset({"PROVISIONING", "STOPPING"})
-_POOL = re.compile(r'module\.pool\["([^"]+)"\]')
+_ROLE, _ROLE_TYPE = "hibernate", "google_project_iam_custom_role."
+_POOL = re.compile(r'module\.pool\["([^"]+)"\]|.*google_container_node_pool\.(system)$')
 
 
 @dataclass(frozen=True)
@@ -91,7 +102,7 @@ class Site:
         found = _POOL.match(diagnostic.address or "")
         farm = self.farm
         try:
-            return found and self.clusters.pool_trouble(farm.zone, farm.name, found[1])
+            return found and self.clusters.pool_trouble(farm.zone, farm.name, found[1] or found[2])
         except BurstError:
             return None
 
@@ -114,11 +125,8 @@ def has_state(site: Site) -> bool:
         CloudConflict: it is somebody else's.
         CloudError: it can't be looked at.
     """
-    name = site.farm.state_bucket
-    query = {"projection": "noAcl"}
-    try:
-        found = site.api.get("STORAGE", f"b/{name}", query, what=f"can't look at gs://{name}")
-    except CloudNotFound:
+    found = find_bucket(site.api, site.farm.state_bucket)
+    if found is None:
         return False
     judge(found, site.wanted_bucket, site.project_number)
     return True
@@ -171,6 +179,19 @@ def _unsettled(cluster: GoogleCluster) -> str:
     return ""
 
 
+def check_terraform(site: Site, tell: Tell) -> None:
+    """Refuse a terraform that is not there, or too old.
+
+    It is asked in a folder of its own: where a call of an earlier run is at work or was killed,
+    nothing may come between that and who puts it in order.
+
+    Raises:
+        ToolMissing: it is not there.
+        ToolError: it is too old, or something else.
+    """
+    site.root("farm", tell, site.farm.place / LOOK).check_version()
+
+
 def open_farm_root(site: Site, name: str, tell: Tell, hear: Hear) -> Terraform:
     """Return a root that is ready to plan; the run holds the farm.
 
@@ -196,6 +217,7 @@ def adopt(site: Site, terraform: Terraform, tell: Tell, hear: Hear) -> Plan:
         BurstError: it does not work; the message says why.
     """
     farm = site.farm
+    _revive_role(site, terraform)
     plan = terraform.plan(hear)
     if not plan.with_action("create"):
         return plan
@@ -210,6 +232,22 @@ def adopt(site: Site, terraform: Terraform, tell: Tell, hear: Hear) -> Plan:
     if others:
         raise _is_taken(others, farm.name)
     return plan
+
+
+def _revive_role(site: Site, terraform: Terraform) -> None:
+    """Have a role back that a killed run deleted, and that the state still has.
+
+    Google keeps deleted roles for a week under their names. For Terraform such a one is there, and
+    it can be deleted as little as used.
+    """
+    name = f"{site.farm.name.replace('-', '_')}_{_ROLE}"
+    path, what = f"projects/{site.farm.project}/roles/{name}", f"can't restore the role {name}"
+    try:
+        role = site.api.get("IAM_BETA", path, what=what)
+    except (ApiDisabled, CloudNotFound, CloudDenied):
+        return
+    if role.get("deleted") and any(_ROLE_TYPE in one for one in terraform.state_addresses()):
+        site.api.post("IAM_BETA", f"{path}:undelete", what=what)
 
 
 def _is_taken(others: tuple[Taken, ...], farm: str) -> CloudConflict:

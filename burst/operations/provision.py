@@ -37,9 +37,11 @@ from burst.operations.deploy import Deployment, deploy
 from burst.operations.doctor import Finding
 from burst.operations.doctor_cloud import CloudPlan, enable_apis, examine_cloud, missing_apis
 from burst.operations.google_farm import (
+    LOOK,
     ROOTS,
     Site,
     adopt,
+    check_terraform,
     has_state,
     open_farm_root,
     reach_cluster,
@@ -98,12 +100,12 @@ def propose(site: Site, talk: Talk) -> Proposal:
     Raises:
         BurstError: it can't be planned; the message says why.
     """
-    site.root("farm", talk.tell).check_version()
+    check_terraform(site, talk.tell)
     bucket = site.bucket if has_state(site) else None
     check_ready(site)
     plans = []
     for name in ROOTS:
-        terraform = site.root(name, talk.tell, site.farm.place / "look")
+        terraform = site.root(name, talk.tell, site.farm.place / LOOK)
         open_to_plan(terraform, bundled("terraform"), bucket=bucket, prefix=name)
         terraform.write_variables(_variables(site, name))
         plans.append(terraform.plan(talk.hear, lock=False))
@@ -125,7 +127,7 @@ def provision(
         FarmBusy: another run is at work on it.
         BurstError: it does not work; the message says why. The next run goes on.
     """
-    site.root("farm", talk.tell).check_version()
+    check_terraform(site, talk.tell)
     _enable_apis(site, talk)
     is_agreed = not has_state(site)
     if is_agreed:
