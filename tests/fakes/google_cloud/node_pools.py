@@ -6,7 +6,7 @@ import re
 import uuid
 from typing import TYPE_CHECKING, Any
 
-from tests.fakes.google_cloud import clusters, places
+from tests.fakes.google_cloud import clusters, compute, places
 from tests.fakes.google_cloud.answering import Call, answers
 from tests.fakes.google_cloud.cluster_parts import VERSIONS, short
 from tests.fakes.google_cloud.compute_rules import defaults, gone
@@ -278,6 +278,24 @@ def _machine(
         "users": [f"{root}/instances/{name}"],
         "labelFingerprint": short(name),
     }
+
+
+@answers("compute.instances.simulateMaintenanceEvent")
+def preempt(call: Call) -> Operation:
+    """Take a spot machine away, which its group replaces; others are moved, and notice nothing."""
+    found, name = compute.look(call), compute.named(call)
+
+    def settle(failure: str) -> None:
+        if failure or not found.get("scheduling", {}).get("preemptible"):
+            return
+        gone(call.cloud, f"compute/{name}")
+        labels = found.get("labels", {})
+        cluster, pool = (labels.get(f"goog-k8s-{of}-name") for of in ("cluster", "node-pool"))
+        end = f"/clusters/{cluster}/nodePools/{pool}"
+        for key in [key for key in call.cloud.resources if key.endswith(end)]:
+            resize(call.cloud, key, call.cloud.resources[key][SIZE])
+
+    return compute.start(call, "simulateMaintenanceEvent", name, settle)
 
 
 def move(cloud: GoogleCloud, key: str, zones: list[str]) -> None:

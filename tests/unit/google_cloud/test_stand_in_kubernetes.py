@@ -100,6 +100,20 @@ def test_machines_follow_a_pool(farm: GoogleCloud, ask: Any) -> None:
     assert farm.everything()["nodePools"] == ["default-pool"]
 
 
+@pytest.mark.parametrize("is_spot", [True, False])
+def test_a_spot_machine_that_is_preempted_is_replaced(
+    is_spot: bool, farm: GoogleCloud, ask: Any
+) -> None:
+    pool = {"name": "more", "initialNodeCount": 2, "config": {"spot": is_spot}}
+    ask("POST", POOLS, {"nodePool": pool})
+    before = {name for name in farm.everything()["instances"] if "-more-" in name}
+    one = min(before)
+    zone = "/compute/v1/projects/proj-x/zones/europe-west4-a"
+    ask("POST", f"{zone}/instances/{one}/simulateMaintenanceEvent")
+    after = {name for name in farm.everything()["instances"] if "-more-" in name}
+    assert (len(after), one in after) == (2, not is_spot)
+
+
 @pytest.mark.parametrize(
     "change",
     [
