@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 from tests.fakes.google_cloud import cluster_parts as parts
-from tests.fakes.google_cloud import node_pools, places
+from tests.fakes.google_cloud import machines, node_pools, places
 from tests.fakes.google_cloud.answering import Call, answers
 from tests.fakes.google_cloud.compute_rules import merge
 from tests.fakes.google_cloud.operations import Operation, Style
@@ -141,7 +141,7 @@ def shown(call: Call, name: str) -> dict[str, Any]:
     if pools:
         cluster |= {"nodePools": pools, "nodeConfig": pools[0]["config"]}
         cluster["instanceGroupUrls"] = [url for one in pools for url in one["instanceGroupUrls"]]
-    cluster["currentNodeCount"] = len(node_pools.machines(call.cloud, cluster["name"]))
+    cluster["currentNodeCount"] = machines.count(call.cloud, cluster["name"])
     return cluster
 
 

@@ -6,11 +6,11 @@ import re
 import uuid
 from typing import TYPE_CHECKING, Any
 
-from tests.fakes.google_cloud import clusters, compute, places
+from tests.fakes.google_cloud import clusters, machines, places
 from tests.fakes.google_cloud.answering import Call, answers
-from tests.fakes.google_cloud.cluster_parts import VERSIONS, short
+from tests.fakes.google_cloud.cluster_parts import VERSIONS
 from tests.fakes.google_cloud.compute_rules import defaults, gone
-from tests.fakes.google_cloud.operations import COMPUTE, CONTAINER, Operation, timestamp
+from tests.fakes.google_cloud.operations import COMPUTE, CONTAINER, Operation
 from tests.fakes.google_cloud.refusals import RefusedError, exists, not_found
 
 if TYPE_CHECKING:
@@ -24,25 +24,12 @@ SCOPES = [
 WRAPPED = frozenset({"labels", "taints", "tags", "resourceLabels"})
 """Fields of a change that come in an object of the same name."""
 OF_POOL = frozenset({"locations", "upgradeSettings"})
-SIZE = "_size"
-"""Nodes per zone: not shown, for Google does not show it."""
 
 
 def below(cloud: GoogleCloud, cluster: str) -> list[str]:
     """Return the keys of a cluster's pools."""
     prefix = f"container/{cluster}/nodePools/"
     return [key for key in sorted(cloud.resources) if key.startswith(prefix)]
-
-
-def machines(cloud: GoogleCloud, cluster: str, pool: str = "") -> list[str]:
-    """Return the keys of the machines of a cluster, or of one of its pools."""
-    return [
-        key
-        for key, one in sorted(cloud.resources.items())
-        if "/instances/" in key
-        and one.get("labels", {}).get("goog-k8s-cluster-name") == cluster
-        and pool in ("", one["labels"]["goog-k8s-node-pool-name"])
-    ]
 
 
 def shown(pool: dict[str, Any]) -> dict[str, Any]:
@@ -138,9 +125,11 @@ def add(call: Call, cluster: dict[str, Any], relative: str, told: dict[str, Any]
     )
     if pool.get("autoscaling", {}).get("enabled"):
         defaults(pool["autoscaling"], locationPolicy="ANY" if config.get("spot") else "BALANCED")
-    pool[SIZE] = pool["initialNodeCount"]
+    pool[machines.SIZE] = pool["initialNodeCount"]
     call.cloud.resources[key] = pool
-    pool["instanceGroupUrls"] = [_group(call.cloud, cluster, pool, zone) for zone in zones]
+    pool["instanceGroupUrls"] = [
+        machines.make_group(call.cloud, cluster, pool, zone) for zone in zones
+    ]
     return key
 
 
@@ -170,35 +159,6 @@ def _config(cluster: dict[str, Any], config: dict[str, Any]) -> dict[str, Any]:
     return config
 
 
-def _group(cloud: GoogleCloud, cluster: dict[str, Any], pool: dict[str, Any], zone: str) -> str:
-    mark = short(cluster["name"], pool["name"], zone)
-    base = f"gke-{cluster['name']}-{pool['name']}-{mark}"
-    root = f"{COMPUTE}/projects/{cloud.project}/zones/{zone}"
-    link = f"{root}/instanceGroupManagers/{base}-grp"
-    common = {"name": f"{base}-grp", "zone": root, "creationTimestamp": timestamp()}
-    for kind, more in (
-        ("instanceGroup", {"size": 0}),
-        (
-            "instanceGroupManager",
-            {
-                "baseInstanceName": base,
-                "targetSize": 0,
-                "instanceGroup": f"{root}/instanceGroups/{base}-grp",
-                "status": {"isStable": True},
-            },
-        ),
-    ):
-        where = f"{root}/{kind}s/{base}-grp"
-        cloud.resources[f"compute/{where.removeprefix(f'{COMPUTE}/')}"] = {
-            **common,
-            "kind": f"compute#{kind}",
-            "id": cloud.next_number(),
-            "selfLink": where,
-            **more,
-        }
-    return link
-
-
 def settled(cloud: GoogleCloud, key: str, failure: str) -> None:
     """Tell a pool how the operation that made it ended."""
     pool = cloud.resources.get(key)
@@ -208,108 +168,7 @@ def settled(cloud: GoogleCloud, key: str, failure: str) -> None:
     if failure:
         pool["statusMessage"] = failure
         return
-    resize(cloud, key, pool[SIZE])
-
-
-def resize(cloud: GoogleCloud, key: str, nodes: int) -> None:
-    """Have so many machines in each of a pool's zones."""
-    pool = cloud.resources[key]
-    pool[SIZE] = nodes
-    cluster = cloud.resources[key.rpartition("/nodePools/")[0]]
-    for link in pool["instanceGroupUrls"]:
-        manager = cloud.resources[f"compute/{link.removeprefix(f'{COMPUTE}/')}"]
-        manager["targetSize"] = nodes
-        group = manager["instanceGroup"].removeprefix(f"{COMPUTE}/")
-        cloud.resources[f"compute/{group}"]["size"] = nodes
-        zone = manager["zone"].removeprefix(f"{COMPUTE}/")
-        prefix = f"compute/{zone}/instances/{manager['baseInstanceName']}-"
-        there = [one for one in sorted(cloud.resources) if one.startswith(prefix)]
-        for one in there[nodes:]:
-            gone(cloud, one)
-        for _ in range(nodes - len(there)):
-            _machine(cloud, cluster, pool, manager)
-
-
-def _machine(
-    cloud: GoogleCloud, cluster: dict[str, Any], pool: dict[str, Any], manager: dict[str, Any]
-) -> None:
-    name = f"{manager['baseInstanceName']}-{uuid.uuid4().hex[:4]}"
-    root, config = manager["zone"], pool["config"]
-    where = root.removeprefix(f"{COMPUTE}/")
-    labels = {
-        **cluster.get("resourceLabels", {}),
-        **config.get("resourceLabels", {}),
-        "goog-gke-node": "",
-        "goog-k8s-cluster-name": cluster["name"],
-        "goog-k8s-cluster-location": cluster["location"],
-        "goog-k8s-node-pool-name": pool["name"],
-    }
-    disk = f"{root}/disks/{name}"
-    common = {"name": name, "zone": root, "labels": labels, "creationTimestamp": timestamp()}
-    is_spot = bool(config.get("spot"))
-    cloud.resources[f"compute/{where}/instances/{name}"] = {
-        **common,
-        "kind": "compute#instance",
-        "id": cloud.next_number(),
-        "selfLink": f"{root}/instances/{name}",
-        "status": "RUNNING",
-        "machineType": f"{root}/machineTypes/{config['machineType']}",
-        "scheduling": {
-            "preemptible": is_spot,
-            "provisioningModel": "SPOT" if is_spot else "STANDARD",
-        },
-        "disks": [{"source": disk, "boot": True, "autoDelete": True}],
-        "networkInterfaces": [
-            {
-                "network": f"{COMPUTE}/{cluster['networkConfig']['network']}",
-                "subnetwork": f"{COMPUTE}/{cluster['networkConfig']['subnetwork']}",
-            }
-        ],
-        "labelFingerprint": short(name),
-    }
-    cloud.resources[f"compute/{where}/disks/{name}"] = {
-        **common,
-        "kind": "compute#disk",
-        "id": cloud.next_number(),
-        "selfLink": disk,
-        "status": "READY",
-        "sizeGb": str(config["diskSizeGb"]),
-        "type": f"{root}/diskTypes/{config['diskType']}",
-        "users": [f"{root}/instances/{name}"],
-        "labelFingerprint": short(name),
-    }
-
-
-@answers("compute.instances.simulateMaintenanceEvent")
-def preempt(call: Call) -> Operation:
-    """Take a spot machine away, which its group replaces; others are moved, and notice nothing."""
-    found, name = compute.look(call), compute.named(call)
-
-    def settle(failure: str) -> None:
-        if failure or not found.get("scheduling", {}).get("preemptible"):
-            return
-        gone(call.cloud, f"compute/{name}")
-        labels = found.get("labels", {})
-        cluster, pool = (labels.get(f"goog-k8s-{of}-name") for of in ("cluster", "node-pool"))
-        end = f"/clusters/{cluster}/nodePools/{pool}"
-        for key in [key for key in call.cloud.resources if key.endswith(end)]:
-            resize(call.cloud, key, call.cloud.resources[key][SIZE])
-
-    return compute.start(call, "simulateMaintenanceEvent", name, settle)
-
-
-def move(cloud: GoogleCloud, key: str, zones: list[str]) -> None:
-    """Have a pool's machines in these zones, and in no other."""
-    pool = cloud.resources[key]
-    cluster = cloud.resources[key.rpartition("/nodePools/")[0]]
-    known = {link.split("/zones/")[1].partition("/")[0]: link for link in pool["instanceGroupUrls"]}
-    for zone in known.keys() - set(zones):
-        gone(cloud, f"compute/{known[zone].removeprefix(f'{COMPUTE}/')}")
-    pool["locations"] = zones
-    pool["instanceGroupUrls"] = [
-        known.get(zone) or _group(cloud, cluster, pool, zone) for zone in zones
-    ]
-    resize(cloud, key, pool[SIZE])
+    machines.resize(cloud, key, pool[machines.SIZE])
 
 
 def remove(cloud: GoogleCloud, key: str) -> None:
@@ -397,7 +256,7 @@ def set_size(call: Call) -> Operation:
 
     def settle(failure: str) -> None:
         if not failure:
-            resize(call.cloud, f"container/{named(call)}", nodes)
+            machines.resize(call.cloud, f"container/{named(call)}", nodes)
             call.cloud.resources[f"container/{named(call)}"]["initialNodeCount"] = nodes
 
     return clusters.start(call, "SET_NODE_POOL_SIZE", named(call), settle)
@@ -433,7 +292,7 @@ def update(call: Call) -> Operation:
         for key, value in {} if failure else wanted.items():
             _change(pool, key, value)
         if not failure and "locations" in wanted:
-            move(call.cloud, f"container/{named(call)}", wanted["locations"])
+            machines.move(call.cloud, f"container/{named(call)}", wanted["locations"])
 
     return clusters.start(call, "UPDATE_NODE_POOL", named(call), settle)
 
@@ -468,6 +327,6 @@ def update_by_cluster(call: Call, wanted: dict[str, Any]) -> Operation:
         for key in {} if failure else fields.keys() & wanted.keys():
             pool[fields[key]] = wanted[key]
         if not failure and "desiredLocations" in wanted:
-            move(call.cloud, f"container/{named(call)}", wanted["desiredLocations"])
+            machines.move(call.cloud, f"container/{named(call)}", wanted["desiredLocations"])
 
     return clusters.start(call, "UPDATE_CLUSTER", named(call), settle)

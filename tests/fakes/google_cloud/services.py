@@ -14,6 +14,7 @@ from tests.fakes.google_cloud import (
     compute_facts,
     dns,
     enabling,
+    machines,
     node_pools,
     projects,
     registries,
@@ -36,8 +37,8 @@ __all__ = [
 ]
 
 ALL = (
-    accounts, billing, buckets, clusters, compute, compute_facts, dns, enabling, node_pools,
-    projects, registries,
+    accounts, billing, buckets, clusters, compute, compute_facts, dns, enabling, machines,
+    node_pools, projects, registries,
 )  # fmt: skip
 """Modules that answer."""
 
@@ -97,7 +98,7 @@ def scale(cloud: GoogleCloud, cluster: str, pool: str, nodes: int) -> None:
     """Change the size of a pool."""
     end = f"/clusters/{cluster}/nodePools/{pool}"
     key = next(key for key in cloud.resources if key.endswith(end))
-    node_pools.resize(cloud, key, nodes)
+    machines.resize(cloud, key, nodes)
 
 
 def put(cloud: GoogleCloud, kind: str, body: dict[str, Any]) -> None:
