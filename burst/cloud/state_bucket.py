@@ -107,14 +107,14 @@ def ensure_bucket(api: GoogleApi, wanted: Wanted, project_number: str) -> bool:
         CloudError: it can't be looked at or made.
     """
     made = False
-    found = _find(api, wanted.name)
+    found = find_bucket(api, wanted.name)
     if found is None:
         try:
             found = api.post(_SERVICE, "b", wanted.body(), {"project": wanted.project})
             made = True
         except CloudConflict as error:
             # Somebody else was first, or the answer to a first try got lost.
-            found = _find(api, wanted.name)
+            found = find_bucket(api, wanted.name)
             if found is None:
                 raise _taken(wanted.name) from error
     mend = judge(found, wanted, project_number)
@@ -224,7 +224,13 @@ class StateBucket:
             raise StorageError(f"{what}: it arrives damaged") from error
 
 
-def _find(api: GoogleApi, name: str) -> dict[str, Any] | None:
+def find_bucket(api: GoogleApi, name: str) -> dict[str, Any] | None:
+    """Return a bucket as the API tells it, or None if there is none of that name.
+
+    Raises:
+        CloudConflict: it is somebody else's.
+        CloudError: it can't be looked at.
+    """
     try:
         return api.get(_SERVICE, f"b/{name}", {"projection": "noAcl"})
     except CloudNotFound:

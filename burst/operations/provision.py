@@ -128,8 +128,9 @@ def provision(
         BurstError: it does not work; the message says why. The next run goes on.
     """
     check_terraform(site, talk.tell)
+    # A farm whose names are taken is none, before anything is switched on for it.
+    is_agreed = not _has_state(site)
     _enable_apis(site, talk)
-    is_agreed = not has_state(site)
     if is_agreed:
         talk.agree(propose(site, talk))
         ensure_bucket(site.api, site.wanted_bucket, site.project_number)
@@ -142,10 +143,36 @@ def provision(
         _remove_strays(site, outputs, talk.tell)
         if cluster_only:
             return Provisioned(changed, cluster, None)
-        settings = _settings(site)
+        settings = settings_there(site)
         images = _images(site, str(outputs["registry"]))
         deployment = deploy(settings, images, talk.tell, with_images=with_images)
     return Provisioned(changed, cluster, deployment, _troubles(settings))
+
+
+def _has_state(site: Site) -> bool:
+    try:
+        return has_state(site)
+    except ApiDisabled:
+        return False
+
+
+def settings_there(site: Site) -> ClusterFarm:
+    """Return the farm for its charts: where its cluster is, and what its workers must bear.
+
+    Raises:
+        CloudError: the cluster is not there, or Google does not tell.
+    """
+    settings = reach_cluster(site)
+    if settings is None:
+        raise CloudNotFound(
+            f"the cluster {site.farm.name} is not running", hint="look at it: burst status"
+        )
+    pools = {}
+    for name, pool in settings.pools.items():
+        bears = [*pool.values.get("tolerations", ()), *wants_bearing(pool)]
+        values = {**pool.values, "tolerations": bears} if bears else pool.values
+        pools[name] = pool.model_copy(update={"values": values})
+    return settings.model_copy(update={"pools": pools})
 
 
 def check_ready(site: Site) -> None:
@@ -266,21 +293,6 @@ def _remove_strays(site: Site, outputs: dict[str, Any], tell: Tell) -> None:
             site.clusters.delete_pool(farm.zone, farm.name, stray)
         else:
             tell(f"note: the node pool {stray} is not burst's; it stays, and may cost money")
-
-
-def _settings(site: Site) -> ClusterFarm:
-    """Return the farm for its charts: where its cluster is, and what its workers must bear."""
-    settings = reach_cluster(site)
-    if settings is None:
-        raise CloudNotFound(
-            f"the cluster {site.farm.name} is not running", hint="look at it: burst status"
-        )
-    pools = {}
-    for name, pool in settings.pools.items():
-        bears = [*pool.values.get("tolerations", ()), *wants_bearing(pool)]
-        values = {**pool.values, "tolerations": bears} if bears else pool.values
-        pools[name] = pool.model_copy(update={"values": values})
-    return settings.model_copy(update={"pools": pools})
 
 
 def _images(site: Site, registry: str) -> ImageSettings:

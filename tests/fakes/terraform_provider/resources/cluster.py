@@ -167,7 +167,11 @@ class Cluster(Resource):
                 raise Failed(str(failed), state if there else None) from failed
             if planned.get("remove_default_node_pool"):
                 self._remove_default_pool(google, name, parent, state)
-        return self._there(google, state)
+        made = self._there(google, state)
+        if (google.find("container", name) or {}).get("status") == _FAILED:
+            message = f'Cluster {planned["name"]} was created in the error state "{_FAILED}"'
+            raise Failed(message, made)
+        return made
 
     def _remove_default_pool(self, google: Google, name: str, parent: str, state: Body) -> None:
         try:
@@ -189,9 +193,6 @@ class Cluster(Resource):
         found = google.find("container", state["id"])
         if found is None:
             return None
-        if found.get("status") == _FAILED:
-            reason = found.get("statusMessage", "")
-            raise Failed(f'Cluster {state["name"]!r} has status "ERROR" with message "{reason}"')
         is_import = "deletion_protection" not in state
         made = mapping.flatten(self.block, found, None if is_import else state, self.fields)
         self.read_labels(found.get("resourceLabels") or {}, state, made)
