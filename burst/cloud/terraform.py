@@ -12,6 +12,7 @@ import os
 import re
 import shutil
 import signal
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -78,6 +79,7 @@ class Terraform:
         self._program = program
         self._project = project
         self._ask = ask
+        self._tell = tell
         kept = {key: value for key, value in environ.items() if not _FOREIGN.fullmatch(key)}
         self._environ = {**kept, **_SETTINGS}
         self._process = Process(folder, tell)
@@ -109,7 +111,12 @@ class Terraform:
                 f"there is no {self._program}, which the farm is made with",
                 hint="fetch it: burst doctor --fix",
             )
-        told = _json(self._run("version", json=True).output)
+        # Elsewhere: here may lie the note of a call that was killed, which has to be put in order.
+        with tempfile.TemporaryDirectory() as folder:
+            asked = Process(Path(folder), self._tell).run(
+                "version", self._command("version", json=True), self._environ
+            )
+        told = _json(asked.output)
         version = str(told.get("terraform_version", ""))
         found = re.match(r"(\d+)\.(\d+)\.", version)
         if not found:
@@ -298,7 +305,7 @@ class Terraform:
 
     def _run(self, operation: str, *arguments: str, **options: Any) -> Ended:
         command = self._command(operation, *arguments, no_color=True, **options)
-        if operation in ("version", "force-unlock"):
+        if operation == "force-unlock":
             command.remove("-no-color")
         return self._process.run(operation.replace(" ", "-"), command, self._environ)
 

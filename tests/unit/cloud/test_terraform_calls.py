@@ -172,6 +172,18 @@ def test_newer_ones_are_taken(stub: Stub, version: str) -> None:
     assert stub.terraform(PATH="/bin").check_version() == version
 
 
+def test_to_ask_for_the_version_forgets_no_call_that_was_killed(stub: Stub) -> None:
+    stub.does("os.kill(os.getpid(), signal.SIGKILL)\n")
+    terraform = stub.terraform(PATH="/bin")
+    with pytest.raises(ToolError, match="ended by SIGKILL"):
+        terraform.plan()
+    stub.does('print(json.dumps({"terraform_version": "1.11.4"}))')
+    terraform.check_version()
+    call = terraform.last_call
+    assert call
+    assert call.operation == "plan"
+
+
 def test_a_farm_made_with_another_provider_is_brought_to_this_one(stub: Stub) -> None:
     stub.does(
         "if '-upgrade' not in sys.argv:\n"
