@@ -117,8 +117,18 @@ def deploy(
     state_dir: options.StateDir = None,
     json: options.Json = False,
 ) -> None:
-    """Bring the farm on the cluster up to date with burst.toml and this version of burst."""
-    _deploy(cluster_farm(state_dir, storage), registry, with_images=not no_images, json=json)
+    """Bring the farm on the cluster up to date with burst.toml and this version of burst.
+
+    On Google Cloud the cluster stays as it is: machines of other pools come with burst up.
+    """
+    on_google = google_farm(state_dir)
+    if on_google is None:
+        settings = cluster_farm(state_dir, storage)
+    else:
+        from burst.operations.provision import settings_there
+
+        settings = settings_there(site_to_make(on_google))
+    _deploy(settings, registry, with_images=not no_images, json=json)
 
 
 def down(
