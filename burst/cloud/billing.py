@@ -73,7 +73,8 @@ def prices(
     try:
         table = _asked(api, currency, now)
     except CloudError as error:
-        return replace(kept or PriceTable(currency), problem=error.message)
+        problem = f"{error.message}; {error.hint}" if error.hint else error.message
+        return replace(kept or PriceTable(currency), problem=problem)
     if not table.rates:
         problem = f"Google has no prices in {currency} that burst understands"
         return replace(kept or PriceTable(currency), problem=problem)
@@ -100,7 +101,7 @@ def _asked(api: GoogleApi, currency: str, now: datetime) -> PriceTable:
 def _pages(api: GoogleApi, service: str, currency: str) -> Iterator[list[Any]]:
     query = {"currencyCode": currency, "pageSize": str(_PAGE), "fields": _FIELDS}
     path = f"services/{service}/skus"
-    for page in api.pages("CLOUD_BILLING", path, query, what="prices of Google Cloud"):
+    for page in api.pages("CLOUD_BILLING", path, query, what="the catalogue of prices"):
         skus = page.get("skus")
         yield skus if isinstance(skus, list) else []
 

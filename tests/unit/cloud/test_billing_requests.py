@@ -70,14 +70,16 @@ def test_an_api_that_is_away_makes_every_price_unknown_and_says_why(
     cloud.faults.unavailable("/skus", times=FOREVER)
     table = prices(_api(cloud), tmp_path, NOW)
     assert table.rates == {}
-    assert table.problem.startswith("prices of Google Cloud: ")
+    assert table.problem.startswith("the catalogue of prices: ")
     assert estimate(SHAPE, table).hour_idle.whole is None
 
 
-def test_an_api_that_is_off_is_named(cloud: GoogleCloud, tmp_path: Path) -> None:
+def test_an_api_that_is_off_is_named_with_the_command_that_mends_it(
+    cloud: GoogleCloud, tmp_path: Path
+) -> None:
     cloud.services.discard("cloudbilling.googleapis.com")
     table = prices(_api(cloud), tmp_path, NOW)
-    assert "cloudbilling" in table.problem or "Cloud Billing" in table.problem
+    assert f"is not enabled in the project {cloud.project}; gcloud services" in table.problem
 
 
 def test_a_network_that_is_gone_leaves_the_prices_of_before(
