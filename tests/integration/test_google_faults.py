@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.fakes.google_artist import FARM, REGION, Artist, an_artist
+from tests.fakes.google_artist import FARM, REGION, ZONE, Artist, an_artist
 from tests.fakes.google_cloud import FOREVER
 
 
@@ -168,8 +168,11 @@ def test_a_bucket_of_somebody_elses_is_left_alone(artist: Artist) -> None:
 
 
 def test_a_cluster_of_that_name_that_is_not_burst_s_is_left_alone(artist: Artist) -> None:
-    artist.cloud.plant("networks", {"name": "theirs", "autoCreateSubnetworks": True})
-    body = {"name": FARM, "zone": "europe-west4-a", "initialNodeCount": 1, "network": "theirs"}
+    network = f"projects/{artist.cloud.project}/global/networks/theirs"
+    artist.cloud.plant("networks", {"name": "theirs", "autoCreateSubnetworks": False})
+    part = {"name": "theirs", "network": network, "ipCidrRange": "10.9.0.0/20", "region": REGION}
+    artist.cloud.plant("subnetworks", part)
+    body = {"name": FARM, "zone": ZONE, "initialNodeCount": 1, "network": "theirs"}
     body["subnetwork"] = "theirs"
     artist.cloud.plant("clusters", body)
     said = artist.up()
