@@ -59,14 +59,17 @@ class Burst:
             FailedError: it failed, or took too long.
             StoppedError: it was stopped.
         """
-        self.follow(self.start(*arguments), " ".join(arguments), seconds, is_last=is_last)
+        child = self.start(*arguments, is_last=is_last)
+        self.follow(child, " ".join(arguments), seconds, is_last=is_last)
 
-    def start(self, *arguments: str) -> subprocess.Popen[bytes]:
+    def start(self, *arguments: str, is_last: bool = False) -> subprocess.Popen[bytes]:
         """Start a command.
 
         Raises:
             StoppedError: nothing more is to be begun.
         """
+        if self.stopped.is_set() and not is_last:
+            raise StoppedError
         print(f"\n$ burst {' '.join(arguments)}", flush=True)
         return subprocess.Popen(
             [*self.program, *arguments],
