@@ -50,6 +50,14 @@ class Finding(NamedTuple):
     block: str
 
 
+class Check(NamedTuple):
+    """What came of a module or a root."""
+
+    passed: int
+    """Runs of its tests."""
+    wrong: list[str]
+
+
 def main(terraform: str, python: str) -> int:
     """Print what is wrong; return how the program ends."""
     with tempfile.TemporaryDirectory() as name:
@@ -61,11 +69,15 @@ def main(terraform: str, python: str) -> int:
             policies = pool.submit(_policies, python, folder / "bare")
             checks = pool.map(lambda one: _terraform(terraform, one, environ), _folders(copy))
             wrong = [*_format(terraform, copy, environ)]
-            wrong += [one for check in checks for one in check]
-            wrong += policies.result()
-    for one in wrong:
+            passed = 0
+            for check in checks:
+                wrong += check.wrong
+                passed += check.passed
+            explained, unexplained = policies.result()
+    for one in [*wrong, *unexplained]:
         print(f"error: {one}", file=sys.stderr)
-    return 1 if wrong else 0
+    print(f"{passed} runs of tests, {explained} findings explained, {len(unexplained)} not")
+    return 1 if wrong or unexplained else 0
 
 
 def _folders(copy: Path) -> list[Path]:
@@ -82,11 +94,11 @@ def _format(terraform: str, copy: Path, environ: dict[str, str]) -> Iterator[str
         yield done.stderr
 
 
-def _terraform(terraform: str, folder: Path, environ: dict[str, str]) -> list[str]:
+def _terraform(terraform: str, folder: Path, environ: dict[str, str]) -> Check:
     """Initialize, validate and test a module or root; stop at what fails."""
     name = folder.name
     if not list(folder.glob("tests/*.tftest.hcl")):
-        return [f"{name} has no tests"]
+        return Check(0, [f"{name} has no tests"])
     for arguments in (
         ["init", "-backend=false", "-input=false"],
         ["validate"],
@@ -96,12 +108,17 @@ def _terraform(terraform: str, folder: Path, environ: dict[str, str]) -> list[st
         if done.returncode:
             kept = [line for line in done.stdout.splitlines() if not line.endswith("... pass")]
             said = "\n".join(kept)
-            return [f"terraform {arguments[0]} in {name} failed\n{said}\n{done.stderr}"]
-    return []
+            failed = f"terraform {arguments[0]} in {name} failed\n{said}\n{done.stderr}"
+            return Check(0, [failed])
+    passed = re.search(r"(\d+) passed", done.stdout)
+    return Check(int(passed[1]), []) if passed else Check(0, [f"{name} has no runs of tests"])
 
 
-def _policies(python: str, bare: Path) -> list[str]:
-    """Ask checkov about a copy without explanations, and compare its findings with them."""
+def _policies(python: str, bare: Path) -> tuple[int, list[str]]:
+    """Ask checkov about a copy without explanations, and compare its findings with them.
+
+    Returns: how many findings are explained, and what is wrong.
+    """
     explained = set()
     for path in sorted(SOURCE.rglob("*.tf")):
         if ".terraform" in path.parts:
@@ -113,8 +130,8 @@ def _policies(python: str, bare: Path) -> list[str]:
         target.write_text(_SKIP.sub("", text), encoding="utf-8")
     found = _found(python, bare)
     if not found:
-        return ["checkov looked at nothing"]
-    return [
+        return 0, ["checkov looked at nothing"]
+    return len(found & explained), [
         *(f"checkov: {one.rule} in {one.block}, {one.file}" for one in sorted(found - explained)),
         *(
             f"{one.file} explains {one.rule} in {one.block}, which checkov does not say"
