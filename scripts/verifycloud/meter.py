@@ -7,6 +7,9 @@ from typing import Any
 DOWN_HOURS = 0.5
 """What taking a farm down may take: its cost is kept back."""
 
+_SMALL = frozenset({"bucket", "images in the registry"})
+"""Parts of a farm whose price may be unknown."""
+
 
 class Meter:
     """A sum that only grows; what is unknown counts as the most that it may be."""
@@ -41,13 +44,13 @@ class Meter:
 
 
 def known_hour(told: dict[str, Any] | None) -> float | None:
-    """Return an amount that burst tells: what of it is known, or None if nothing is."""
+    """Return an amount that burst tells; None if what nobody could say may be much of it."""
     if not told:
         return None
     if told["amount"] is not None:
         return float(told["amount"])
-    # Its unknown parts are none that grow with time alone; without any known part it says nothing.
-    return float(told["at_least"]) or None
+    # A few cents a month for scenes and images; anything else may be the machines themselves.
+    return float(told["at_least"]) if set(told["unknown"]) <= _SMALL else None
 
 
 def refusal(costs: dict[str, Any], limit: float) -> str:

@@ -148,11 +148,11 @@ def test_the_meter_counts_what_is_dearer_and_keeps_the_way_down_back() -> None:
     assert (round(meter.spent, 6), meter.is_over) == (7.6, True)
 
 
-def test_an_amount_with_unknown_parts_is_what_is_known_of_it() -> None:
-    assert known_hour({"amount": 2.5, "at_least": 2.5}) == 2.5
-    assert known_hour({"amount": 0.0, "at_least": 0.0}) == 0.0
-    assert known_hour({"amount": None, "at_least": 1.5}) == 1.5
-    assert known_hour({"amount": None, "at_least": 0.0}) is None
+def test_what_nobody_could_say_is_passed_over_only_where_it_is_small() -> None:
+    assert known_hour({"amount": 2.5, "at_least": 2.5, "unknown": []}) == 2.5
+    assert known_hour({"amount": 0.0, "at_least": 0.0, "unknown": []}) == 0.0
+    assert known_hour({"amount": None, "at_least": 1.5, "unknown": ["bucket"]}) == 1.5
+    assert known_hour({"amount": None, "at_least": 1.5, "unknown": ["cores of cpu"]}) is None
     assert known_hour(None) is None
 
 
