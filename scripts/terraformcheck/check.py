@@ -166,7 +166,7 @@ def _found(python: str, bare: Path) -> set[Finding]:
 
 def _block(address: str) -> str:
     """Return type and name out of the address of a resource in some module."""
-    return ".".join(address.split("[")[0].split(".")[-2:])
+    return ".".join(re.sub(r"\[[^\]]*\]", "", address).split(".")[-2:])
 
 
 def _run(
