@@ -179,19 +179,6 @@ def _unsettled(cluster: GoogleCluster) -> str:
     return ""
 
 
-def check_terraform(site: Site, tell: Tell) -> None:
-    """Refuse a terraform that is not there, or too old.
-
-    It is asked in a folder of its own: where a call of an earlier run is at work or was killed,
-    nothing may come between that and who puts it in order.
-
-    Raises:
-        ToolMissing: it is not there.
-        ToolError: it is too old, or something else.
-    """
-    site.root("farm", tell, site.farm.place / LOOK).check_version()
-
-
 def open_farm_root(site: Site, name: str, tell: Tell, hear: Hear) -> Terraform:
     """Return a root that is ready to plan; the run holds the farm.
 

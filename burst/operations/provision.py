@@ -41,7 +41,6 @@ from burst.operations.google_farm import (
     ROOTS,
     Site,
     adopt,
-    check_terraform,
     has_state,
     open_farm_root,
     reach_cluster,
@@ -100,7 +99,7 @@ def propose(site: Site, talk: Talk) -> Proposal:
     Raises:
         BurstError: it can't be planned; the message says why.
     """
-    check_terraform(site, talk.tell)
+    site.root("farm", talk.tell).check_version()
     bucket = site.bucket if has_state(site) else None
     check_ready(site)
     plans = []
@@ -127,7 +126,7 @@ def provision(
         FarmBusy: another run is at work on it.
         BurstError: it does not work; the message says why. The next run goes on.
     """
-    check_terraform(site, talk.tell)
+    site.root("farm", talk.tell).check_version()
     # A farm whose names are taken is none, before anything is switched on for it.
     is_agreed = not _has_state(site)
     _enable_apis(site, talk)
@@ -137,6 +136,7 @@ def provision(
         talk.tell(f"made the bucket {site.farm.state_bucket}, for the farm's state")
     else:
         ensure_bucket(site.api, site.wanted_bucket, site.project_number)
+        check_ready(site)
     with held_farm(site.bucket, site.farm.place, "burst up", talk.tell):
         changed, outputs = _apply(site, talk, is_agreed=is_agreed)
         cluster = dict(outputs["cluster"])

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import random
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -118,6 +120,26 @@ def test_without_a_terminal_nobody_is_asked_and_nothing_is_done(artist: Artist) 
         assert "no terminal to ask on" in said.words
         assert "--yes" in said.words
     assert artist.cloud.requests == []
+
+
+def test_whoever_says_no_to_the_price_has_made_nothing(artist: Artist) -> None:
+    ours, theirs = pty.openpty()
+    try:
+        os.write(ours, b"y\nn\n")
+        done = subprocess.run(
+            [sys.executable, "-P", "-m", "burst", "up"],
+            cwd=artist.folder, env=artist.environ, stdin=theirs, capture_output=True, text=True,
+            check=False, timeout=PATIENCE_SECONDS,
+        )  # fmt: skip
+    finally:
+        os.close(ours)
+        os.close(theirs)
+    assert done.returncode == 1
+    assert "when the cluster is gone:" in done.stderr
+    assert "Do that? [y/N]" in done.stderr
+    assert "nothing was done" in done.stderr
+    # The first question was whether APIs are to be enabled.
+    assert [one.path.rpartition(":")[2] for one in artist.cloud.writes()] == ["batchEnable"]
 
 
 def test_another_laptop_needs_project_and_name_alone(artist: Artist, tmp_path: Path) -> None:
