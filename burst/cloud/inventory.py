@@ -23,7 +23,7 @@ from burst.cloud.resource_kinds import (
     from_compute,
 )
 from burst.cloud.state_bucket import LABEL
-from burst.errors import ApiDisabled, CloudError
+from burst.errors import ApiDisabled, CloudAway, CloudError
 from burst.threads import side_by_side
 
 AT_ONCE = 12
@@ -34,6 +34,8 @@ _AGGREGATED = (
 )  # fmt: skip
 """Kinds that one request lists in all zones and regions."""
 _GLOBAL = ("snapshots", "images", "firewalls", "routes", "networks")
+_EMPTY = "NO_RESULTS_ON_PAGE"
+"""What Compute Engine warns of where there is nothing; other warnings are of what it can't say."""
 _OF_NETWORK = ("default-route-", "peering-route-")
 """Routes that come and go with a network."""
 
@@ -131,11 +133,27 @@ def _aggregated(api: GoogleApi, project: str, kind: str) -> Callable[[], Iterato
     def ask() -> Iterator[Resource]:
         path = f"projects/{project}/aggregated/{kind}"
         for page in api.pages("COMPUTE", path, what=_what(kind)):
+            _need_all(page, kind)
             for scope in (page.get("items") or {}).values():
                 for one in scope.get(kind) or []:
                     yield from_compute(kind, one, project)
 
     return ask
+
+
+def _need_all(page: Mapping[str, Any], kind: str) -> None:
+    """Refuse a list that lacks whole zones: nothing left of it would be no proof.
+
+    Raises:
+        CloudAway: some did not answer.
+    """
+    silent = [str(one).rpartition("/")[2] for one in page.get("unreachables") or []]
+    for scope, told in (page.get("items") or {}).items():
+        code = (told.get("warning") or {}).get("code", _EMPTY)
+        if code != _EMPTY:
+            silent.append(str(scope).rpartition("/")[2])
+    if silent:
+        raise CloudAway(f"{_what(kind)}: {', '.join(sorted(set(silent)))} did not answer")
 
 
 def _global(api: GoogleApi, project: str, kind: str) -> Callable[[], Iterator[Resource]]:
@@ -152,7 +170,7 @@ def _clusters(api: GoogleApi, project: str) -> Iterator[Resource]:
     path, what = f"projects/{project}/locations/-/clusters", _what("clusters")
     told = api.get("CONTAINER", path, what=what)
     if told.get("missingZones"):
-        raise CloudError(f"{what}: {', '.join(told['missingZones'])} did not answer")
+        raise CloudAway(f"{what}: {', '.join(told['missingZones'])} did not answer")
     for one in told.get("clusters") or []:
         yield from from_cluster(one, project)
 

@@ -205,6 +205,23 @@ def test_nobody_there_and_who_is_not_google() -> None:
             api.get("DNS", "x")
 
 
+def test_a_proxy_of_the_environment_is_used(
+    cloud: GoogleCloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The stand-in takes whole addresses as well, as a proxy does.
+    monkeypatch.setenv("http_proxy", cloud.url)
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    name = "GOOGLE_COMPUTE_CUSTOM_ENDPOINT"
+    environ = {**cloud.environ, name: "http://google.invalid/compute/v1/"}
+    api = GoogleApi(environ, tries=1)
+    assert "items" in api.get("COMPUTE", f"projects/{cloud.project}/regions")
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    with pytest.raises(CloudAway, match="the proxy does not let it through") as caught:
+        api.get("COMPUTE", NETWORKS)
+    assert "HTTPS_PROXY" in (caught.value.hint or "")
+
+
 def test_what_takes_too_long_is_given_up(cloud: GoogleCloud) -> None:
     cloud.faults.slow("/networks", seconds=3, times=FOREVER)
     api = GoogleApi(cloud.environ, tries=1, read_seconds=0.1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -128,6 +129,29 @@ def test_a_kind_that_cannot_be_listed_is_said(cloud: GoogleCloud) -> None:
     assert set(inventory.unknown) == {"firewalls", "managedZones"}
     assert isinstance(inventory.unknown["firewalls"], CloudDenied)
     assert isinstance(inventory.unknown["managedZones"], CloudAway)
+
+
+@pytest.mark.parametrize(
+    ("kind", "answer"),
+    [
+        ("disks", {"unreachables": ["projects/p/zones/europe-west4-a"]}),
+        ("disks", {"items": {f"zones/{ZONE}": {"warning": {"code": "UNREACHABLE"}}}}),
+        ("clusters", {"missingZones": [ZONE]}),
+    ],
+)
+def test_a_list_without_some_zones_is_no_list(
+    cloud: GoogleCloud, monkeypatch: pytest.MonkeyPatch, kind: str, answer: dict[str, Any]
+) -> None:
+    real = GoogleApi.get
+
+    def get(self: GoogleApi, service: str, path: str, *more: Any, **named: Any) -> dict[str, Any]:
+        found = real(self, service, path, *more, **named)
+        return {**found, **answer} if path.endswith(f"/{kind}") else found
+
+    monkeypatch.setattr(GoogleApi, "get", get)
+    unknown = taken(cloud).unknown
+    assert set(unknown) == {kind}
+    assert f"{ZONE} did not answer" in unknown[kind].message
 
 
 def test_an_api_that_is_off_has_nothing(cloud: GoogleCloud) -> None:
