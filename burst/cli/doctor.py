@@ -53,7 +53,7 @@ def doctor(
     if leftovers:
         _leftovers(state_dir, project, farm, json=json)
         return
-    settings = farm_settings(state_dir, blender=blender)
+    settings = farm_settings(state_dir, blender=blender, attach=False)
     with after_a_while("trying what can be rendered here and made there"):
         findings = examine(settings)
         if place is not None or fix:

@@ -27,7 +27,6 @@ def google_farm(
     Raises:
         ConfigError: burst.toml has mistakes; all of them are told.
     """
-    from burst.cloud.programs import use_fetched
     from burst.config.cluster import ClusterFarm, ClusterSettings, load_pools
     from burst.config.farm import FarmSettings, default_cache_dir
     from burst.config.google import GoogleFarm, GoogleSettings, remembered
@@ -47,6 +46,8 @@ def google_farm(
         if known is None:
             return None
         google = google.model_copy(update={"project": known[0]})
+    from burst.cloud.programs import use_fetched
+
     use_fetched(default_cache_dir())
     where = cluster.settings.model_copy(update={"kubeconfig": None, "context": None})
     if known and known[0] == google.project and cluster.sources["farm"] == "default":

@@ -21,14 +21,17 @@ def farm_settings(
     storage: str | None = None,
     *,
     local: bool = False,
+    attach: bool = True,
 ) -> FarmSettings:
     """Load what the command needs to know of the farm.
 
     Those of a farm elsewhere, where one is set up, unless ``local`` says that this machine's is
-    meant: at an address that was given, or on a cluster.
+    meant: at an address that was given, or on a cluster. One on Google Cloud that another laptop
+    made is looked for there, if ``attach`` allows it.
 
     Raises:
         ConfigError: a setting is wrong.
+        CloudError: Google does not tell of the farm.
     """
     from burst.config.farm import FarmSettings
     from burst.config.load import load
@@ -48,9 +51,29 @@ def farm_settings(
 
     cluster = cluster_settings(settings.state_dir, {}, os.environ)
     if cluster is None:
-        return settings
+        return (attach and _attached(state_dir)) or settings
     pools = load_pools(os.environ)
     return ClusterFarm(**settings.model_dump(), cluster=cluster, pools=pools)
+
+
+def _attached(state_dir: Path | None) -> ClusterFarm | None:
+    """Find the farm on Google Cloud that another laptop made, and know it from then on."""
+    from burst.cli.google import google_farm
+
+    farm = google_farm(state_dir)
+    if farm is None:
+        return None
+    from burst.config.cluster import Note, write_note
+    from burst.operations.google_farm import as_made, open_site, reach_cluster
+
+    site = as_made(open_site(farm))
+    settings = reach_cluster(site) if site else None
+    if settings is None:
+        return None
+    there = settings.cluster
+    where = str(there.kubeconfig), there.context or "", there.space
+    write_note(settings.state_dir, Note(there.farm, *where))
+    return settings
 
 
 def blender_typed(blender: str | None) -> str | None:

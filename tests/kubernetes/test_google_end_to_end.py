@@ -89,7 +89,7 @@ def _let_in(artist: Artist, cluster: Cluster, login: str) -> None:
 
 
 def test_a_farm_comes_with_its_manager_and_goes_with_its_volume(
-    artist: Artist, cluster: Cluster
+    artist: Artist, cluster: Cluster, tmp_path: Path
 ) -> None:
     made = artist.run("up", "--yes", "--no-images", "--json")
     assert made.status == 0, made.words
@@ -105,6 +105,10 @@ def test_a_farm_comes_with_its_manager_and_goes_with_its_volume(
     assert status["storage_url"] == f"gs://{artist.cloud.project}-{FARM}-data"
     assert status["storage_trouble"] == ""
     assert len(_volumes(cluster)) == 1
+
+    away = str(tmp_path / "another")
+    pools = json.loads(artist.run("pools", "list", "--json", BURST_STATE_DIR=away).output)
+    assert [one["name"] for one in pools] == ["spot"]
 
     gone = artist.run("down", "--yes")
     assert gone.status == 0, gone.words
