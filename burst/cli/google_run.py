@@ -141,7 +141,7 @@ def status_google(site: Site, *, json: bool) -> dict[str, Any]:
     farm = site.farm
     place = place_of(farm)
     found = look(site.api, place)
-    cost = farm_cost(place, found, prices(site.api, default_cache_dir(), datetime.now(UTC)))
+    cost = farm_cost(place, found, prices(site.for_prices, default_cache_dir(), datetime.now(UTC)))
     state = {True: "up", False: "not there", None: "unknown"}[found.is_up]
     nodes = {name: found.nodes.get(name, 0) for name in farm.settings.pools}
     if json:

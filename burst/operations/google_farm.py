@@ -48,6 +48,7 @@ ROOTS = ("storage", "farm")
 SETTLE_SECONDS = 1800.0
 """How long is waited for what an earlier run has begun: a cluster takes ten minutes."""
 _POLL_SECONDS = 3.0
+_PRICE_TRIES = 2
 _UNSETTLED = frozenset({"PROVISIONING", "STOPPING"})
 _ROLE, _ROLE_TYPE = "hibernate", "google_project_iam_custom_role."
 _POOL = re.compile(r'module\.pool\["([^"]+)"\]|.*google_container_node_pool\.(system)$')
@@ -90,6 +91,11 @@ class Site:
         """
         path, what = f"projects/{self.farm.project}", f"can't look at {self.farm.project}"
         return str(self.api.get("RESOURCE_MANAGER", path, what=what)["projectNumber"])
+
+    @property
+    def for_prices(self) -> GoogleApi:
+        """Google's APIs for what is only good to know: nobody waits for it for long."""
+        return GoogleApi(self.environ, project=self.farm.project, tries=_PRICE_TRIES)
 
     @property
     def wanted_bucket(self) -> Wanted:

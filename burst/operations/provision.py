@@ -258,7 +258,7 @@ def _variables(site: Site, root: str) -> dict[str, Any]:
 def _proposal(site: Site, plans: list[Plan], times: Times) -> Proposal:
     changes = tuple(change for plan in plans for change in plan.changes)
     drift = tuple(change for plan in plans for change in plan.drift)
-    table = prices(site.api, default_cache_dir(), datetime.now(UTC))
+    table = prices(site.for_prices, default_cache_dir(), datetime.now(UTC))
     costs = estimate_costs(place_of(site.farm).shape, table)
     found = [estimate(plan, times) for plan in plans if not plan.is_empty]
     known = [one for one in found if one is not None]
