@@ -262,7 +262,11 @@ class Process:
         path = self._notes / "call.json"
         temporary = path.with_suffix(".new")
         try:
-            temporary.write_text(json.dumps(asdict(call)), "utf-8")
+            with temporary.open("w", encoding="utf-8") as file:
+                file.write(json.dumps(asdict(call)))
+                file.flush()
+                # A machine without power comes back without what was not on its disk.
+                os.fsync(file.fileno())
             temporary.replace(path)
         except OSError as error:
             raise StateError(f"can't write {path}: {error.strerror}") from error
