@@ -30,7 +30,7 @@ from burst.config.images import ImageSettings
 from burst.domain.costs import Costs
 from burst.domain.costs import estimate as estimate_costs
 from burst.domain.prices import PriceTable
-from burst.errors import ApiDisabled, CloudDenied, CloudError, CloudNotFound
+from burst.errors import ApiDisabled, BurstError, CloudDenied, CloudError, CloudNotFound
 from burst.operations.connect import open_client
 from burst.operations.cost import place_of
 from burst.operations.deploy import Deployment, deploy
@@ -41,6 +41,7 @@ from burst.operations.google_farm import (
     ROOTS,
     Site,
     adopt,
+    find_console,
     has_state,
     open_farm_root,
     reach_cluster,
@@ -277,10 +278,16 @@ def _empty_leaving(site: Site, plan: Plan, tell: Tell) -> None:
     """Let workers of pools whose machines are to go finish what they hold."""
     found = [_POOL.match(change.address) for change in plan.with_action("delete", "replace")]
     names = [match[1] for match in found if match]
-    settings = reach_cluster(site) if names else None
-    for name in names if settings else ():
-        assert settings is not None  # noqa: S101 - the loop is empty then
-        empty_pool(settings, kubectl_of(settings.cluster), name, tell)
+    try:
+        settings = reach_cluster(site) if names and find_console(site, tell) else None
+    except BurstError as error:
+        tell(f"machines go with what they are at, which is rendered again: {error.message}")
+        return
+    if settings is None:
+        return
+    for name in names:
+        if not empty_pool(settings, kubectl_of(settings.cluster), name, tell):
+            tell(f"the machines of {name} go all the same: what they are at is rendered again")
 
 
 def _remove_strays(site: Site, outputs: dict[str, Any], tell: Tell) -> None:
