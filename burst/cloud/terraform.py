@@ -354,8 +354,10 @@ def _interrupted(error: RunInterrupted, progress: Progress) -> RunInterrupted:
 
 
 def _json(text: str) -> dict[str, Any]:
+    # OpenTofu's warnings of its own settings come before it.
+    start = re.search(r"^\{", text, re.M)
     try:
-        told = json.loads(text)
+        told = json.loads(text[start.start() :] if start else text)
     except ValueError:
         return {}
     return told if isinstance(told, dict) else {}

@@ -172,6 +172,13 @@ def test_newer_ones_are_taken(stub: Stub, version: str) -> None:
     assert stub.terraform(PATH="/bin").check_version() == version
 
 
+def test_a_warning_before_the_answer_does_not_matter(stub: Stub) -> None:
+    stub.does(
+        'print("\\nWarning: no {settings}\\n")\nprint(json.dumps({"terraform_version": "1.12.6"}))'
+    )
+    assert stub.terraform(PATH="/bin").check_version() == "1.12.6"
+
+
 def test_to_ask_for_the_version_forgets_no_call_that_was_killed(stub: Stub) -> None:
     stub.does("os.kill(os.getpid(), signal.SIGKILL)\n")
     terraform = stub.terraform(PATH="/bin")
