@@ -23,7 +23,7 @@ from burst.cloud.resource_kinds import (
     from_compute,
 )
 from burst.cloud.state_bucket import LABEL
-from burst.errors import ApiDisabled, CloudAway, CloudError
+from burst.errors import ApiDisabled, CloudAway, CloudError, CloudNotFound
 from burst.threads import side_by_side
 
 AT_ONCE = 12
@@ -96,6 +96,9 @@ def take_inventory(api: GoogleApi, project: str, region: str, farm: str) -> Inve
     farms = frozenset({farm, *(one.labels[LABEL] for one in found if LABEL in one.labels)})
     for told in policies:
         found += from_bindings(told, project, farms)
+    buckets = [one.name for one in found if one.kind == "buckets" and farm_of(one, farms) == farm]
+    for name in buckets:
+        take("bindings", partial(_bucket_bindings, api, project, name, farms))
     ours = [one for one in found if farm_of(one, farms) == farm and not _is_attendant(one)]
     order = list(KINDS)
     ours.sort(key=lambda one: (order.index(one.kind), one.location, one.name))
@@ -220,3 +223,15 @@ def _buckets(api: GoogleApi, project: str) -> Iterator[Resource]:
         for one in page.get("items") or []:
             name, labels = str(one["name"]), dict(one.get("labels") or {})
             yield Resource("buckets", name, "", name, labels, project)
+
+
+def _bucket_bindings(
+    api: GoogleApi, project: str, bucket: str, farms: frozenset[str]
+) -> Iterator[Resource]:
+    path, query = f"b/{bucket}/iam", {"optionsRequestedPolicyVersion": "3"}
+    try:
+        policy = api.get("STORAGE", path, query, what=f"can't list who may use gs://{bucket}")
+    except CloudNotFound:
+        # It went meanwhile, and they with it.
+        return
+    yield from from_bindings(policy, project, farms, bucket)

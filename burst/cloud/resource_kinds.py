@@ -97,7 +97,8 @@ class Resource:
     parent: str = ""
     """The cluster of a node pool; the member of an IAM binding."""
     parts: tuple[str, ...] = ()
-    """Names of what is made by itself and is a part of it: the NATs of a router."""
+    """Names of what is made by itself and is a part of it: the NATs of a router. Of an IAM
+    binding: the bucket, if it is not the project's."""
     is_managed: bool = False
     """Something else removes it: a group that its manager has."""
     has_cost: bool = True
@@ -112,13 +113,18 @@ class Resource:
     def title(self) -> str:
         """What it is, for people: ``disk pvc-1 in europe-west4-a``."""
         where = f" in {self.location}" if self.location else ""
+        if self.kind == "bindings" and self.parts:
+            where = f" on {self.parts[0]}"
         of = f" of {self.parent}" if self.parent else ""
         return f"{KINDS[self.kind].title} {self.name}{of}{where}"
 
     @property
     def deletion(self) -> str:
         """The command that removes it."""
-        own = shlex.join(["gcloud", *KINDS[self.kind].gcloud.split(), *self._arguments()])
+        gcloud = KINDS[self.kind].gcloud
+        if self.kind == "bindings" and self.parts:
+            gcloud = gcloud.replace("projects", "storage buckets")
+        own = shlex.join(["gcloud", *gcloud.split(), *self._arguments()])
         if self.kind == "managedZones":
             # A zone with records in it can't be deleted.
             zone = shlex.join([f"--zone={self.name}", f"--project={self.project}"])
@@ -131,7 +137,8 @@ class Resource:
             case "buckets":
                 return [f"gs://{self.name}"]
             case "bindings":
-                return [self.project, f"--member={self.parent}", f"--role={self.name}", "--all"]
+                of = f"gs://{self.parts[0]}" if self.parts else self.project
+                return [of, f"--member={self.parent}", f"--role={self.name}", "--all"]
             case "clusters":
                 return [self.name, f"--location={self.location}", own, "--quiet"]
             case "nodePools":
@@ -200,30 +207,42 @@ def from_cluster(found: Mapping[str, Any], project: str) -> list[Resource]:
 
 
 def from_bindings(
-    policy: Mapping[str, Any], project: str, farms: Collection[str]
+    policy: Mapping[str, Any], project: str, farms: Collection[str], bucket: str = ""
 ) -> list[Resource]:
-    """Return the bindings of a project that are of one of the farms, or were.
+    """Return the bindings of a project, or of a bucket, that are of one of the farms, or were.
 
-    A service account that is deleted leaves its bindings behind; so does a custom role.
+    A service account that is deleted leaves its bindings behind; so does a custom role, and a
+    Kubernetes account whose cluster is gone: one of the same name would have its rights.
     """
     found = []
+    of = bucket or f"projects/{project}"
     for binding in policy.get("bindings") or []:
         role = str(binding.get("role", ""))
         role_farm = farm_of_name(_last(role).replace("_", "-"), farms) if _is_own(role) else None
         for member in binding.get("members") or []:
             farm = farm_of_name(account_name(str(member)), farms) or role_farm
             if farm is not None:
-                api_name = f"projects/{project} {role} {member}"
-                labels = {LABEL: farm}
                 found.append(
-                    Resource("bindings", role, "", api_name, labels, project, parent=str(member))
+                    Resource(
+                        kind="bindings",
+                        name=role,
+                        location="",
+                        api_name=f"{of} {role} {member}",
+                        labels={LABEL: farm},
+                        project=project,
+                        parent=str(member),
+                        parts=(bucket,) if bucket else (),
+                    )
                 )
     return found
 
 
 def account_name(member: str) -> str:
-    """Return a service account's name without its domain; nothing for other members."""
+    """Return a service account's name, Google's or Kubernetes'; nothing for other members."""
     kind, _, name = member.removeprefix("deleted:").partition(":")
+    if kind == "principal":
+        _, _, account = name.partition("/subject/ns/")
+        return account.partition("/sa/")[2]
     return name.partition("@")[0] if kind == "serviceAccount" else ""
 
 

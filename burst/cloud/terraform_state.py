@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 _FORMAT = 4
-_MEMBER = "google_project_iam_member"
+_MEMBER, _BUCKET_MEMBER = "google_project_iam_member", "google_storage_bucket_iam_member"
 
 
 def known_names(content: bytes | None) -> frozenset[str]:
@@ -35,5 +35,8 @@ def _names(state: dict[str, Any]) -> Iterator[str]:
             told = instance.get("attributes") or {}
             if resource.get("type") == _MEMBER:
                 yield f"projects/{told.get('project')} {told.get('role')} {told.get('member')}"
+            elif resource.get("type") == _BUCKET_MEMBER:
+                bucket = str(told.get("bucket")).removeprefix("b/")
+                yield f"{bucket} {told.get('role')} {told.get('member')}"
             elif resource.get("mode") == "managed" and told.get("id"):
                 yield str(told["id"])

@@ -80,6 +80,7 @@ ROLES: Mapping[str, tuple[str, ...]] = {
         "storage.buckets.create",
         "storage.buckets.delete",
         "storage.buckets.get",
+        "storage.buckets.getIamPolicy",
         "storage.buckets.setIamPolicy",
         "storage.objects.create",
         "storage.objects.delete",

@@ -186,6 +186,28 @@ def test_bindings_of_a_service_account_that_is_gone_are_found() -> None:
     )
 
 
+def test_rights_on_a_bucket_that_stays_are_found(cloud: GoogleCloud) -> None:
+    labels = {"burst-farm": "farm"}
+    cloud.plant("buckets", {"name": "proj-x-farm-data", "location": REGION, "labels": labels})
+    pool = f"projects/{cloud.number}/locations/global/workloadIdentityPools/proj-x.svc.id.goog"
+    member = f"principal://iam.googleapis.com/{pool}/subject/ns/farm/sa/farm-worker"
+    role = "roles/storage.objectViewer"
+    others = "projectOwner:proj-x"
+    cloud.perform(
+        "PUT",
+        "/storage/v1/b/proj-x-farm-data/iam",
+        {"bindings": [{"role": role, "members": [member, others]}]},
+    )
+    [found] = taken(cloud).of_kind("bindings")
+    assert found.title == f"IAM binding {role} of {member} on proj-x-farm-data"
+    assert found.deletion == (
+        "gcloud storage buckets remove-iam-policy-binding gs://proj-x-farm-data "
+        f"--member={member} --role={role} --all"
+    )
+    cloud.denied.add("storage.buckets.getIamPolicy")
+    assert set(taken(cloud).unknown) == {"bindings"}
+
+
 @pytest.mark.parametrize(
     ("name", "farms", "farm"),
     [
