@@ -49,7 +49,7 @@ from burst.operations.google_farm import (
 )
 from burst.operations.reach import Tell, find_farm, kubectl_of
 from burst.operations.retire import empty_pool
-from burst.operations.tfvars import farm_variables, storage_variables, wants_bearing
+from burst.operations.tfvars import farm_variables, on_own_nodes, storage_variables
 
 _POOL = re.compile(r'module\.pool\["([^"]+)"\]\.google_container_node_pool\.')
 _SYSTEM_POOL = "system"
@@ -103,6 +103,7 @@ def propose(site: Site, talk: Talk) -> Proposal:
     site.root("farm", talk.tell).check_version()
     bucket = site.bucket if has_state(site) else None
     check_ready(site)
+    talk.tell("planning …")
     plans = []
     for name in ROOTS:
         terraform = site.root(name, talk.tell, site.farm.place / LOOK)
@@ -158,7 +159,7 @@ def _has_state(site: Site) -> bool:
 
 
 def settings_there(site: Site) -> ClusterFarm:
-    """Return the farm for its charts: where its cluster is, and what its workers must bear.
+    """Return the farm for its charts: where its cluster is, and on which nodes its workers run.
 
     Raises:
         CloudError: the cluster is not there, or Google does not tell.
@@ -168,12 +169,7 @@ def settings_there(site: Site) -> ClusterFarm:
         raise CloudNotFound(
             f"the cluster {site.farm.name} is not running", hint="look at it: burst status"
         )
-    pools = {}
-    for name, pool in settings.pools.items():
-        bears = [*pool.values.get("tolerations", ()), *wants_bearing(pool)]
-        values = {**pool.values, "tolerations": bears} if bears else pool.values
-        pools[name] = pool.model_copy(update={"values": values})
-    return settings.model_copy(update={"pools": pools})
+    return on_own_nodes(settings)
 
 
 def check_ready(site: Site) -> None:
@@ -229,6 +225,8 @@ def _enable_apis(site: Site, talk: Talk) -> None:
 def _apply(site: Site, talk: Talk, *, is_agreed: bool) -> tuple[tuple[str, ...], dict[str, Any]]:
     """Bring both roots up to date, and return what changed and the outputs of ``farm``."""
     settle(site, talk.tell)
+    if not is_agreed:
+        talk.tell("planning …")
     roots: dict[str, tuple[Terraform, Plan]] = {}
     for name in ROOTS:
         terraform = open_farm_root(site, name, talk.tell, talk.hear)

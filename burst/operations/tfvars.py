@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
-from burst.config.cluster import PoolSettings
+from burst.config.cluster import ClusterFarm, PoolSettings
 from burst.config.google import GoogleFarm
 from burst.domain.costs import FarmShape, PoolShape
 from burst.domain.machines import MACHINES
 from burst.operations.farm_values import memory_classes
+
+POOL_LABEL = "burst/pool"
+"""Which pool a node is of, as its label says."""
 
 
 def storage_variables(farm: GoogleFarm, *, force_destroy: bool = False) -> dict[str, Any]:
@@ -109,17 +111,14 @@ def _gpu(pool: PoolSettings) -> tuple[str, int]:
     return (gpu_type, gpus) if gpus else ("", 0)
 
 
-def wants_bearing(pool: PoolSettings) -> list[Mapping[str, str]]:
-    """Return the taints of a pool's nodes that its chart does not know of, as tolerations."""
-    taints = [{"key": taint.key, "effect": taint.effect} for taint in pool.taints]
-    if not pool.spot and not _gpu(pool)[1]:
-        taints.append({"key": "burst/worker", "effect": "NO_SCHEDULE"})
-    effects = {
-        "NO_SCHEDULE": "NoSchedule",
-        "PREFER_NO_SCHEDULE": "PreferNoSchedule",
-        "NO_EXECUTE": "NoExecute",
-    }
-    return [
-        {"key": taint["key"], "operator": "Exists", "effect": effects[taint["effect"]]}
-        for taint in taints
-    ]
+def on_own_nodes(settings: ClusterFarm) -> ClusterFarm:
+    """Return a farm whose workers run on the nodes of their own pool and on no others.
+
+    A machine type is no pool: two may have the same one, with other disks, zones or lives.
+    """
+    pools = {}
+    for name, pool in settings.pools.items():
+        selector = {POOL_LABEL: name, **pool.values.get("nodeSelector", {})}
+        values = {**pool.values, "nodeSelector": selector}
+        pools[name] = pool.model_copy(update={"values": values})
+    return settings.model_copy(update={"pools": pools})

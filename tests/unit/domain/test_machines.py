@@ -77,7 +77,7 @@ def test_most_of_a_machine_is_the_workers(name: str) -> None:
     share = worker_share(machine, fuse=True)
     assert share.cores == machine.vcpus
     assert share.cpu_request_milli >= machine.vcpus * 1000 * 0.65
-    assert share.memory_mib >= machine.memory_gib * 1024 * 0.44
+    assert share.memory_mib >= machine.memory_gib * 1024 * 0.43
 
 
 def test_a_machine_with_a_gpu_leaves_room_for_its_driver() -> None:

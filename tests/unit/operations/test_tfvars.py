@@ -5,17 +5,17 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-import pytest
-
-from burst.config.cluster import ClusterFarm, ClusterSettings, PoolSettings, Taint
+from burst.config.cluster import ClusterFarm, ClusterSettings, PoolSettings
 from burst.config.farm import FarmSettings
 from burst.config.google import GoogleFarm, GoogleSettings
 from burst.config.images import ImageSettings
+from burst.operations.farm_values import WORKER_TAINT, farm_values
 from burst.operations.tfvars import (
+    POOL_LABEL,
     farm_shape,
     farm_variables,
+    on_own_nodes,
     storage_variables,
-    wants_bearing,
 )
 
 TERRAFORM = Path(__file__).resolve().parents[3] / "terraform"
@@ -104,18 +104,18 @@ def test_the_shape_has_all_that_costs_money() -> None:
     assert (gpu.gpu_type, gpu.gpus) == ("nvidia-l4", 1)
 
 
-@pytest.mark.parametrize(
-    ("pool", "keys"),
-    [
-        (CPU, []),
-        (L4, []),
-        (LARGE, ["burst/worker"]),
-        (CPU.model_copy(update={"taints": (Taint(key="mine"),)}), ["mine"]),
-    ],
-)
-def test_workers_bear_the_taints_that_their_chart_does_not_know(
-    pool: PoolSettings, keys: list[str]
-) -> None:
-    found = wants_bearing(pool)
-    assert [one["key"] for one in found] == keys
-    assert all(one["effect"] == "NoSchedule" and one["operator"] == "Exists" for one in found)
+def test_workers_run_on_the_nodes_of_their_own_pool() -> None:
+    own = PoolSettings(machine="n2d-standard-8", values={"nodeSelector": {"mine": "x"}})
+    settings = on_own_nodes(farm({"cpu": CPU, "own": own}).settings).model_copy(
+        update={"storage_url": "gs://studio-1-film-data"}
+    )
+    values = farm_values(settings, ImageSettings(), "csi").pools
+    machine = {"node.kubernetes.io/instance-type": "n2d-standard-8"}
+    assert values["cpu"]["nodeSelector"] == {**machine, POOL_LABEL: "cpu"}
+    assert values["own"]["nodeSelector"] == {**machine, POOL_LABEL: "own", "mine": "x"}
+
+
+def test_label_and_taint_of_the_nodes_are_those_that_terraform_gives_them() -> None:
+    pool = (TERRAFORM / "modules" / "node-pool" / "main.tf").read_text("utf-8")
+    assert re.search(rf'"{POOL_LABEL}" += var\.name', pool)
+    assert f'"{WORKER_TAINT}"' in pool
