@@ -39,7 +39,7 @@ def show_plan(site: Site, *, json: bool) -> None:
     from burst.operations.provision import propose
 
     with terraform_progress() as progress:
-        proposal = propose(site, _talk(progress, yes=True))
+        proposal = propose(site, _talk(site.farm, progress, yes=True))
     if json:
         changes = [
             {"address": one.address, "type": one.type, "action": one.action}
@@ -64,7 +64,7 @@ def up_google(site: Site, *, yes: bool, cluster_only: bool, with_images: bool, j
     with terraform_progress() as progress:
         done = provision(
             site,
-            _talk(progress, yes=yes),
+            _talk(farm, progress, yes=yes),
             cluster_only=cluster_only,
             with_images=with_images,
         )
@@ -167,14 +167,14 @@ def status_google(site: Site, *, json: bool) -> dict[str, Any]:
     return {}
 
 
-def _talk(progress: TerraformProgress, *, yes: bool) -> Talk:
+def _talk(farm: GoogleFarm, progress: TerraformProgress, *, yes: bool) -> Talk:
     from burst.operations.provision import Talk
 
     def agree(proposal: Proposal) -> None:
         progress.clear()
         _show(proposal)
         if proposal.changes:
-            console.confirm("Do that?", yes=yes)
+            console.confirm(_question(farm, proposal), yes=yes)
         progress.expect(len(proposal.changes), proposal.takes)
 
     def allow(question: str) -> None:
@@ -186,6 +186,13 @@ def _talk(progress: TerraformProgress, *, yes: bool) -> Talk:
         console.tell(text)
 
     return Talk(tell, progress.hear, agree, allow)
+
+
+def _question(farm: GoogleFarm, proposal: Proposal) -> str:
+    is_new = any(
+        (one.type, one.action) == ("google_container_cluster", "create") for one in proposal.changes
+    )
+    return f"{'Make' if is_new else 'Change'} the farm {farm.name} in {farm.project}?"
 
 
 def _show(proposal: Proposal) -> None:

@@ -30,9 +30,27 @@ _WISHES = {
 _SAID_EVERY_SECONDS = 60.0
 """How often a line is said for the same thing, where nothing can move."""
 
-_MODULE = re.compile(r"module\.")
-_TYPE = re.compile(r"google_")
-_PARTS = re.compile(r'(?:\["[^"]*"\]|[^.\[])+')
+_KINDS = {
+    "google_artifact_registry_repository": "registry",
+    "google_artifact_registry_repository_iam_member": "right on the registry:",
+    "google_compute_network": "network",
+    "google_compute_subnetwork": "subnetwork",
+    "google_container_cluster": "cluster",
+    "google_container_node_pool": "node pool",
+    "google_dns_managed_zone": "private DNS zone",
+    "google_dns_record_set": "DNS record",
+    "google_project_iam_custom_role": "role",
+    "google_project_iam_member": "right in the project:",
+    "google_project_service": "API",
+    "google_service_account": "service account",
+    "google_storage_bucket": "bucket",
+    "google_storage_bucket_iam_member": "right on the bucket:",
+}
+"""By Terraform's type: what people call it."""
+_PARTS = re.compile(r'(?P<name>[^.\[]+)(?:\["(?P<key>[^"]*)"\])?')
+_RECORD = "google_dns_record_set"
+_ONLY = frozenset({"this", "data", "images"})
+"""Names of resources of which a module has one."""
 _KEPT = "google_project_service"
 """An API stays on, though Terraform forgets of it that it is."""
 
@@ -124,9 +142,18 @@ def terraform_progress() -> Iterator[TerraformProgress]:
 
 
 def title(address: str) -> str:
-    """Return a resource's address for people: ``pool["cpu"] container_node_pool``."""
-    plain = _MODULE.sub("", _TYPE.sub("", address))
-    return " ".join(part for part in _PARTS.findall(plain) if part != "this")
+    """Return what a resource is, for people: ``node pool cpu`` rather than its address."""
+    parts = [(found["name"], found["key"]) for found in _PARTS.finditer(address)]
+    (kind, _), (name, key) = parts[-2:]
+    modules = [key for _, key in parts[:-2] if key]
+    # Of what there is for each of several things, the thing says enough; of records there are two.
+    is_told = bool(key) and kind != _RECORD
+    own = [] if name in _ONLY or is_told else [name.replace("_", " ")]
+    return " ".join([_kind(kind), *modules, *own, *([key] if key else [])])
+
+
+def _kind(type_: str) -> str:
+    return _KINDS.get(type_, type_.removeprefix("google_").replace("_", " "))
 
 
 def change_lines(changes: Iterable[Change], drift: Iterable[Change] = ()) -> list[str]:
@@ -148,7 +175,7 @@ def change_lines(changes: Iterable[Change], drift: Iterable[Change] = ()) -> lis
             continue
         lines.append(f"{wish}: {words.count(len(found), 'resource')}")
         if action == "create":
-            kinds = Counter(_TYPE.sub("", one.type) for one in found)
+            kinds = Counter(_kind(one.type).rstrip(":") for one in found)
             lines += [f"  {kind}{f' × {many}' if many > 1 else ''}" for kind, many in kinds.items()]
         else:
             lines += [f"  {title(one.address)}" for one in found]

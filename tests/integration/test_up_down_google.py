@@ -120,7 +120,7 @@ def test_whoever_says_no_to_the_price_has_made_nothing(artist: Artist) -> None:
         os.close(theirs)
     assert done.returncode == 1
     assert "when the cluster is gone:" in done.stderr
-    assert "Do that? [y/N]" in done.stderr
+    assert f"Make the farm {FARM} in {artist.cloud.project}? [y/N]" in done.stderr
     assert "nothing was done" in done.stderr
     # The first question was whether APIs are to be enabled.
     assert [one.path.rpartition(":")[2] for one in artist.cloud.writes()] == ["batchEnable"]

@@ -32,12 +32,23 @@ def said(capsys: pytest.CaptureFixture[str], *events: Event) -> list[str]:
 @pytest.mark.parametrize(
     ("address", "words"),
     [
-        (CLUSTER.address, "cluster container_cluster"),
-        (POOL.address, 'pool["a.b"] container_node_pool'),
-        (API.address, 'project_service this["dns"]'),
+        (CLUSTER.address, "cluster"),
+        (POOL.address, "node pool a.b"),
+        (API.address, "API dns"),
+        ("module.cluster.google_container_node_pool.system", "node pool system"),
+        ("module.storage.google_storage_bucket.data", "bucket"),
+        (
+            "module.identity.google_storage_bucket_iam_member.worker_reads",
+            "right on the bucket: worker reads",
+        ),
+        (
+            'module.network.google_dns_record_set.names["gcr.io"]',
+            "DNS record names gcr.io",
+        ),
+        ("google_pubsub_topic.jobs", "pubsub topic jobs"),
     ],
 )
-def test_addresses_are_said_without_what_is_the_same_in_all(address: str, words: str) -> None:
+def test_resources_are_called_what_people_call_them(address: str, words: str) -> None:
     assert title(address) == words
 
 
@@ -49,8 +60,8 @@ def test_what_is_done_is_said_with_its_time(capsys: pytest.CaptureFixture[str]) 
         Completed("", POOL, "delete", 61.0),
     )
     assert lines == [
-        "made cluster container_cluster (312 s)",
-        'removed pool["a.b"] container_node_pool (61 s)',
+        "made cluster (312 s)",
+        "removed node pool a.b (61 s)",
     ]
 
 
@@ -66,8 +77,8 @@ def test_what_takes_long_is_said_once_a_minute_where_nothing_can_move(
     ticks = [Progressed("", CLUSTER, "create", float(at)) for at in range(10, 180, 10)]
     lines = said(capsys, Started("", CLUSTER, "create"), *ticks, Failed("", CLUSTER, "create", 1))
     assert lines == [
-        "still making cluster container_cluster, for 1:00 now",
-        "still making cluster container_cluster, for 2:00 now",
+        "still making cluster, for 1:00 now",
+        "still making cluster, for 2:00 now",
     ]
 
 
@@ -87,11 +98,11 @@ def test_a_plan_counts_what_is_new_and_names_what_is_not() -> None:
     changes.append(Change(CLUSTER.address, CLUSTER.type, "replace"))
     drift = [Change(POOL.address, POOL.type, "delete"), Change(CLUSTER.address, "", "update")]
     assert change_lines(changes, drift) == [
-        'not as burst left it: pool["a.b"] container_node_pool (is gone)',
-        "not as burst left it: cluster container_cluster (was changed)",
+        "not as burst left it: node pool a.b (is gone)",
+        "not as burst left it: cluster (was changed)",
         "to make: 2 resources",
-        "  container_node_pool × 2",
+        "  node pool × 2",
         "to make anew: 1 resource",
-        "  cluster container_cluster",
+        "  cluster",
     ]
     assert change_lines([]) == []
