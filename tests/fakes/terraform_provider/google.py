@@ -104,6 +104,7 @@ class Google:
         service: str,
         path: str,
         body: Body | None = None,
+        /,
         **query: str,
     ) -> Body:
         """Call an API until it answers with something else than "busy".
@@ -154,7 +155,7 @@ class Google:
         except urllib.error.HTTPError as error:
             raise _api_error(error) from error
 
-    def find(self, service: str, path: str, **query: str) -> Body | None:
+    def find(self, service: str, path: str, /, **query: str) -> Body | None:
         """Get something; None if it is not there."""
         try:
             return self.call("GET", service, path, **query)

@@ -138,7 +138,8 @@ def _is_kept(prior: Any, planned: Any) -> bool:
 def problems(block: Block, config: dict[str, Any]) -> list[tuple[str, str]]:
     """Return what is wrong with it that the types don't say: fields that exclude or need others."""
     found = []
-    for name, one in {**block.attributes, **block.blocks}.items():
+    fields: dict[str, Attribute | Nested] = {**block.attributes, **block.blocks}
+    for name, one in fields.items():
         is_set = _is_set(config, name)
         others = [other for other in one.conflicts_with if is_set and _is_set(config, other)]
         if others:

@@ -9,9 +9,9 @@ from collections.abc import Callable
 from typing import Any
 
 from tests.fakes.terraform_provider import messages, planning, schema
-from tests.fakes.terraform_provider.google import ApiError, Google
+from tests.fakes.terraform_provider.google import ApiError, Failed, Google
 from tests.fakes.terraform_provider.resources import DATA_SOURCES, RESOURCES
-from tests.fakes.terraform_provider.resources.resource import Failed, Resource
+from tests.fakes.terraform_provider.resources.resource import Resource
 from tests.fakes.terraform_provider.values import UNKNOWN, decode, encode, has_unknown
 
 ERROR = 1

@@ -11,13 +11,7 @@ from tests.fakes.terraform_provider import messages
 
 
 class _Unknown:
-    """The only value of its kind, whatever it is copied by."""
-
-    def __copy__(self) -> _Unknown:
-        return self
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> _Unknown:
-        return self
+    """The only value of its kind."""
 
     def __repr__(self) -> str:
         return "UNKNOWN"

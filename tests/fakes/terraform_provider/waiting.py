@@ -12,7 +12,7 @@ class Stopped(Failed):
 
 
 def wait_for_compute(google: Google, operation: Body, base: str, what: str) -> Body:
-    """Wait for an operation of Compute (and of DNS, which has none).
+    """Wait for an operation of Compute.
 
     Args:
         google: Makes the calls.

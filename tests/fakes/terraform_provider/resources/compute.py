@@ -13,7 +13,7 @@ _NAME = "^(?:[a-z](?:[-a-z0-9]{0,61}[a-z0-9])?)$"
 
 
 class ComputeResource(RestResource):
-    """Something of Compute: a network or a firewall, or one of a region."""
+    """Something of Compute, where each change is an operation."""
 
     patterns: ClassVar[dict[str, str]] = {"name": _NAME}
 

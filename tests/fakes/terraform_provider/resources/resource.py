@@ -9,7 +9,7 @@ from tests.fakes.terraform_provider import mapping, planning
 from tests.fakes.terraform_provider.google import ApiError, Body, Failed, Google
 from tests.fakes.terraform_provider.mapping import Fields
 from tests.fakes.terraform_provider.schema import Block, read_schema
-from tests.fakes.terraform_provider.values import UNKNOWN, has_unknown, is_zero
+from tests.fakes.terraform_provider.values import UNKNOWN, has_unknown
 
 MADE_BY = {"goog-terraform-provisioned": "true"}
 """What the real provider puts on what it makes."""
@@ -239,8 +239,3 @@ class RestResource(Resource):
 
 def _zero(value: Any) -> Any:
     return False if isinstance(value, bool) else type(value)()
-
-
-def zero_free(body: Body) -> Body:
-    """Return it without what is not set."""
-    return {name: value for name, value in body.items() if not is_zero(value) and value != {}}

@@ -52,7 +52,8 @@ class ProjectService(Resource):
 
 
 def _enabled(google: Google, project: str) -> set[str]:
-    path, token, names = f"projects/{project}/services", "", set()
+    path, token = f"projects/{project}/services", ""
+    names: set[str] = set()
     while True:
         more = {"pageToken": token} if token else {}
         page = google.call("GET", "service_usage", path, **_ASKED, **more)
