@@ -58,10 +58,17 @@ _KEPT = "google_project_service"
 class TerraformProgress:
     """Hears what Terraform says, and shows it."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        """Begin with nothing to do."""
+    def __init__(
+        self, clock: Callable[[], float] = time.monotonic, line: Line | None = None
+    ) -> None:
+        """Begin with nothing to do.
+
+        Args:
+            clock: in seconds.
+            line: what moves on a terminal.
+        """
         self._clock = clock
-        self._line = Line()
+        self._line = line or Line()
         self._running: dict[str, tuple[str, float]] = {}
         self._done = 0
         self._total = 0

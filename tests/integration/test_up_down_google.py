@@ -74,8 +74,14 @@ def test_a_farm_comes_is_left_alone_changes_and_goes_without_a_trace(artist: Art
         'module.pool["steady"].google_container_node_pool.this'
     ]
 
+    assert "it takes about" in more.words
+
+    pool = f"projects/{artist.cloud.project}/locations/{ZONE}/clusters/{FARM}/nodePools/spot"
+    artist.cloud.perform("DELETE", f"/container/v1/{pool}")
+    artist.cloud.finish()
     artist.write()
     less = artist.up()
+    assert "not as burst left it: node pool spot (is gone)" in less.words
     assert less.status == 0, less.words
     assert "to remove: 1 resource" in less.words
     assert artist.cloud.everything()["nodePools"] == ["spot", "system"]

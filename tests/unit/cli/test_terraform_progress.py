@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from burst.cli.terraform_progress import TerraformProgress, change_lines, title
@@ -15,6 +17,7 @@ from burst.cloud.terraform_events import (
     Started,
 )
 from burst.cloud.terraform_plan import Change
+from burst.cloud.terraform_times import Estimate
 
 CLUSTER = Resource("module.cluster.google_container_cluster.this", "google_container_cluster")
 POOL = Resource('module.pool["a.b"].google_container_node_pool.this', "google_container_node_pool")
@@ -80,6 +83,41 @@ def test_what_takes_long_is_said_once_a_minute_where_nothing_can_move(
         "still making cluster, for 1:00 now",
         "still making cluster, for 2:00 now",
     ]
+
+
+class Shown:
+    """A line of a terminal that keeps what it showed."""
+
+    is_shown = True
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+
+    def show(self, text: Callable[[], str]) -> None:
+        self.texts.append(text())
+
+    def clear(self) -> None:
+        pass
+
+
+def test_a_terminal_shows_what_takes_longest_and_how_much_is_left(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    now, line = [100.0], Shown()
+    progress = TerraformProgress(lambda: now[0], line)
+    progress.expect(3, Estimate(300.0, ()))
+    progress.hear(Completed("", API, "create", 1.0))
+    progress.hear(Started("", CLUSTER, "create"))
+    now[0] += 90
+    progress.hear(Started("", POOL, "create"))
+    now[0] += 300
+    progress.hear(Progressed("", CLUSTER, "create", 390.0))
+    assert line.texts == [
+        "1 of 3, making cluster, 0.0 s, about 5:00 left",
+        "1 of 3, making cluster and 1 more, 1:30, about 3:30 left",
+        "1 of 3, making cluster and 1 more, 6:30",
+    ]
+    assert capsys.readouterr().err == "made API dns (1 s)\n"
 
 
 def test_warnings_are_notes_and_errors_are_left_to_who_fails(
