@@ -112,10 +112,7 @@ class Servicer:
             return messages.make("PlanResponse", diagnostics=[_error(failed)])
         made = messages.make("PlanResponse", planned_state=encode(planned), legacy_type_system=True)
         if prior is not None:
-            for path in [
-                *planning.replaced_by(block, prior, planned),
-                *resource.also_replaced_by(prior, planned),
-            ]:
+            for path in planning.replaced_by(block, prior, planned):
                 made.requires_replace.append(_path(path))
         return made
 

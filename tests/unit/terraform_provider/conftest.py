@@ -26,6 +26,13 @@ class Calls:
         request = messages.make("ConfigureRequest", config=encode(config))
         self.configured = self.handlers["Configure"](request)
 
+    def problems(self, kind: str, **config: Any) -> list[str]:
+        """Return what `terraform validate` would tell."""
+        asked = schema.conform(self.types.resources[kind].block, config)
+        request = messages.make("ValidateRequest", type_name=kind, config=encode(asked))
+        answer = self.handlers["ValidateResourceTypeConfig"](request)
+        return [one.summary for one in answer.diagnostics]
+
     def plan(self, kind: str, prior: Any, config: dict[str, Any]) -> Any:
         asked = schema.conform(self.types.resources[kind].block, config)
         return self.handlers["PlanResourceChange"](

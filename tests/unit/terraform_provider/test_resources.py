@@ -304,3 +304,25 @@ def test_what_is_taken_away_is_gone_and_taking_it_away_again_is_no_error(
         assert calls.read(case.kind, state) is None
     if case.kind not in (*STAY, *TOLD_TWICE):
         assert calls.apply(case.kind, state, None) == (None, [])
+
+
+@pytest.mark.parametrize(
+    ("kind", "config"),
+    [
+        ("google_compute_network", {"name": "No Name"}),
+        ("google_compute_subnetwork", {"name": "a" * 64}),
+        ("google_service_account", {"account_id": "short"}),
+        ("google_container_cluster", {"name": "a" * 41}),
+    ],
+)
+def test_a_name_that_is_none_is_told_before_anything_is_made(
+    calls: Calls, kind: str, config: dict[str, Any]
+) -> None:
+    ((name, value),) = config.items()
+
+    assert any(f'"{name}" ("{value}")' in text for text in calls.problems(kind, **config))
+
+
+@EACH
+def test_a_type_as_it_is_used_has_nothing_wrong(calls: Calls, case: Case) -> None:
+    assert calls.problems(case.kind, **case.config) == []

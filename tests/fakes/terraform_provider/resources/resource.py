@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any, ClassVar
 
-from tests.fakes.terraform_provider import mapping, planning
+from tests.fakes.terraform_provider import mapping
 from tests.fakes.terraform_provider.google import ApiError, Body, Failed, Google
 from tests.fakes.terraform_provider.mapping import Fields
 from tests.fakes.terraform_provider.schema import Block, read_schema
@@ -82,10 +82,6 @@ class Resource:
             if kept and not any(one in found for one in kept):
                 state[name] = {}
         state["effective_labels"] = found
-
-    def also_replaced_by(self, prior: Body, planned: Body) -> list[planning.Path]:
-        """Return fields whose change needs a new resource, which the schema does not say."""
-        return []
 
     def create(self, google: Google, planned: Body, config: Body) -> Body:
         """Make it; return its state."""
