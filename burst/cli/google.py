@@ -15,13 +15,18 @@ if TYPE_CHECKING:
 
 
 def google_farm(
-    state_dir: Path | None = None, project: str | None = None, **typed: str | None
+    state_dir: Path | None = None,
+    project: str | None = None,
+    *,
+    is_to_be_made: bool = False,
+    **typed: str | None,
 ) -> GoogleFarm | None:
     """Load the settings of the farm on Google Cloud; None if none is named, or another cluster is.
 
     Args:
         state_dir: as it was typed.
         project: as it was typed.
+        is_to_be_made: what Google would refuse is a mistake, too.
         typed: ``zone`` of ``[google]``, ``farm`` and ``namespace`` of ``[cluster]`` likewise.
 
     Raises:
@@ -34,7 +39,7 @@ def google_farm(
     from burst.config.load import load
     from burst.config.mistakes import check_file
 
-    check_file(os.environ)
+    check_file(os.environ, is_to_be_made=is_to_be_made)
     settings = load(FarmSettings, {"state_dir": state_dir}).settings
     known = remembered(settings.state_dir)
     named = {"farm": typed.get("farm"), "namespace": typed.get("namespace")}

@@ -65,7 +65,8 @@ def up(
         )
     if kubeconfig is None and context is None:
         where = {"zone": zone, "farm": farm, "namespace": namespace}
-        if (on_google := google_farm(state_dir, project, **where)) is not None:
+        on_google = google_farm(state_dir, project, is_to_be_made=True, **where)
+        if on_google is not None:
             _up_on_google(
                 on_google, registry, plan=plan, yes=yes,
                 cluster_only=cluster_only, with_images=not no_images, json=json,
@@ -121,7 +122,7 @@ def deploy(
 
     On Google Cloud the cluster stays as it is: machines of other pools come with burst up.
     """
-    on_google = google_farm(state_dir)
+    on_google = google_farm(state_dir, is_to_be_made=True)
     if on_google is None:
         settings = cluster_farm(state_dir, storage)
     else:

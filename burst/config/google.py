@@ -17,6 +17,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from burst import __version__
 from burst.config.cluster import ZONE, ClusterFarm, ClusterSettings, PoolSettings
+from burst.config.google_rules import pool_mistakes, range_mistakes, system_machine_mistakes
 from burst.config.images import ImageSettings
 from burst.config.load import Settings, explain, load
 from burst.errors import ConfigError
@@ -31,7 +32,7 @@ _REMEMBERED = "google.json"
 
 LONGEST_NAME = 23
 """Of a farm: ids of its service accounts end at 30 characters."""
-_RESERVED_POOLS = frozenset({"system", "default-pool"})
+_FARM_LABEL = "burst-farm"
 _PROJECT = re.compile(r"[a-z][a-z0-9-]{4,28}[a-z0-9]")
 _REGION = re.compile(r"[a-z]+-[a-z]+\d+")
 _LABEL_KEY, _LABEL_VALUE = re.compile(r"[a-z][a-z0-9_-]{0,62}"), re.compile(r"[a-z0-9_-]{0,63}")
@@ -235,23 +236,18 @@ def mistakes(farm: GoogleFarm) -> list[str]:
     url = farm.settings.storage_url
     if url not in (None, f"gs://{farm.data_bucket}"):
         found.append(f"farm.storage_url: the farm has a bucket of its own, not {url}")
-    for name, pool in farm.settings.pools.items():
-        found += _pool_mistakes(name, pool, farm.region)
+    found += values_mistakes(farm.google)
+    found += pool_mistakes(farm.settings.pools, region=farm.region, farm=farm.name)
     return found
 
 
-def _pool_mistakes(name: str, pool: PoolSettings, region: str) -> list[str]:
-    key, found = f"pools.{name}", []
-    if name in _RESERVED_POOLS:
-        found.append(f"{key}: the cluster has a pool of that name itself")
-    if pool.machine is None:
-        found.append(f"{key}.machine: is missing, such as n2d-standard-8")
-    found += [
-        f"{key}.zones: {zone} is not in {region}"
-        for zone in pool.zones
-        if region and not zone.startswith(f"{region}-")
+def values_mistakes(google: GoogleSettings) -> list[str]:
+    """Return what of ``[google]`` Google Cloud would refuse, each with its key."""
+    return [
+        *system_machine_mistakes(google.system_machine),
+        *range_mistakes(google.ranges),
+        *(["google.labels: burst-farm is set by burst"] if _FARM_LABEL in google.labels else []),
     ]
-    return found
 
 
 def to_json(farm: GoogleFarm) -> bytes:

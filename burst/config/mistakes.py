@@ -5,13 +5,14 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from burst.config.cluster import NAME, NAME_HINT, ClusterSettings, PoolSettings
 from burst.config.farm import FarmSettings
-from burst.config.google import GoogleSettings
+from burst.config.google import GoogleSettings, values_mistakes
+from burst.config.google_rules import pool_mistakes
 from burst.config.images import ImageSettings
 from burst.config.lines import Key, key_lines, line_of
 from burst.config.load import TABLES, Settings, config_file
@@ -26,19 +27,28 @@ _MODELS: tuple[type[Settings], ...] = (
 """Those of the command line; the programs check their own as they start."""
 
 
-def check_file(environ: Mapping[str, str], more: Iterable[str] = ()) -> None:
+_Model = TypeVar("_Model", bound=BaseModel)
+
+
+def check_file(
+    environ: Mapping[str, str], more: Iterable[str] = (), *, is_to_be_made: bool = False
+) -> None:
     """Refuse a ``burst.toml`` with mistakes; no file is fine.
 
     Args:
         environ: the environment, which may name the file.
         more: mistakes that were found otherwise, as ``key: what is wrong``.
+        is_to_be_made: a farm on Google Cloud is to be made of it, which has rules of its own.
 
     Raises:
         ConfigError: it has some; all of them are in the message.
     """
     path = config_file(environ)
     text = "" if path is None else _read(path)
-    found = [*_mistakes(text), *(_parted(one) for one in more)]
+    found = _mistakes(text)
+    if is_to_be_made:
+        found += [_parted(one) for one in _refused(tomllib.loads(text))]
+    found += [_parted(one) for one in more]
     if not found:
         return
     lines = key_lines(text)
@@ -80,6 +90,38 @@ def _mistakes(text: str) -> list[tuple[Key, str]]:
         else:
             found.append((("pools", name), f"that is no name for a pool: {NAME_HINT}"))
     return found
+
+
+def _refused(document: Mapping[str, Any]) -> list[str]:
+    """Return what Google would refuse, of all that makes sense by itself.
+
+    Pools of a farm on another cluster have other rules: it is one on Google if it has a project.
+    """
+    told = document.get("google")
+    if not isinstance(told, dict) or "project" not in told:
+        return []
+    google = _made(told, GoogleSettings)
+    cluster = _made(document.get("cluster", {}), ClusterSettings)
+    tables = document.get("pools", {})
+    pools = {
+        name: _made(table, PoolSettings)
+        for name, table in (tables if isinstance(tables, dict) else {}).items()
+        if NAME.match(name)
+    }
+    zone = (google and google.zone) or ""
+    refused = pool_mistakes(
+        {name: pool for name, pool in pools.items() if pool is not None},
+        region=(google and google.region) or zone.rpartition("-")[0],
+        farm=cluster.farm if cluster else "",
+    )
+    return [*(values_mistakes(google) if google else ()), *refused]
+
+
+def _made(table: Any, model: type[_Model]) -> _Model | None:
+    try:
+        return model.model_validate(table)
+    except ValidationError:
+        return None
 
 
 def _of_table(key: Key, table: Any, model: type[BaseModel]) -> list[tuple[Key, str]]:

@@ -6,8 +6,8 @@ from typing import Any
 
 from burst.config.cluster import ClusterFarm, PoolSettings
 from burst.config.google import GoogleFarm
+from burst.config.google_rules import gpus_of
 from burst.domain.costs import FarmShape, PoolShape
-from burst.domain.machines import MACHINES
 from burst.operations.farm_values import memory_classes
 
 POOL_LABEL = "burst/pool"
@@ -66,7 +66,7 @@ def _common(farm: GoogleFarm) -> dict[str, Any]:
 
 
 def _pool(pool: PoolSettings, memory_class: int) -> dict[str, Any]:
-    gpu_type, gpus = _gpu(pool)
+    gpu_type, gpus = gpus_of(pool)
     return {
         "machine": pool.machine,
         "spot": pool.spot,
@@ -88,7 +88,7 @@ def _pool(pool: PoolSettings, memory_class: int) -> dict[str, Any]:
 
 
 def _shape(name: str, pool: PoolSettings) -> PoolShape:
-    gpu_type, gpus = _gpu(pool)
+    gpu_type, gpus = gpus_of(pool)
     return PoolShape(
         name,
         pool.machine or "",
@@ -101,14 +101,6 @@ def _shape(name: str, pool: PoolSettings) -> PoolShape:
         local_ssds=pool.local_ssds,
         minimum=pool.minimum,
     )
-
-
-def _gpu(pool: PoolSettings) -> tuple[str, int]:
-    """Return the GPU of a pool's machines and how many, whether said or built in."""
-    machine = MACHINES.get(pool.machine or "")
-    gpu_type = pool.gpu_type or (machine.gpu if machine else "")
-    gpus = pool.gpus if pool.gpus is not None else (machine.gpus if machine else 0)
-    return (gpu_type, gpus) if gpus else ("", 0)
 
 
 def on_own_nodes(settings: ClusterFarm) -> ClusterFarm:

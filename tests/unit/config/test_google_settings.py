@@ -91,6 +91,31 @@ def test_ten_mistakes_are_told_at_once_with_line_and_key(tmp_path: Path) -> None
     ]
 
 
+def test_what_google_would_refuse_is_told_with_the_rest_where_a_farm_is_to_be_made(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "burst.toml"
+    path.write_text(
+        '[google]\nproject = "studio-1"\nzone = "europe-west4-a"\nattempt_days = 0\n'
+        '[pools.cpu]\nmachine = "c4a-standard-8"\nzones = ["us-east1-b"]\n[pools.odd]\nspot = 7\n'
+    )
+    environ = {"BURST_CONFIG": str(path)}
+    with pytest.raises(ConfigError) as caught:
+        check_file(environ, ["pools.cpu.zones: us-east1-b is not in europe-west4"],
+                   is_to_be_made=True)  # fmt: skip
+    told = [line.strip().partition(": ") for line in caught.value.message.splitlines()[1:]]
+    assert [(where, rest.partition(": ")[0]) for where, _, rest in told] == [
+        ("line 4", "google.attempt_days"),
+        ("line 6", "pools.cpu.machine"),
+        ("line 7", "pools.cpu.zones"),
+        ("line 9", "pools.odd.spot"),
+    ]
+    with pytest.raises(ConfigError, match="has 2 mistakes"):
+        check_file(environ)
+    path.write_text("[pools.cpu]\nmachine = 'c4a-standard-8'\n")
+    check_file(environ, is_to_be_made=True)
+
+
 def test_one_mistake_is_one_sentence_and_none_is_fine(tmp_path: Path) -> None:
     path = tmp_path / "burst.toml"
     path.write_text("\n[google]\nregion = 'europe'\n")
@@ -120,7 +145,7 @@ def test_lines_are_found_through_all_that_toml_has() -> None:
 @given(
     st.dictionaries(
         st.from_regex(r"[a-z]{1,5}", fullmatch=True),
-        st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\x7f"), max_size=9),
+        st.text(st.characters(codec="utf-8", exclude_characters="\x7f"), max_size=9),
     )
 )
 def test_every_key_has_the_line_that_it_is_on(values: dict[str, str]) -> None:
