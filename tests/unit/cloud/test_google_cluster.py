@@ -131,6 +131,21 @@ def test_what_is_away_for_long_is_an_error(cloud: GoogleCloud) -> None:
         clusters.list()
 
 
+def test_nobody_there_is_an_error_of_ours() -> None:
+    environ = {"GOOGLE_CONTAINER_CUSTOM_ENDPOINT": "http://127.0.0.1:1/container/v1/"}
+    clusters = GoogleClusters("proj-x", environ, patience_seconds=0.1, first_pause=0.01)
+    with pytest.raises(CloudAway, match="can't list clusters: Google Cloud does not answer"):
+        clusters.list()
+
+
+def test_a_deletion_is_not_waited_for_for_ever(
+    cloud: GoogleCloud, clusters: GoogleClusters
+) -> None:
+    cloud.operations.seconds["DELETE_CLUSTER"] = 3600
+    with pytest.raises(CloudAway, match="longer than"):
+        clusters.delete(ZONE, "farm", seconds=-1)
+
+
 def test_refusals_are_errors_of_ours(cloud: GoogleCloud, clusters: GoogleClusters) -> None:
     with pytest.raises(CloudNotFound):
         clusters.get(ZONE, "other")
