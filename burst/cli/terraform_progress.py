@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -27,6 +28,7 @@ _WISHES = {
     "import": "to take over",
     "forget": "to forget",
 }
+_TICK_SECONDS = 1.0
 _SAID_EVERY_SECONDS = 60.0
 """How often a line is said for the same thing, where nothing can move."""
 
@@ -69,6 +71,7 @@ class TerraformProgress:
         """
         self._clock = clock
         self._line = line or Line()
+        self._lock = threading.RLock()
         self._running: dict[str, tuple[str, float]] = {}
         self._done = 0
         self._total = 0
@@ -82,6 +85,22 @@ class TerraformProgress:
 
     def hear(self, event: Event) -> None:
         """Take in what was said."""
+        with self._lock:
+            self._take_in(event)
+            self.tick()
+
+    def tick(self) -> None:
+        """Show how far it is by now."""
+        with self._lock:
+            if self._running:
+                self._line.show(self._words)
+
+    def clear(self) -> None:
+        """Take the line away."""
+        with self._lock:
+            self._line.clear()
+
+    def _take_in(self, event: Event) -> None:
         from burst.cloud import terraform_events as said
 
         match event:
@@ -101,12 +120,6 @@ class TerraformProgress:
                 self._tell(f"note: {summary}")
             case _:
                 pass
-        if self._running:
-            self._line.show(self._words)
-
-    def clear(self) -> None:
-        """Take the line away."""
-        self._line.clear()
 
     def _tell(self, text: str) -> None:
         self._line.clear()
@@ -141,10 +154,20 @@ class TerraformProgress:
 @contextmanager
 def terraform_progress() -> Iterator[TerraformProgress]:
     """Open a line that follows Terraform; gone at the end."""
-    progress = TerraformProgress()
+    progress, ended = TerraformProgress(), threading.Event()
+
+    def tick() -> None:
+        # Terraform itself speaks every ten seconds.
+        while not ended.wait(_TICK_SECONDS):
+            progress.tick()
+
+    ticking = threading.Thread(target=tick, name="terraform progress", daemon=True)
+    ticking.start()
     try:
         yield progress
     finally:
+        ended.set()
+        ticking.join()
         progress.clear()
 
 
