@@ -74,13 +74,8 @@ class Resource:
     def read_labels(self, found: dict[str, str], known: Body, state: Body) -> None:
         """Set the three forms of labels: asked for, with the provider's, with everybody's."""
         for name in (self.labels, "terraform_labels"):
-            kept = known.get(name)
-            kept = {} if kept is UNKNOWN or kept is None else kept
-            state[name] = {one: found[one] for one in kept if one in found} or (
-                known.get(name) if known.get(name) is not UNKNOWN else None
-            )
-            if kept and not any(one in found for one in kept):
-                state[name] = {}
+            kept = None if known.get(name) is UNKNOWN else known.get(name)
+            state[name] = kept and {one: found[one] for one in kept if one in found}
         state["effective_labels"] = found
 
     def create(self, google: Google, planned: Body, config: Body) -> Body:
