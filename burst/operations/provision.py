@@ -129,6 +129,7 @@ def provision(
         BurstError: it does not work; the message says why. The next run goes on.
     """
     site.root("farm", talk.tell).check_version()
+    talk.tell(f"looking at the project {site.farm.project} …")
     # A farm whose names are taken is none, before anything is switched on for it.
     is_agreed = not _has_state(site)
     _enable_apis(site, talk)
