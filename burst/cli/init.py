@@ -14,9 +14,35 @@ from burst.cli import console, options
 from burst.errors import BurstError, UsageError
 
 if TYPE_CHECKING:
-    from burst.config.load import Settings
     from burst.operations.init import Wishes
 
+Project = Annotated[
+    str | None,
+    typer.Option(
+        "--project",
+        metavar="ID",
+        help="Project of Google Cloud that pays. [default: asked for]",
+        show_default=False,
+    ),
+]
+Region = Annotated[
+    str | None,
+    typer.Option(
+        "--region",
+        metavar="NAME",
+        help="Region there, such as europe-west4, in place of a zone of it.",
+        show_default=False,
+    ),
+]
+Zone = Annotated[
+    str | None,
+    typer.Option(
+        "--zone",
+        metavar="NAME",
+        help="Zone there, such as europe-west4-a. [default: asked for, or b of the region]",
+        show_default=False,
+    ),
+]
 Pools = Annotated[
     list[str] | None,
     typer.Option(
@@ -29,28 +55,33 @@ Pools = Annotated[
 ]
 
 _FARM = "burst"
+_REGION = "europe-west4"
 
 
 def init(
-    project: options.Project = None,
-    zone: options.Zone = None,
+    project: Project = None,
+    region: Region = None,
+    zone: Zone = None,
     farm: options.FarmName = None,
     pool: Pools = None,
 ) -> None:
     """Write a burst.toml for a farm on Google Cloud, with words about every line.
 
-    It asks for what no option says; without a terminal --project and --zone have to be given. A
-    burst.toml that is there is never touched.
+    It asks for what no option says; without a terminal --project and --zone or --region have to be
+    given. A burst.toml that is there is never touched.
     """
     from burst.config.load import FILE_NAME
-    from burst.operations.init import Wishes, burst_toml, find_preset, write_new
+    from burst.operations.init import Wishes, burst_toml, find_preset, find_zone, write_new
 
     path = Path.cwd() / FILE_NAME
     if path.exists():
         raise UsageError(
             f"{path} is there already, and stays as it is", hint="edit it, or move it away first"
         )
-    if not sys.stdin.isatty() and (project is None or zone is None):
+    place = zone or region
+    if zone and region and not zone.startswith(f"{region}-"):
+        raise UsageError(f"zone {zone} is not in region {region}", hint="one of them is enough")
+    if not sys.stdin.isatty() and (project is None or place is None):
         raise UsageError(
             "there is no terminal to ask on",
             hint="say it by options: --project ID --zone europe-west4-a --pool cpu-small",
@@ -58,9 +89,10 @@ def init(
     for name in pool or ():
         find_preset(name)
     if sys.stdin.isatty():
-        wishes = _asked(project, zone, farm, pool)
+        wishes = _asked(project, place, farm, pool)
     else:
-        wishes = Wishes(project or "", zone or "", farm or _FARM, tuple(pool or _usual()))
+        zone = find_zone(place or "")
+        wishes = Wishes(project or "", zone, farm or _FARM, tuple(pool or _usual()))
     write_new(path, burst_toml(wishes))
     console.tell(f"wrote {path}")
     console.tell("  look whether all is ready:  burst doctor")
@@ -69,18 +101,21 @@ def init(
 
 
 def _asked(
-    project: str | None, zone: str | None, farm: str | None, pool: list[str] | None
+    project: str | None, place: str | None, farm: str | None, pool: list[str] | None
 ) -> Wishes:
-    from burst.config.google import GoogleSettings
-    from burst.operations.init import Wishes, find_preset, preset_lines
-
-    def check(name: str) -> Callable[[str], None]:
-        return lambda text: _check(GoogleSettings, name, text)
+    from burst.operations.init import (
+        Wishes,
+        checked_farm,
+        checked_project,
+        find_preset,
+        find_zone,
+        preset_lines,
+    )
 
     usual = os.environ.get("GOOGLE_CLOUD_PROJECT", "")
-    project = project or _ask("project (its id)", usual, check("project"))
-    zone = zone or _ask("zone", "europe-west4-a", check("zone"))
-    farm = farm or _ask("name of the farm", _FARM, lambda text: None)
+    project = project or _ask("project (its id)", usual, checked_project)
+    zone = find_zone(place or _ask("region or zone", _REGION, find_zone))
+    farm = farm or _ask("name of the farm", _FARM, checked_farm)
     if pool is None:
         console.tell("pools of machines:")
         for line in preset_lines():
@@ -100,7 +135,7 @@ def _usual() -> list[str]:
     return [USUAL]
 
 
-def _ask(what: str, default: str, check: Callable[[str], None]) -> str:
+def _ask(what: str, default: str, check: Callable[[str], object]) -> str:
     """Ask until the answer makes sense; an empty one is the default."""
     while True:
         sys.stderr.write(f"{what}{f' [{default}]' if default else ''}: ")
@@ -117,15 +152,3 @@ def _ask(what: str, default: str, check: Callable[[str], None]) -> str:
             console.tell(f"{error.message}{f'; {error.hint}' if error.hint else ''}")
             continue
         return text
-
-
-def _check(model: type[Settings], name: str, text: str) -> None:
-    from pydantic import ValidationError
-
-    from burst.config.load import explain
-    from burst.errors import ConfigError
-
-    try:
-        model.model_validate({name: text})
-    except ValidationError as error:
-        raise ConfigError(explain(error)) from error

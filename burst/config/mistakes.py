@@ -47,7 +47,10 @@ def check_file(
     text = "" if path is None else _read(path)
     found = _mistakes(text)
     if is_to_be_made:
-        found += [_parted(one) for one in _refused(tomllib.loads(text))]
+        known = {key for key, _ in found}
+        refused = map(_parted, _refused(tomllib.loads(text)))
+        # A value that makes no sense by itself is left out there, and not missing.
+        found += [one for one in refused if one[0] not in known]
     found += [_parted(one) for one in more]
     if not found:
         return
@@ -118,10 +121,14 @@ def _refused(document: Mapping[str, Any]) -> list[str]:
 
 
 def _made(table: Any, model: type[_Model]) -> _Model | None:
+    """Return what of a table makes sense by itself; None if nothing does."""
     try:
         return model.model_validate(table)
-    except ValidationError:
+    except ValidationError as error:
+        wrong = {problem["loc"][0] for problem in error.errors() if problem["loc"]}
+    if not wrong or not isinstance(table, dict):
         return None
+    return _made({key: value for key, value in table.items() if key not in wrong}, model)
 
 
 def _of_table(key: Key, table: Any, model: type[BaseModel]) -> list[tuple[Key, str]]:

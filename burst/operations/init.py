@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from burst.config.cluster import ClusterFarm, ClusterSettings, PoolSettings
 from burst.config.farm import FarmSettings
-from burst.config.google import GoogleFarm, GoogleSettings, mistakes
+from burst.config.google import LONGEST_NAME, GoogleFarm, GoogleSettings, mistakes
 from burst.config.images import ImageSettings
 from burst.config.load import explain
 from burst.domain.presets import PRESETS, Preset
@@ -42,6 +42,39 @@ def find_preset(name: str) -> Preset:
     return found
 
 
+def find_zone(place: str) -> str:
+    """Return the zone that a region or a zone means: of a region the one that every region has.
+
+    Raises:
+        ConfigError: it is neither.
+    """
+    try:
+        region = GoogleSettings(region=place).region
+    except ValidationError:
+        return GoogleSettings(zone=_checked(GoogleSettings, "zone", place)).zone or ""
+    return f"{region}-b"
+
+
+def checked_project(name: str) -> str:
+    """Return the id of a project, or raise `ConfigError` if it can't be one."""
+    return _checked(GoogleSettings, "project", name)
+
+
+def checked_farm(name: str) -> str:
+    """Return the name of a farm, or raise `ConfigError` if it can't be one."""
+    if len(_checked(ClusterSettings, "farm", name)) > LONGEST_NAME:
+        raise ConfigError(f"{name} is longer than {LONGEST_NAME} characters")
+    return name
+
+
+def _checked(model: type[BaseModel], key: str, value: str) -> str:
+    try:
+        model.model_validate({key: value})
+    except ValidationError as error:
+        raise ConfigError(explain(error)) from error
+    return value
+
+
 def burst_toml(wishes: Wishes) -> str:
     """Return a burst.toml.
 
@@ -49,7 +82,9 @@ def burst_toml(wishes: Wishes) -> str:
         ConfigError: something can't be so; all of it is told.
     """
     pools = [find_preset(name) for name in dict.fromkeys(wishes.pools)]
-    text = "\n".join([_HEAD.format(**_quoted(wishes)), *(_pool(preset) for preset in pools)])
+    text = "\n".join(
+        [_HEAD.format(**_quoted(wishes)), *(_pool(preset, wishes.zone) for preset in pools)]
+    )
     _check(text)
     return text
 
@@ -94,7 +129,9 @@ def _quoted(wishes: Wishes) -> dict[str, str]:
     return {name: json.dumps(getattr(wishes, name)) for name in ("project", "zone", "farm")}
 
 
-def _pool(preset: Preset) -> str:
+def _pool(preset: Preset, zone: str) -> str:
+    region = zone.rpartition("-")[0]
+    other = f"{region}-c" if zone == f"{region}-b" else f"{region}-b"
     return _POOL.format(
         name=preset.name,
         reason=preset.reason,
@@ -104,6 +141,7 @@ def _pool(preset: Preset) -> str:
         maximum=preset.maximum,
         disk_gib=preset.disk_gib,
         disk_type=json.dumps(preset.disk_type),
+        zones=json.dumps([zone, other]),
     )
 
 
@@ -143,7 +181,7 @@ maximum = {maximum}
 disk_gib = {disk_gib}
 disk_type = {disk_type}
 # More zones have machines sooner, where one has run out:
-# zones = ["REGION-a", "REGION-b"]
+# zones = {zones}
 # A machine ends after so long, whatever it does: a guard against a farm that was forgotten.
 # longest_life_seconds = 86400
 """

@@ -48,12 +48,27 @@ def test_options_are_enough(tmp_path: Path) -> None:
     assert list(_written(tmp_path)["pools"]) == ["gpu-l4"]  # type: ignore[call-overload]
 
 
+def test_a_region_is_as_good_as_a_zone_of_it(tmp_path: Path) -> None:
+    done = _init(tmp_path, "--project", "studio-1", "--region", "us-east1")
+    assert done.returncode == 0, done.stderr
+    assert _written(tmp_path)["google"] == {"project": "studio-1", "zone": "us-east1-b"}
+
+
+def test_a_zone_of_another_region_is_refused(tmp_path: Path) -> None:
+    where = ("--region", "us-east1", "--zone", "us-east4-a")
+    done = _init(tmp_path, "--project", "studio-1", *where)
+    assert done.returncode == 2
+    assert "zone us-east4-a is not in region us-east1" in done.stderr
+    assert not (tmp_path / "burst.toml").exists()
+
+
 def test_on_a_terminal_it_asks_until_the_answer_makes_sense(tmp_path: Path) -> None:
-    answers = b"Nope\n\nus-east\nus-east1-c\nfilm\nmany\ncpu-large gpu-l4\n"
+    answers = b"Nope\n\nus-east\nus-east1-c\nFilm\nfilm\nmany\ncpu-large gpu-l4\n"
     done = _init(tmp_path, answers=answers, environ={"GOOGLE_CLOUD_PROJECT": "studio-2"})
     assert done.returncode == 0, done.stderr
     assert "'Nope' is no id of a project" in done.stderr
     assert "'us-east' is no zone" in done.stderr
+    assert "'Film' is no name" in done.stderr
     assert "there is no pool 'many'" in done.stderr
     told = _written(tmp_path)
     assert told["google"] == {"project": "studio-2", "zone": "us-east1-c"}

@@ -98,6 +98,7 @@ def test_what_google_would_refuse_is_told_with_the_rest_where_a_farm_is_to_be_ma
     path.write_text(
         '[google]\nproject = "studio-1"\nzone = "europe-west4-a"\nattempt_days = 0\n'
         '[pools.cpu]\nmachine = "c4a-standard-8"\nzones = ["us-east1-b"]\n[pools.odd]\nspot = 7\n'
+        'labels = { "burst/pool" = "x" }\nmachine = 3\n[pools.none]\nminimum = 99\n'
     )
     environ = {"BURST_CONFIG": str(path)}
     with pytest.raises(ConfigError) as caught:
@@ -109,8 +110,11 @@ def test_what_google_would_refuse_is_told_with_the_rest_where_a_farm_is_to_be_ma
         ("line 6", "pools.cpu.machine"),
         ("line 7", "pools.cpu.zones"),
         ("line 9", "pools.odd.spot"),
+        ("line 10", "pools.odd.labels"),
+        ("line 11", "pools.odd.machine"),
+        ("line 12", "pools.none"),
     ]
-    with pytest.raises(ConfigError, match="has 2 mistakes"):
+    with pytest.raises(ConfigError, match="has 4 mistakes"):
         check_file(environ)
     path.write_text("[pools.cpu]\nmachine = 'c4a-standard-8'\n")
     check_file(environ, is_to_be_made=True)
