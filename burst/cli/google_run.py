@@ -168,6 +168,7 @@ def status_google(site: Site, *, json: bool) -> dict[str, Any]:
 
 
 def _talk(farm: GoogleFarm, progress: TerraformProgress, *, yes: bool) -> Talk:
+    from burst.config.google import remember
     from burst.operations.provision import Talk
 
     def agree(proposal: Proposal) -> None:
@@ -175,6 +176,8 @@ def _talk(farm: GoogleFarm, progress: TerraformProgress, *, yes: bool) -> Talk:
         _show(proposal)
         if proposal.changes:
             console.confirm(_question(farm, proposal), yes=yes)
+        # From here on there is something that burst down may have to find.
+        remember(farm.settings.state_dir, farm.project, farm.name)
         progress.expect(len(proposal.changes), proposal.takes)
 
     def allow(question: str) -> None:

@@ -120,7 +120,7 @@ def cluster_farm(
     if cluster is None:
         raise UsageError(
             "no cloud farm is set up",
-            hint="put one on a cluster: burst up --kubeconfig FILE, or use this machine: --local",
+            hint="set one up: burst init, then burst up; or use this machine: --local",
         )
     pools = load_pools(os.environ)
     return ClusterFarm(**settings.model_dump(), cluster=cluster, pools=pools)
@@ -156,5 +156,5 @@ def require_farm(settings: FarmSettings, local: bool, command: str) -> None:
     if not local and settings.is_local:
         raise UsageError(
             "no cloud farm is set up",
-            hint=f"use this machine: {command} --local, or set one up: burst up --kubeconfig FILE",
+            hint=f"use this machine: {command} --local, or set one up: burst init, then burst up",
         )
