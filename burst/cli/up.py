@@ -85,6 +85,7 @@ def up(
         namespace=namespace,
         farm=farm,
     )
+    _tell_of_machines(there)
     _deploy(there, registry, with_images=not no_images, json=json)
 
 
@@ -125,6 +126,7 @@ def deploy(
     on_google = google_farm(state_dir, is_to_be_made=True)
     if on_google is None:
         settings = cluster_farm(state_dir, storage)
+        _tell_of_machines(settings)
     else:
         from burst.operations.provision import settings_there
 
@@ -216,6 +218,17 @@ def _deploy(settings: ClusterFarm, registry: str | None, *, with_images: bool, j
     console.tell("  render on it: burst render SCENE.blend")
     console.tell("  look at it:   burst console")
     console.tell("  end it:       burst down")
+
+
+def _tell_of_machines(settings: ClusterFarm) -> None:
+    """Say which settings are for machines that somebody else makes."""
+    from burst.config.google_rules import only_on_google
+
+    if keys := only_on_google(settings.pools):
+        console.tell(
+            f"note: without meaning here, as burst makes no machines of this cluster: "
+            f"{', '.join(keys)}"
+        )
 
 
 def _tell_removed(settings: ClusterFarm, removal: Removal) -> None:

@@ -134,35 +134,37 @@ class PoolSettings(BaseModel):
     """Its machines may be taken back."""
 
     gpu_type: str | None = None
-    """GPU beside the machine as Google calls it, such as ``nvidia-tesla-t4``; by default the one
-    that the machine type has."""
+    """On Google Cloud, GPU beside the machine as it is called there, such as ``nvidia-tesla-t4``;
+    by default the one that the machine type has."""
 
     gpu_driver: Literal["DEFAULT", "LATEST"] = "DEFAULT"
-    """Driver of it that GKE installs."""
+    """On Google Cloud, driver of it that is installed."""
 
     zones: tuple[str, ...] = ()
-    """Zones of the region where its machines may be, the more the sooner they come; by default
-    the cluster's own."""
+    """On Google Cloud, zones of the region where its machines may be, the more the sooner they
+    come; by default the cluster's own."""
 
     disk_gib: int = Field(default=100, ge=20, le=65_536)
-    """Boot disk of a machine, in GiB: images, and scratch where there is no local SSD."""
+    """On Google Cloud, boot disk of a machine, in GiB: images, and scratch where there is no local
+    SSD."""
 
     disk_type: str | None = None
-    """Type of that disk, such as ``pd-balanced``; by default what GKE takes for the machine."""
+    """On Google Cloud, type of that disk, such as ``pd-balanced``; by default what GKE takes for
+    the machine."""
 
     local_ssds: int = Field(default=0, ge=0, le=32)
-    """Local SSDs of a machine, 375 GB each, which scratch is on then."""
+    """On Google Cloud, local SSDs of a machine, 375 GB each, which scratch is on then."""
 
     shutdown_seconds: Literal[30, 120] | None = None
     """How long a spot machine that is taken back has to shut down, 30 or 120 seconds, 15 of which
     are not the workers'; by default GKE's 30."""
 
     longest_life_seconds: int | None = Field(default=None, ge=600, le=10_368_000)
-    """A machine is deleted after so long, whatever it does: a guard against a farm that was
-    forgotten; by default never."""
+    """On Google Cloud, a machine is deleted after so long, whatever it does: a guard against a farm
+    that was forgotten; by default never."""
 
     labels: dict[str, str] = Field(default_factory=dict)
-    """Labels of its nodes in Kubernetes."""
+    """On Google Cloud, labels of its nodes in Kubernetes."""
 
     taints: tuple[Taint, ...] = ()
     """Taints of its nodes, each with ``key``, ``value`` and ``effect``; its workers bear them."""

@@ -36,6 +36,21 @@ _OTHERS_KEYS = re.compile(
     r"(burst|([a-z0-9.-]+\.)?kubernetes\.io|([a-z0-9.-]+\.)?k8s\.io|cloud\.google\.com)/"
 )
 
+MACHINES_OWN = frozenset(
+    {"disk_gib", "disk_type", "gpu_driver", "gpu_type", "labels", "local_ssds",
+     "longest_life_seconds", "zones"}
+)  # fmt: skip
+"""Settings of a pool that are its machines' alone, and not its workers'."""
+
+
+def only_on_google(pools: Mapping[str, PoolSettings]) -> list[str]:
+    """Return the keys of what is set and means nothing where burst does not make the machines."""
+    return [
+        f"pools.{name}.{field}"
+        for name, pool in pools.items()
+        for field in sorted(pool.model_fields_set & MACHINES_OWN)
+    ]
+
 
 def gpus_of(pool: PoolSettings) -> tuple[str, int]:
     """Return the GPU of a pool's machines and how many, whether said or built in."""

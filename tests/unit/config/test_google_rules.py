@@ -19,6 +19,7 @@ from burst.config.google_rules import (
     TOO_SMALL,
     WITHOUT_LOCAL_SSDS,
     gpus_of,
+    only_on_google,
     pool_mistakes,
     range_mistakes,
     system_machine_mistakes,
@@ -102,6 +103,12 @@ def test_gpus_are_those_of_the_machine_or_what_is_said(
     machine: dict[str, Any], gpus: tuple[str, int]
 ) -> None:
     assert gpus_of(PoolSettings.model_validate(machine)) == gpus
+
+
+def test_settings_of_machines_are_told_where_burst_makes_none() -> None:
+    plain = PoolSettings(machine=N2D, spot=True, shutdown_seconds=120)
+    own = PoolSettings(zones=("europe-west4-b",), disk_gib=100)
+    assert only_on_google({"plain": plain, "own": own}) == ["pools.own.disk_gib", "pools.own.zones"]
 
 
 @pytest.mark.parametrize("machine", ["e2-micro", "c4a-standard-2", "Large"])
