@@ -72,7 +72,8 @@ def _attached(state_dir: Path | None) -> ClusterFarm | None:
         return None
     there = settings.cluster
     where = str(there.kubeconfig), there.context or "", there.space
-    write_note(settings.state_dir, Note(there.farm, *where))
+    note = Note(there.farm, *where, registry=site.farm.registry if site else "")
+    write_note(settings.state_dir, note)
     return settings
 
 

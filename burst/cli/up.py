@@ -130,6 +130,8 @@ def deploy(
     else:
         from burst.operations.provision import settings_there
 
+        # Known from now on, where another laptop has made it.
+        farm_settings(state_dir)
         settings = settings_there(site_to_make(on_google))
     _deploy(settings, registry, with_images=not no_images, json=json)
 

@@ -173,6 +173,13 @@ class GoogleFarm:
         return f"{self.project}-{self.name}-data"
 
     @property
+    def registry(self) -> str:
+        """Return what stands before the names of its images: its own registry, or another."""
+        own = f"{self.region}-docker.pkg.dev/{self.project}/{self.name}"
+        named = self.images.registry
+        return own if named == ImageSettings().registry else named
+
+    @property
     def place(self) -> Path:
         """Return its folder in the state directory."""
         return self.settings.state_dir / "google" / self.state_bucket

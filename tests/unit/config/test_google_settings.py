@@ -202,6 +202,9 @@ def test_names_follow_from_project_and_farm() -> None:
     assert there.region == "europe-west4"
     assert there.state_bucket == "studio-1-film-state"
     assert there.with_storage().settings.storage_url == "gs://studio-1-film-data"
+    assert there.registry == "europe-west4-docker.pkg.dev/studio-1/film"
+    named = GoogleFarm(there.settings, there.google, ImageSettings(registry="docker.io/studio"))
+    assert named.registry == "docker.io/studio"
     assert there.place == Path("/state/google/studio-1-film-state")
 
 
