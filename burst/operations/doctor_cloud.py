@@ -7,6 +7,7 @@ needs a login is not tried without one: that would say the same ten times.
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
@@ -38,6 +39,8 @@ _TRIES, _READ_SECONDS = 3, 15.0
 _SKEW_SECONDS, _WORST_SKEW_SECONDS = 30.0, 300.0
 """Google takes a signature that is five minutes off no more."""
 _PERMISSIONS_AT_ONCE = 100
+
+_STRANGE = re.compile(r"[Pp]ermission '?([\w.]+?)'?\.? is not valid")
 
 Check = Callable[[], list[Finding]]
 
@@ -229,13 +232,8 @@ def _apis(api: GoogleApi, plan: CloudPlan) -> list[Finding]:
 
 
 def _permissions(api: GoogleApi, plan: CloudPlan) -> list[Finding]:
-    granted: set[str] = set()
-    for i in range(0, len(PERMISSIONS), _PERMISSIONS_AT_ONCE):
-        body = {"permissions": list(PERMISSIONS[i : i + _PERMISSIONS_AT_ONCE])}
-        path = f"projects/{plan.project}:testIamPermissions"
-        told = api.post("RESOURCE_MANAGER", path, body, what="can't see what this login may")
-        granted.update(told.get("permissions") or [])
-    missing = [one for one in PERMISSIONS if one not in granted]
+    granted, strange = _granted(api, plan.project)
+    missing = [one for one in PERMISSIONS if one not in granted | strange]
     if not missing:
         return [Finding("permissions", "good", f"all {len(PERMISSIONS)} that a farm needs")]
     shown = ", ".join(missing[:6]) + (f" and {len(missing) - 6} more" if missing[6:] else "")
@@ -245,6 +243,32 @@ def _permissions(api: GoogleApi, plan: CloudPlan) -> list[Finding]:
     hint = "; ".join(f"{grant} --role={role}" for role in roles_for(missing))
     text = f"this login lacks {len(missing)} of {len(PERMISSIONS)}: {shown}"
     return [Finding("permissions", "bad", text, f"an owner types: {hint}")]
+
+
+def _granted(api: GoogleApi, project: str) -> tuple[set[str], set[str]]:
+    """Return the permissions that this login has, and those that Google does not tell of.
+
+    Raises:
+        CloudError: Google tells of none.
+    """
+    path, what = f"projects/{project}:testIamPermissions", "can't see what this login may"
+    granted, strange = set[str](), set[str]()
+    for i in range(0, len(PERMISSIONS), _PERMISSIONS_AT_ONCE):
+        asked = list(PERMISSIONS[i : i + _PERMISSIONS_AT_ONCE])
+        while asked:
+            try:
+                told = api.post("RESOURCE_MANAGER", path, {"permissions": asked}, what=what)
+            except CloudError as error:
+                # One that is not for projects, or not any more, spoils the answer on all others.
+                found = _STRANGE.search(error.message)
+                if found is None or found[1] not in asked:
+                    raise
+                asked.remove(found[1])
+                strange.add(found[1])
+            else:
+                granted.update(told.get("permissions") or [])
+                break
+    return granted, strange
 
 
 def _buckets(api: GoogleApi, plan: CloudPlan) -> list[Finding]:

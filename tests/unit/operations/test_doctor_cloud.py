@@ -130,6 +130,17 @@ def test_permissions_that_are_lacking_come_with_roles(cloud: GoogleCloud) -> Non
         assert f"--role={role}" in (finding.hint or "")
 
 
+def test_a_permission_that_google_does_not_tell_of_spoils_nothing(cloud: GoogleCloud) -> None:
+    strange = "dns.networks.bindPrivateDNSZone"
+    message = f"Permission {strange} is not valid for this resource."
+    cloud.faults.refuse("POST", ":testIamPermissions", 400, message)
+    assert wrong(examined(cloud)) == {}
+    cloud.denied.add("iam.roles.create")
+    assert "iam.roles.create" in only(examined(cloud)).text
+    cloud.faults.refuse("POST", ":testIamPermissions", 400, "Something else.")
+    assert "Something else" in only(examined(cloud)).text
+
+
 def test_a_quota_of_nothing_prevents_and_a_small_one_warns(cloud: GoogleCloud) -> None:
     cloud.quotas[REGION]["N2D_CPUS"] = 16
     finding = only(examined(cloud))
