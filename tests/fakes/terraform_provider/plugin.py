@@ -45,6 +45,7 @@ def serve(handlers: dict[str, Handler]) -> None:
     if os.environ.get(COOKIE[0]) != COOKIE[1]:
         sys.exit("This is a plugin of Terraform, which starts it by itself.")
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = os.getppid()
     over = threading.Event()
     server = grpc.server(futures.ThreadPoolExecutor(CALLS_AT_ONCE))
     server.add_generic_rpc_handlers((_provider(handlers), *_plugin(over)))
@@ -55,13 +56,12 @@ def serve(handlers: dict[str, Handler]) -> None:
         server.start()
         shown = base64.b64encode(certificate).decode().rstrip("=")
         print(CORE_VERSION, PROTOCOL_VERSION, "unix", address, "grpc", shown, sep="|", flush=True)
-        _wait_for_end(over)
+        _wait_for_end(over, parent)
         server.stop(GRACE_SECONDS).wait()
 
 
-def _wait_for_end(over: threading.Event) -> None:
+def _wait_for_end(over: threading.Event, parent: int) -> None:
     """Wait until Terraform says so, or is gone: a killed one says nothing."""
-    parent = os.getppid()
     while not over.wait(PARENT_SECONDS):
         if os.getppid() != parent:
             over.set()

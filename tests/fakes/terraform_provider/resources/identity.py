@@ -149,11 +149,9 @@ class Member(Resource):
 
     Attributes:
         subject: The address of the thing, made of the fields of the resource.
-        keys: Those fields, in the order of an import.
     """
 
     subject: ClassVar[str]
-    keys: ClassVar[tuple[str, ...]]
 
     def create(self, google: Google, planned: Body, config: Body) -> Body:
         self._change(google, planned, lambda bindings: _with_member(bindings, planned))
@@ -196,7 +194,7 @@ class Member(Resource):
 
     def import_subject(self, text: str) -> Body:
         """Return the fields that name the thing."""
-        return {self.keys[0]: text}
+        raise NotImplementedError
 
     def get_policy(self, google: Google, subject: str) -> Body:
         """Return who may do what with the thing."""
@@ -213,7 +211,8 @@ class Member(Resource):
             for left in reversed(range(TRIES)):
                 policy = self.get_policy(google, subject)
                 bindings = change(policy.get("bindings", []))
-                kept = {"etag": policy.get("etag"), "bindings": bindings}
+                kept = {name: policy.get(name) for name in ("etag", "auditConfigs")}
+                kept["bindings"] = bindings
                 sent = {name: one for name, one in kept.items() if one}
                 try:
                     self.set_policy(google, subject, {**sent, "version": POLICY_VERSION})
@@ -288,7 +287,6 @@ class ProjectMember(Member):
 
     type = "google_project_iam_member"
     subject = "{project}"
-    keys = ("project",)
 
     def get_policy(self, google: Google, subject: str) -> Body:
         body = {"options": {"requestedPolicyVersion": POLICY_VERSION}}
@@ -298,13 +296,15 @@ class ProjectMember(Member):
         body = {"policy": policy, "updateMask": "bindings,etag,auditConfigs"}
         google.call("POST", "resource_manager", f"projects/{subject}:setIamPolicy", body)
 
+    def import_subject(self, text: str) -> Body:
+        return {"project": text}
+
 
 class BucketMember(Member):
     """A member of a bucket."""
 
     type = "google_storage_bucket_iam_member"
     subject = "b/{bucket}"
-    keys = ("bucket",)
 
     def get_policy(self, google: Google, subject: str) -> Body:
         asked = {"optionsRequestedPolicyVersion": str(POLICY_VERSION)}
@@ -325,7 +325,6 @@ class RepositoryMember(Member):
 
     type = "google_artifact_registry_repository_iam_member"
     subject = "projects/{project}/locations/{location}/repositories/{repository}"
-    keys = ("project", "location", "repository")
 
     def get_policy(self, google: Google, subject: str) -> Body:
         asked = {"options.requestedPolicyVersion": str(POLICY_VERSION)}
