@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from burst.domain.cloud_needs import roles_for
 from burst.errors import (
     ApiDisabled,
     CloudAway,
@@ -211,10 +212,11 @@ def _denied(refusal: Refusal, what: str, told: str, project: str) -> CloudDenied
         return CloudDenied(
             told, hint="see whether the project and the login are right: burst doctor"
         )
+    role = next(iter(roles_for([permission])), "ROLE")
     return CloudDenied(
         f"{what}: the login lacks the permission {permission}",
         hint="have the project's owner grant a role that has it: gcloud projects "
-        f"add-iam-policy-binding {project} --member=user:YOU --role=ROLE",
+        f"add-iam-policy-binding {project} --member=user:YOU --role={role}",
     )
 
 

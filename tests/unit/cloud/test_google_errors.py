@@ -64,7 +64,8 @@ def refused(status: int, body: object) -> CloudError:
             403,
             told(403, "Permission 'container.clusters.create' denied on resource 'projects/p'",
                  "PERMISSION_DENIED"),
-            CloudDenied, "lacks the permission container.clusters.create", "add-iam-policy-binding",
+            CloudDenied, "lacks the permission container.clusters.create",
+            "add-iam-policy-binding proj-x --member=user:YOU --role=roles/container.admin",
         ),
         (
             403,
@@ -74,7 +75,7 @@ def refused(status: int, body: object) -> CloudError:
         (
             403,
             old(403, "a@b does not have storage.buckets.get access to the bucket.", "forbidden"),
-            CloudDenied, "lacks the permission storage.buckets.get", "",
+            CloudDenied, "lacks the permission storage.buckets.get", "--role=roles/storage.admin",
         ),
         (
             403,
