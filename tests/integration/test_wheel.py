@@ -109,7 +109,8 @@ def test_an_installed_burst_plans_makes_and_removes_a_farm(installed: Path, tmp_
             assert done.returncode == 0, done.stderr
             return done.stdout
 
-        assert "container_cluster" in burst("up", "--plan")
+        planned = json.loads(burst("up", "--plan", "--json"))["changes"]
+        assert any("google_container_cluster" in str(change) for change in planned)
         assert artist.cloud.writes() == []
         burst("up", "--yes", "--cluster-only")
         assert artist.cloud.everything()["clusters"] == ["film"]
