@@ -109,6 +109,9 @@ def test_a_farm_comes_with_its_manager_and_goes_with_its_volume(
     away = str(tmp_path / "another")
     pools = json.loads(artist.run("pools", "list", "--json", BURST_STATE_DIR=away).output)
     assert [one["name"] for one in pools] == ["spot"]
+    deployed = artist.run("deploy", "--no-images", "--json", BURST_STATE_DIR=away)
+    assert deployed.status == 0, deployed.words
+    assert {one["change"] for one in json.loads(deployed.output)["releases"]} == {"upgraded"}
 
     gone = artist.run("down", "--yes")
     assert gone.status == 0, gone.words
