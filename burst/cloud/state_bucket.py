@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from burst.errors import CloudConflict, CloudDenied, CloudNotFound, StorageError
+from burst.errors import CloudConflict, CloudDenied, CloudNotFound, LoginNeeded, StorageError
 from burst.storage.access import GOOGLE, Access
 from burst.storage.checksum import crc32c
 from burst.storage.login import TOKEN
@@ -235,6 +235,8 @@ def find_bucket(api: GoogleApi, name: str) -> dict[str, Any] | None:
         return api.get(_SERVICE, f"b/{name}", {"projection": "noAcl"})
     except CloudNotFound:
         return None
+    except LoginNeeded:
+        raise
     except CloudDenied as error:
         raise _taken(name) from error
 
