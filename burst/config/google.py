@@ -278,6 +278,24 @@ def to_json(farm: GoogleFarm) -> bytes:
     return (json.dumps(told, indent=2) + "\n").encode()
 
 
+def check_format(content: bytes) -> None:
+    """Refuse settings that a newer burst wrote in a way of its own; what can't be read is not.
+
+    Raises:
+        ConfigError: they are such ones.
+    """
+    try:
+        told = json.loads(content)
+        is_newer, version = int(told["format"]) > FORMAT, str(told["burst"])
+    except (ValueError, KeyError, TypeError):
+        return
+    if is_newer:
+        raise ConfigError(
+            f"the farm was made by burst {version}, this is {__version__}",
+            hint="install that version, or a newer one",
+        )
+
+
 def from_json(content: bytes, here: GoogleFarm) -> GoogleFarm:
     """Return a farm as it was last made, as `to_json` wrote it.
 
@@ -288,13 +306,9 @@ def from_json(content: bytes, here: GoogleFarm) -> GoogleFarm:
     Raises:
         ConfigError: another version of burst wrote it, in a way that this one can't read.
     """
+    check_format(content)
     try:
         told: dict[str, Any] = json.loads(content)
-        if told["format"] > FORMAT:
-            raise ConfigError(
-                f"the farm was made by burst {told['burst']}, this is {__version__}",
-                hint="install that version, or a newer one",
-            )
         own = {"terraform": here.google.terraform, "tools_mirror": here.google.tools_mirror}
         settings = here.settings.model_copy(
             update={

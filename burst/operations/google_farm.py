@@ -28,7 +28,7 @@ from burst.cloud.terraform_events import Diagnostic, Hear
 from burst.cloud.terraform_plan import Plan
 from burst.cloud.terraform_run import open_root
 from burst.config.cluster import ClusterFarm
-from burst.config.google import SETTINGS_FILE, GoogleFarm, from_json
+from burst.config.google import SETTINGS_FILE, GoogleFarm, check_format, from_json
 from burst.errors import (
     ApiDisabled,
     BurstError,
@@ -36,6 +36,7 @@ from burst.errors import (
     CloudConflict,
     CloudDenied,
     CloudNotFound,
+    ConfigError,
 )
 from burst.operations.reach import Tell, find_farm, kubectl_of
 
@@ -147,6 +148,47 @@ def as_made(site: Site) -> Site | None:
     """
     content = site.bucket.read(SETTINGS_FILE) if has_state(site) else None
     return None if content is None else replace(site, farm=from_json(content, site.farm))
+
+
+def refuse_another(site: Site) -> None:
+    """Refuse to make of a farm what it can't become: one elsewhere, or of an older burst.
+
+    Terraform would make its cluster anew in the other zone, and the queue would be gone.
+
+    Args:
+        site: as it is to be made; its state bucket is there.
+
+    Raises:
+        CloudConflict: it is elsewhere.
+        ConfigError: a newer burst made it.
+        CloudError: nobody tells.
+    """
+    farm = site.farm
+    bucket = find_bucket(site.api, farm.data_bucket)
+    region = str((bucket or {}).get("location", farm.region)).lower()
+    if region != farm.region:
+        raise CloudConflict(
+            f"the scenes and frames of the farm {farm.name} are in {region}, and can't be moved "
+            f"to {farm.region}",
+            hint="give the farm there another name in burst.toml, or take away all of this one: "
+            "burst down --all",
+        )
+    content = site.bucket.read(SETTINGS_FILE)
+    if content is None:
+        return
+    check_format(content)
+    try:
+        zone = from_json(content, farm).zone
+        if zone == farm.zone:
+            return
+        site.clusters.get(zone, farm.name)
+    except (ConfigError, CloudNotFound, ApiDisabled):
+        # What can't be read is written anew; what is not there can be anywhere.
+        return
+    raise CloudConflict(
+        f"the farm {farm.name} is in {zone}, and is not moved to {farm.zone}: its queue would go",
+        hint="for machines in other zones say zones in [pools.NAME]; to move it, first: burst down",
+    )
 
 
 def settle(

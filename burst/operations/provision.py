@@ -45,6 +45,7 @@ from burst.operations.google_farm import (
     has_state,
     open_farm_root,
     reach_cluster,
+    refuse_another,
     settle,
 )
 from burst.operations.reach import Tell, find_farm, kubectl_of
@@ -102,6 +103,8 @@ def propose(site: Site, talk: Talk) -> Proposal:
     """
     site.root("farm", talk.tell).check_version()
     bucket = site.bucket if has_state(site) else None
+    if bucket is not None:
+        refuse_another(site)
     check_ready(site)
     talk.tell("planning …")
     plans = []
@@ -138,6 +141,7 @@ def provision(
         ensure_bucket(site.api, site.wanted_bucket, site.project_number)
         talk.tell(f"made the bucket {site.farm.state_bucket}, for the farm's state")
     else:
+        refuse_another(site)
         ensure_bucket(site.api, site.wanted_bucket, site.project_number)
         check_ready(site)
     with held_farm(site.bucket, site.farm.place, "burst up", talk.tell):
