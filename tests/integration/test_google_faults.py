@@ -182,7 +182,9 @@ def test_a_cluster_of_that_name_that_is_not_burst_s_is_left_alone(artist: Artist
 
 
 def test_a_machine_type_that_the_zone_has_not(artist: Artist) -> None:
-    artist.write('[pools.huge]\nmachine = "c4d-standard-384"\nspot = true\nmaximum = 1\n')
+    artist.write(
+        '[pools.huge]\nmachine = "c4d-standard-384"\ncores = 380\nmemory = "1400Gi"\nmaximum = 1\n'
+    )
     artist.cloud.faults.refuse(
         "GET", r"/machineTypes/c4d-standard-384$", 404, "not found", times=FOREVER
     )
