@@ -30,6 +30,16 @@
     │   ├── ClusterUnfit           it lacks what a farm needs, or has another one
     │   ├── NotOnCluster           what was asked for is not there
     │   └── RolloutFailed          what was put there did not come up
+    ├── CloudError                 Google Cloud, or what is made there               exit 1
+    │   ├── CloudDenied            no permission, no billing account
+    │   │   └── LoginNeeded        no login, or one that is not taken any more
+    │   ├── CloudQuota             more than the project may have
+    │   ├── CloudConflict          it exists already, is in use, or has changed
+    │   ├── CloudNotFound          there is no such thing
+    │   ├── ApiDisabled            an API is not switched on in the project
+    │   ├── CloudAway              not to be reached, too busy, or out of machines
+    │   └── FarmBusy               another run of burst or terraform holds the farm
+    ├── RunInterrupted             Ctrl-C while something was made or removed        exit 130
     ├── StateError                 the manager's state directory                     exit 1
     │   ├── FarmRunning            another manager holds the directory
     │   └── StateVersionError      written by another version of burst
@@ -65,6 +75,8 @@ EXIT_USAGE = 2
 EXIT_JOB_FAILED = 3
 EXIT_JOB_CANCELED = 4
 EXIT_BUG = 70
+EXIT_INTERRUPTED = 130
+"""What a shell reports of a program that Ctrl-C ended."""
 
 
 class BurstError(Exception):
@@ -198,6 +210,55 @@ class NotOnCluster(ClusterError):
 
 class RolloutFailed(ClusterError):
     """What was put on the cluster did not come up."""
+
+
+class CloudError(BurstError):
+    """Google Cloud refused, or something there failed."""
+
+
+class CloudDenied(CloudError):
+    """Google Cloud refuses access."""
+
+
+class LoginNeeded(CloudDenied):
+    """Nobody is logged in to Google Cloud."""
+
+
+class CloudQuota(CloudError):
+    """The project's quota is used up."""
+
+
+class CloudConflict(CloudError):
+    """Something else stands in the way."""
+
+
+class CloudNotFound(CloudError):
+    """There is no such thing in Google Cloud."""
+
+
+class ApiDisabled(CloudError):
+    """An API is not switched on in the project."""
+
+    def __init__(
+        self, message: str | None = None, *, service: str = "", hint: str | None = None
+    ) -> None:
+        """Keep ``service``, the API's name as it is switched on by."""
+        super().__init__(message, hint=hint)
+        self.service = service
+
+
+class CloudAway(CloudError):
+    """Google Cloud does not answer, or has too little just now."""
+
+
+class FarmBusy(CloudError):
+    """Another run holds the farm."""
+
+
+class RunInterrupted(BurstError):
+    """The run was interrupted."""
+
+    exit_status = EXIT_INTERRUPTED
 
 
 class StateError(BurstError):

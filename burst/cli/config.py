@@ -17,6 +17,7 @@ def config(json: options.Json = False) -> None:
     """
     from burst.config.cluster import ClusterSettings
     from burst.config.farm import FarmSettings
+    from burst.config.google import GoogleSettings
     from burst.config.images import ImageSettings
     from burst.config.load import config_file, load, variables
     from burst.manager.settings import ManagerSettings
@@ -28,6 +29,7 @@ def config(json: options.Json = False) -> None:
         ManagerSettings,
         WorkerSettings,
         ImageSettings,
+        GoogleSettings,
         ClusterSettings,
     ]
     loaded = {model.table: load(model) for model in programs}

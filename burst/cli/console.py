@@ -13,10 +13,15 @@ from typing import Any
 
 import typer
 
-from burst.errors import EXIT_BUG, EXIT_DONE, EXIT_FAILURE, BurstError, MissingFiles, UsageError
-
-EXIT_INTERRUPTED = 130
-"""What a shell reports of a program that Ctrl-C ended."""
+from burst.errors import (
+    EXIT_BUG,
+    EXIT_DONE,
+    EXIT_FAILURE,
+    EXIT_INTERRUPTED,
+    BurstError,
+    MissingFiles,
+    UsageError,
+)
 
 _MOVING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 """What a terminal does not show but does."""

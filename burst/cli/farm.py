@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from burst.cli import console, options, pool_words
+from burst.cli.google import google_farm, site_as_made
 from burst.cli.settings import farm_settings, require_farm
 
 if TYPE_CHECKING:
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from burst.config.cluster import ClusterFarm
     from burst.config.farm import FarmSettings
     from burst.manager.state_dir import Address
+    from burst.operations.google_farm import Site
     from burst.protocol.artist_messages import FarmStatus
 
 
@@ -63,10 +65,16 @@ def down_local(settings: FarmSettings, *, json: bool) -> None:
 
 def status(
     local: options.Local = False,
+    project: options.Project = None,
+    farm: options.FarmName = None,
     state_dir: options.StateDir = None,
     json: options.Json = False,
 ) -> None:
-    """Show how the farm stands."""
+    """Show how the farm stands, and on Google Cloud what there is of it and what that costs."""
+    on_google = None if local else google_farm(state_dir, project, farm=farm)
+    if on_google is not None:
+        _google_status(site_as_made(on_google), json=json)
+        return
     settings = farm_settings(state_dir, local=local)
     require_farm(settings, local, "burst status")
     from burst.config.cluster import ClusterFarm
@@ -77,6 +85,30 @@ def status(
         _distant_status(settings.console_url, json=json)
     else:
         _local_status(settings, json=json)
+
+
+def _google_status(site: Site, *, json: bool) -> None:
+    from burst.cli.google_run import status_google
+    from burst.errors import BurstError
+    from burst.operations.connect import open_client
+    from burst.operations.google_farm import find_console
+
+    told = status_google(site, json=json)
+    answer, trouble = None, None
+    try:
+        url = find_console(site, console.tell)
+        if url is not None:
+            with open_client(url) as client:
+                answer = client.status()
+    except BurstError as error:
+        trouble = error.message
+    if json:
+        manager = answer.model_dump(mode="json") if answer else {}
+        console.emit({"running": answer is not None, **told, "trouble": trouble, **manager})
+    elif answer is not None:
+        _print_distant(answer)
+    elif trouble is not None:
+        console.say(f"manager:  {trouble}")
 
 
 def _cluster_status(settings: ClusterFarm, *, json: bool) -> None:

@@ -14,11 +14,13 @@ import typer
 from burst.cli import (
     config,
     console,
+    cost,
     doctor,
     explain,
     farm,
     forward,
     images,
+    init,
     jobs,
     kube_token,
     logs,
@@ -81,10 +83,12 @@ app.command("logs")(logs.logs)
 app.add_typer(pools.app, name="pools")
 app.command("console")(forward.open_console)
 app.command("shell")(shell.shell)
+app.command("init")(init.init)
 app.command("up")(up.up)
 app.command("deploy")(up.deploy)
 app.command("down")(up.down)
 app.command("status")(farm.status)
+app.command("cost")(cost.cost)
 app.command("doctor")(doctor.doctor)
 app.add_typer(images.app, name="images")
 app.command("config")(config.config)

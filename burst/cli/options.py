@@ -72,6 +72,24 @@ FarmName = Annotated[
         "--farm", metavar="NAME", help="Name of the farm. [default: burst]", show_default=False
     ),
 ]
+Project = Annotated[
+    str | None,
+    typer.Option(
+        "--project",
+        metavar="ID",
+        help="Project of Google Cloud. [default: that of burst.toml, or of last time]",
+        show_default=False,
+    ),
+]
+Zone = Annotated[
+    str | None,
+    typer.Option(
+        "--zone",
+        metavar="NAME",
+        help="Zone there, such as europe-west4-a. [default: that of burst.toml]",
+        show_default=False,
+    ),
+]
 NoImages = Annotated[
     bool,
     typer.Option(

@@ -72,6 +72,11 @@ class Line:
         self._next_at = time.monotonic() + _QUIET_SECONDS
         self._live: Live | None = None
 
+    @property
+    def is_shown(self) -> bool:
+        """Whether there is one at the moment."""
+        return self._live is not None
+
     def show(self, text: Callable[[], str]) -> None:
         """Show this text, which is only made now and then."""
         now = time.monotonic()

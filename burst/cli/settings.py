@@ -21,14 +21,17 @@ def farm_settings(
     storage: str | None = None,
     *,
     local: bool = False,
+    attach: bool = True,
 ) -> FarmSettings:
     """Load what the command needs to know of the farm.
 
     Those of a farm elsewhere, where one is set up, unless ``local`` says that this machine's is
-    meant: at an address that was given, or on a cluster.
+    meant: at an address that was given, or on a cluster. One on Google Cloud that another laptop
+    made is looked for there, if ``attach`` allows it.
 
     Raises:
         ConfigError: a setting is wrong.
+        CloudError: Google does not tell of the farm.
     """
     from burst.config.farm import FarmSettings
     from burst.config.load import load
@@ -48,9 +51,30 @@ def farm_settings(
 
     cluster = cluster_settings(settings.state_dir, {}, os.environ)
     if cluster is None:
-        return settings
+        return (attach and _attached(state_dir)) or settings
     pools = load_pools(os.environ)
     return ClusterFarm(**settings.model_dump(), cluster=cluster, pools=pools)
+
+
+def _attached(state_dir: Path | None) -> ClusterFarm | None:
+    """Find the farm on Google Cloud that another laptop made, and know it from then on."""
+    from burst.cli.google import google_farm
+
+    farm = google_farm(state_dir)
+    if farm is None:
+        return None
+    from burst.config.cluster import Note, write_note
+    from burst.operations.google_farm import as_made, open_site, reach_cluster
+
+    site = as_made(open_site(farm))
+    settings = reach_cluster(site) if site else None
+    if settings is None:
+        return None
+    there = settings.cluster
+    where = str(there.kubeconfig), there.context or "", there.space
+    note = Note(there.farm, *where, registry=site.farm.registry if site else "")
+    write_note(settings.state_dir, note)
+    return settings
 
 
 def blender_typed(blender: str | None) -> str | None:
@@ -97,7 +121,7 @@ def cluster_farm(
     if cluster is None:
         raise UsageError(
             "no cloud farm is set up",
-            hint="put one on a cluster: burst up --kubeconfig FILE, or use this machine: --local",
+            hint="set one up: burst init, then burst up; or use this machine: --local",
         )
     pools = load_pools(os.environ)
     return ClusterFarm(**settings.model_dump(), cluster=cluster, pools=pools)
@@ -133,5 +157,5 @@ def require_farm(settings: FarmSettings, local: bool, command: str) -> None:
     if not local and settings.is_local:
         raise UsageError(
             "no cloud farm is set up",
-            hint=f"use this machine: {command} --local, or set one up: burst up --kubeconfig FILE",
+            hint=f"use this machine: {command} --local, or set one up: burst init, then burst up",
         )

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import os
 import shlex
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
-from burst.cli import console, options, words
+import typer
+
+from burst.cli import console, google_run, options, words
+from burst.cli.google import google_farm, site_as_made, site_to_make
 from burst.cli.images import Registry
 from burst.cli.settings import cluster_farm, farm_settings
 from burst.errors import ClusterUnreachable, ConfigError, UsageError
 
 if TYPE_CHECKING:
     from burst.config.cluster import ClusterFarm
+    from burst.config.google import GoogleFarm
     from burst.operations.deploy import Removal
 
 
@@ -22,22 +26,32 @@ def up(
     context: options.Context = None,
     namespace: options.Namespace = None,
     farm: options.FarmName = None,
+    project: options.Project = None,
+    zone: options.Zone = None,
     registry: Registry = None,
     no_images: options.NoImages = False,
+    cluster_only: Annotated[
+        bool, typer.Option("--cluster-only", help="Make the cluster, and put nothing on it yet.")
+    ] = False,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Show what would be made and its price; make nothing.")
+    ] = False,
+    yes: options.Yes = False,
     workers: options.Workers = None,
     blender: options.Blender = None,
     storage: options.Storage = None,
     state_dir: options.StateDir = None,
     json: options.Json = False,
 ) -> None:
-    """Start a farm that stays until burst down: on a cluster, or with --local on this machine.
+    """Start a farm that stays until burst down: in the cloud, or with --local on this machine.
 
-    On a cluster it is made of what burst.toml says, and every command means it from then on.
-    Doing it again brings it up to date.
+    On Google Cloud it makes what burst.toml says, cluster and all, and says before what that
+    costs; with a kubeconfig the cluster is there already. Every command means the farm from then
+    on. Doing it again brings it up to date, and goes on after whatever came in between.
     """
-    on_cluster = (kubeconfig, context, namespace, farm, registry)
+    on_cluster = (kubeconfig, context, namespace, farm, registry, project, zone)
     if local:
-        if any(value is not None for value in on_cluster) or no_images:
+        if any(value is not None for value in on_cluster) or no_images or plan or cluster_only:
             raise UsageError("--local means this machine, and no cluster")
         from burst.cli.farm import up_local
 
@@ -49,6 +63,20 @@ def up(
             "--workers and --blender are for a farm on this machine",
             hint="say it of its pools: [pools.NAME] in burst.toml, and burst pools set",
         )
+    if kubeconfig is None and context is None:
+        where = {"zone": zone, "farm": farm, "namespace": namespace}
+        on_google = google_farm(state_dir, project, is_to_be_made=True, **where)
+        if on_google is not None:
+            _up_on_google(
+                on_google, registry, plan=plan, yes=yes,
+                cluster_only=cluster_only, with_images=not no_images, json=json,
+            )  # fmt: skip
+            return
+    if plan or cluster_only or zone is not None:
+        raise UsageError(
+            "--plan, --cluster-only and --zone are for a farm on Google Cloud",
+            hint="name its project: --project ID, or set one up: burst init",
+        )
     there = cluster_farm(
         state_dir,
         storage,
@@ -57,7 +85,31 @@ def up(
         namespace=namespace,
         farm=farm,
     )
+    _tell_of_machines(there)
     _deploy(there, registry, with_images=not no_images, json=json)
+
+
+def _up_on_google(
+    farm: GoogleFarm,
+    registry: str | None,
+    *,
+    plan: bool,
+    yes: bool,
+    cluster_only: bool,
+    with_images: bool,
+    json: bool,
+) -> None:
+    if not plan:
+        google_run.need_terminal(yes=yes, what="burst up")
+    from burst.operations.provision import with_registry
+
+    site = with_registry(site_to_make(farm), registry)
+    if plan:
+        google_run.show_plan(site, json=json)
+        return
+    google_run.up_google(
+        site, yes=yes, cluster_only=cluster_only, with_images=with_images, json=json
+    )
 
 
 def deploy(
@@ -67,26 +119,57 @@ def deploy(
     state_dir: options.StateDir = None,
     json: options.Json = False,
 ) -> None:
-    """Bring the farm on the cluster up to date with burst.toml and this version of burst."""
-    _deploy(cluster_farm(state_dir, storage), registry, with_images=not no_images, json=json)
+    """Bring the farm on the cluster up to date with burst.toml and this version of burst.
+
+    On Google Cloud the cluster stays as it is: machines of other pools come with burst up.
+    """
+    on_google = google_farm(state_dir, is_to_be_made=True)
+    if on_google is None:
+        settings = cluster_farm(state_dir, storage)
+        _tell_of_machines(settings)
+    else:
+        from burst.operations.provision import settings_there
+
+        # Known from now on, where another laptop has made it.
+        farm_settings(state_dir)
+        settings = settings_there(site_to_make(on_google))
+    _deploy(settings, registry, with_images=not no_images, json=json)
 
 
 def down(
     local: options.Local = False,
+    project: options.Project = None,
+    zone: options.Zone = None,
+    farm: options.FarmName = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="With scenes, frames and all that is known of the farm.")
+    ] = False,
     yes: options.Yes = False,
     state_dir: options.StateDir = None,
     json: options.Json = False,
 ) -> None:
     """Stop the farm. Of one on this machine the queue stays; from a cluster all is taken away.
 
-    Scenes and frames stay in their bucket in any case.
+    On Google Cloud the cluster goes as well, and at the end it is looked whether anything is
+    left. Scenes and frames stay in their bucket, unless --all is given.
     """
     if local:
         from burst.cli.farm import down_local
 
         down_local(farm_settings(state_dir, local=True), json=json)
         return
-    settings = cluster_farm(state_dir)
+    on_google = google_farm(state_dir, project, farm=farm, zone=zone)
+    if on_google is not None:
+        google_run.need_terminal(yes=yes, what="burst down")
+        site = site_as_made(on_google)
+        google_run.down_google(site, yes=yes, everything=everything, typed=farm, json=json)
+        return
+    if everything:
+        raise UsageError("--all is for a farm on Google Cloud")
+    _down_on_cluster(cluster_farm(state_dir, farm=farm), yes=yes, json=json)
+
+
+def _down_on_cluster(settings: ClusterFarm, *, yes: bool, json: bool) -> None:
     from burst.cli.progress import after_a_while
     from burst.config.cluster import NOTE
     from burst.operations.deploy import take_down, unfinished_jobs
@@ -137,6 +220,17 @@ def _deploy(settings: ClusterFarm, registry: str | None, *, with_images: bool, j
     console.tell("  render on it: burst render SCENE.blend")
     console.tell("  look at it:   burst console")
     console.tell("  end it:       burst down")
+
+
+def _tell_of_machines(settings: ClusterFarm) -> None:
+    """Say which settings are for machines that somebody else makes."""
+    from burst.config.google_rules import only_on_google
+
+    if keys := only_on_google(settings.pools):
+        console.tell(
+            f"note: without meaning here, as burst makes no machines of this cluster: "
+            f"{', '.join(keys)}"
+        )
 
 
 def _tell_removed(settings: ClusterFarm, removal: Removal) -> None:

@@ -10,14 +10,18 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from burst.cloud.google_cluster import GoogleCluster
 from burst.cloud.kubectl import Kubectl
-from burst.errors import ConfigError
+from burst.errors import ClusterUnfit, ConfigError
 
 _GKE_PLUGIN = "gke-gcloud-auth-plugin"
+_PUBLICLY_TRUSTED = ".gke.goog"
+"""DNS endpoints have certificates that everybody trusts, none of the cluster's authority."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +65,53 @@ def write_without_plugin(kubectl: Kubectl, path: Path) -> None:
     """
     view = _view(kubectl)
     for user in view["users"]:
-        user["user"]["exec"] = {
-            "apiVersion": "client.authentication.k8s.io/v1",
-            "command": shutil.which("burst") or "burst",
-            "args": ["kube-token"],
-            "interactiveMode": "Never",
-            "provideClusterInfo": False,
-        }
+        user["user"]["exec"] = _own_login()
+    _write(path, view)
+
+
+def write_for_google(path: Path, cluster: GoogleCluster, namespace: str) -> str:
+    """Write a kubeconfig for a cluster's DNS endpoint, where burst logs in, and return its context.
+
+    Raises:
+        ClusterUnfit: the cluster has no such endpoint.
+    """
+    if not cluster.dns_endpoint:
+        raise ClusterUnfit(
+            f"the cluster {cluster.name} has no DNS endpoint to be reached at",
+            hint=f"gcloud container clusters update {cluster.name} --location={cluster.location} "
+            "--enable-dns-access",
+        )
+    name = f"burst-{cluster.name}"
+    server: dict[str, Any] = {"server": f"https://{cluster.dns_endpoint}"}
+    if not cluster.dns_endpoint.endswith(_PUBLICLY_TRUSTED) and cluster.certificate:
+        server["certificate-authority-data"] = cluster.certificate
+    context = {"cluster": name, "user": name, "namespace": namespace}
+    view = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": name,
+        "clusters": [{"name": name, "cluster": server}],
+        "contexts": [{"name": name, "context": context}],
+        "users": [{"name": name, "user": {"exec": _own_login()}}],
+    }
+    _write(path, view)
+    return name
+
+
+def _own_login() -> dict[str, Any]:
+    found = shutil.which("burst")
+    # A burst that is called by its path need not be in PATH.
+    command, how = (found, []) if found else (sys.executable, ["-P", "-m", "burst"])
+    return {
+        "apiVersion": "client.authentication.k8s.io/v1",
+        "command": command,
+        "args": [*how, "kube-token"],
+        "interactiveMode": "Never",
+        "provideClusterInfo": False,
+    }
+
+
+def _write(path: Path, view: dict[str, Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(".new")
     # It names who logs in, and may hold more than that.

@@ -13,7 +13,7 @@ from datetime import UTC
 from typing import Any
 
 from burst.errors import ClusterDenied
-from burst.storage.login import find_login, login_error
+from burst.storage.login import find_login, is_given, login_error
 
 SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 """What GKE wants; what the login may do there is said by IAM and by the cluster's roles."""
@@ -51,6 +51,8 @@ def _version_asked(info: str) -> str:
 
 def _fresh_login() -> Any:
     login = find_login((SCOPE,), "can't log in to the cluster")
+    if is_given(login):
+        return login
     import google.auth.transport.requests
     from google.auth import exceptions
 

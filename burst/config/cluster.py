@@ -7,9 +7,16 @@ import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from burst.config.farm import FarmSettings
 from burst.config.images import ImageSettings, image_blender
@@ -18,7 +25,10 @@ from burst.errors import ConfigError
 
 NAME = re.compile(r"[a-z]([a-z0-9-]{0,28}[a-z0-9])?\Z")
 """A farm's or a pool's name becomes part of names of Kubernetes, which end at 63 characters."""
-_NAME_HINT = "small letters, digits and hyphens, at most 30, beginning with a letter"
+NAME_HINT = "small letters, digits and hyphens, at most 30, beginning with a letter"
+
+ZONE = re.compile(r"([a-z]+-[a-z]+\d+)-[a-z]")
+"""A zone of Google Cloud, and its region."""
 
 NOTE = "cluster.json"
 """In the state directory: which cluster `burst up` has put the farm on."""
@@ -67,13 +77,23 @@ class ClusterSettings(Settings):
     @classmethod
     def _is_name(cls, name: str | None) -> str | None:
         if name is not None and not NAME.match(name):
-            raise ValueError(f"{name!r} is no name for it: {_NAME_HINT}")
+            raise ValueError(f"{name!r} is no name for it: {NAME_HINT}")
         return name
 
     @property
     def space(self) -> str:
         """Return the namespace."""
         return self.namespace or self.farm
+
+
+class Taint(BaseModel):
+    """What keeps pods from a node that do not bear it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    key: str
+    value: str = ""
+    effect: Literal["NO_SCHEDULE", "PREFER_NO_SCHEDULE", "NO_EXECUTE"] = "NO_SCHEDULE"
 
 
 class PoolSettings(BaseModel):
@@ -113,11 +133,63 @@ class PoolSettings(BaseModel):
     spot: bool = False
     """Its machines may be taken back."""
 
+    gpu_type: str | None = None
+    """On Google Cloud, GPU beside the machine as it is called there, such as ``nvidia-tesla-t4``;
+    by default the one that the machine type has."""
+
+    gpu_driver: Literal["DEFAULT", "LATEST"] = "DEFAULT"
+    """On Google Cloud, driver of it that is installed."""
+
+    zones: tuple[str, ...] = ()
+    """On Google Cloud, zones of the region where its machines may be, the more the sooner they
+    come; by default the cluster's own."""
+
+    disk_gib: int = Field(default=100, ge=20, le=65_536)
+    """On Google Cloud, boot disk of a machine, in GiB: images, and scratch where there is no local
+    SSD."""
+
+    disk_type: str | None = None
+    """On Google Cloud, type of that disk, such as ``pd-balanced``; by default what GKE takes for
+    the machine."""
+
+    local_ssds: int = Field(default=0, ge=0, le=32)
+    """On Google Cloud, local SSDs of a machine, 375 GB each, which scratch is on then."""
+
+    shutdown_seconds: Literal[30, 120] | None = None
+    """How long a spot machine that is taken back has to shut down, 30 or 120 seconds, 15 of which
+    are not the workers'; by default GKE's 30."""
+
+    longest_life_seconds: int | None = Field(default=None, ge=600, le=10_368_000)
+    """On Google Cloud, a machine is deleted after so long, whatever it does: a guard against a farm
+    that was forgotten; by default never."""
+
+    labels: dict[str, str] = Field(default_factory=dict)
+    """On Google Cloud, labels of its nodes in Kubernetes."""
+
+    taints: tuple[Taint, ...] = ()
+    """Taints of its nodes, each with ``key``, ``value`` and ``effect``; its workers bear them."""
+
     scenes_by: ScenesWay | None = None
     """As in ``[cluster]``, for this pool."""
 
     values: dict[str, Any] = Field(default_factory=dict)
     """Values for the worker chart, whatever else it takes (``[pools.NAME.values]``)."""
+
+    @field_validator("zones")
+    @classmethod
+    def _are_zones(cls, zones: tuple[str, ...]) -> tuple[str, ...]:
+        wrong = [zone for zone in zones if not ZONE.fullmatch(zone)]
+        if wrong:
+            raise ValueError(f"{wrong[0]!r} is no zone, such as europe-west4-a")
+        return zones
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if self.shutdown_seconds is not None and not self.spot:
+            raise ValueError("shutdown_seconds is for spot machines: others are not taken back")
+        if self.minimum > self.maximum:
+            raise ValueError(f"minimum is {self.minimum}, more than maximum, {self.maximum}")
+        return self
 
     @field_validator("memory")
     @classmethod
@@ -157,7 +229,7 @@ def load_pools(environ: Mapping[str, str]) -> dict[str, PoolSettings]:
     problems = []
     for name, table in (read_table(path, "pools") if path else {}).items():
         if not NAME.match(name):
-            problems.append(f"pools.{name}: that is no name for a pool: {_NAME_HINT}")
+            problems.append(f"pools.{name}: that is no name for a pool: {NAME_HINT}")
             continue
         try:
             pools[name] = PoolSettings.model_validate(table)

@@ -20,8 +20,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from burst.errors import ConfigError
 
 FILE_NAME = "burst.toml"
-TABLES = ("farm", "manager", "worker", "cluster", "pools", "images")
-"""Tables that ``burst.toml`` may have: one a program, and three for a farm on a cluster."""
+TABLES = ("farm", "manager", "worker", "google", "cluster", "pools", "images")
+"""Tables that ``burst.toml`` may have: one a program, and four for a farm on a cluster."""
 
 
 class Settings(BaseModel):

@@ -7,8 +7,9 @@ Here is the arithmetic; nothing is asked, so that a plan can be made without an 
 Sources, all of 2023 to 2026:
 
 - vCPUs and memory of the types: Google's page of each machine family.
-- What GKE reserves: its page *Plan GKE Standard node sizes*. Image streaming reserves more,
-  which is not counted: a pool that uses it needs smaller figures.
+- What GKE reserves: its page *Plan GKE Standard node sizes*, and for image streaming, which pools
+  of ``terraform/`` have, *Use Image streaming to pull container images*. Who retold that page
+  has 1 or 10 % of the first 4 GiB; the larger is taken, as what asks for too much never starts.
 - What a booted machine has less than its type says, and that the formula holds: nodes measured
   by 2i2c (github.com/2i2c-org/infrastructure, ``instance_capacities.yaml`` and issue 2121).
 - What a cluster's own pods ask for: the same place, up to 454m and 656Mi. Dataplane V2's agent asks
@@ -33,6 +34,9 @@ _EVICTION_MIB = 100
 
 _RESERVED_MEMORY = ((4, 0.25), (4, 0.20), (8, 0.10), (112, 0.06), (math.inf, 0.02))
 """GiB of memory in turn, and the part of each that GKE reserves."""
+
+_STREAMING_MEMORY = ((4, 0.10), (4, 0.08), (8, 0.04), (112, 0.024), (math.inf, 0.008))
+"""The same, besides, on nodes that stream images."""
 
 _RESERVED_CPU = ((1, 0.06), (1, 0.01), (2, 0.005), (math.inf, 0.0025))
 """The same of the vCPUs."""
@@ -110,8 +114,13 @@ def allocatable(machine: MachineType) -> Allocatable:
     )
 
 
+def streaming_mib(machine: MachineType) -> int:
+    """Return what GKE leaves less to pods, in MiB, on a node that streams images."""
+    return math.ceil(_reserved(machine.memory_gib, _STREAMING_MEMORY) * _MIB_PER_GIB)
+
+
 def worker_share(machine: MachineType, *, fuse: bool) -> WorkerShare:
-    """Return what a worker that has a machine to itself may ask for.
+    """Return what a worker that has a machine to itself may ask for, images streamed or not.
 
     Args:
         machine: its type.
@@ -119,7 +128,7 @@ def worker_share(machine: MachineType, *, fuse: bool) -> WorkerShare:
     """
     left = allocatable(machine)
     milli = left.milli_cores - _SYSTEM_MILLI
-    mib = left.memory_mib - _SYSTEM_MIB
+    mib = left.memory_mib - streaming_mib(machine) - _SYSTEM_MIB
     if machine.gpus:
         milli, mib = milli - _GPU_SYSTEM_MILLI, mib - _GPU_SYSTEM_MIB
     if fuse:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 from burst.config.cluster import ClusterFarm, PoolSettings, ScenesWay
 from burst.config.images import ImageSettings
-from burst.domain.machines import machine_type, worker_share
+from burst.domain.machines import MACHINES, machine_type, worker_share
 from burst.errors import ConfigError
 from burst.operations.images import image_names
 
@@ -23,6 +24,18 @@ _QUOTA_WORKERS = 1000
 
 _RELEASE_LENGTH = 53
 """What Helm takes as the name of a release."""
+
+_NODES_OWN_SECONDS = 16
+"""Of what a machine has to shut down, the last 15 are not for workers; one more to be sure."""
+
+WORKER_TAINT = "burst/worker"
+"""On nodes of a pool that is neither spot nor has GPUs, which have taints by themselves."""
+_EFFECTS = {
+    "NO_SCHEDULE": "NoSchedule",
+    "PREFER_NO_SCHEDULE": "PreferNoSchedule",
+    "NO_EXECUTE": "NoExecute",
+}
+"""What Kubernetes calls Google's effects of taints."""
 
 _UNITS = {"M": 10**6, "G": 10**9, "T": 10**12, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
 
@@ -50,7 +63,7 @@ def farm_values(settings: ClusterFarm, images: ImageSettings, scenes_by: ScenesW
     pools = _pools(settings)
     _check_names(settings.cluster.farm, pools)
     shapes = {name: _shape(pool, pool.scenes_by or scenes_by) for name, pool in pools.items()}
-    classes = _memory_classes(shapes)
+    classes = memory_classes(settings, scenes_by)
     by_name = {
         name: _pool_values(settings, images, name, pool, pool.scenes_by or scenes_by)
         | {"machine": shapes[name]}
@@ -59,11 +72,23 @@ def farm_values(settings: ClusterFarm, images: ImageSettings, scenes_by: ScenesW
     for order, (name, pool) in enumerate(pools.items()):
         values = by_name[name]
         values["preference"] = order if pool.preference is None else pool.preference
-        given = pool.memory_class
-        values["memoryClass"] = classes[name] if given is None else given
-        values = merged(settings.cluster.worker, values)
-        by_name[name] = merged(values, pool.values)
+        values["memoryClass"] = classes[name]
+        laid = merged(merged(settings.cluster.worker, values), pool.values)
+        if borne := _tolerations(settings, pool):
+            laid["tolerations"] = borne
+        by_name[name] = laid
     return FarmValues(_manager_values(settings, images, pools), by_name)
+
+
+def memory_classes(settings: ClusterFarm, scenes_by: ScenesWay) -> dict[str, int]:
+    """Return the memory class of each pool; takes and raises what `farm_values` does."""
+    pools = _pools(settings)
+    shapes = {name: _shape(pool, pool.scenes_by or scenes_by) for name, pool in pools.items()}
+    classes = _memory_classes(shapes)
+    return {
+        name: classes[name] if pool.memory_class is None else pool.memory_class
+        for name, pool in pools.items()
+    }
 
 
 def pool_release(farm: str, pool: str) -> str:
@@ -132,9 +157,26 @@ def _pool_values(
         "spot": {"enabled": pool.spot},
         "gpu": {"count": _gpus(pool)},
     }
+    if pool.shutdown_seconds:
+        values["gracePeriodSeconds"] = pool.shutdown_seconds - _NODES_OWN_SECONDS
     if pool.machine:
         values["nodeSelector"] = {"node.kubernetes.io/instance-type": pool.machine}
     return values
+
+
+def _tolerations(settings: ClusterFarm, pool: PoolSettings) -> list[Any]:
+    """Return which taints the workers of a pool bear that the chart does not know of.
+
+    A taint that no node has is borne as well: it does not matter on what cluster the farm is.
+    """
+    taints = [(taint.key, taint.effect) for taint in pool.taints]
+    if not pool.spot and not _gpus(pool):
+        taints.append((WORKER_TAINT, "NO_SCHEDULE"))
+    borne = [
+        {"key": key, "operator": "Exists", "effect": _EFFECTS[effect]} for key, effect in taints
+    ]
+    told = (values.get("tolerations", ()) for values in (settings.cluster.worker, pool.values))
+    return [*borne, *chain.from_iterable(told)]
 
 
 def _pools(settings: ClusterFarm) -> Mapping[str, PoolSettings]:
@@ -148,12 +190,19 @@ def _with_blender(images: ImageSettings, pool: PoolSettings) -> ImageSettings:
 def _gpus(pool: PoolSettings) -> int:
     if pool.gpus is not None:
         return pool.gpus
-    return machine_type(pool.machine).gpus if pool.machine else 0
+    if pool.machine is None or _says_all(pool):
+        return 0
+    return machine_type(pool.machine).gpus
+
+
+def _says_all(pool: PoolSettings) -> bool:
+    """Say whether figures of the machine are not needed, and not to be had."""
+    return bool(pool.cores and pool.memory) and pool.machine not in MACHINES
 
 
 def _shape(pool: PoolSettings, scenes_by: ScenesWay) -> dict[str, Any]:
     shape: dict[str, Any] = {"cores": _CORES, "memory": _MEMORY}
-    if pool.machine:
+    if pool.machine and not _says_all(pool):
         share = worker_share(machine_type(pool.machine), fuse=scenes_by == "csi")
         shape = {
             "cores": share.cores,

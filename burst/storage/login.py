@@ -1,6 +1,7 @@
 """Who asks: the login to Google Cloud, as Google's libraries find it, and what goes wrong with it.
 
-In the order in which they look: a key that ``GOOGLE_APPLICATION_CREDENTIALS`` names, what
+A token that ``GOOGLE_OAUTH_ACCESS_TOKEN`` holds comes first, as for Terraform. Then, in the order
+in which Google's libraries look: a key that ``GOOGLE_APPLICATION_CREDENTIALS`` names, what
 ``gcloud auth application-default login`` left behind, and inside of Google's network the machine
 itself. Google's library is imported when a login is first needed.
 """
@@ -10,7 +11,7 @@ from __future__ import annotations
 import logging
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,21 +21,30 @@ SCOPES = ("https://www.googleapis.com/auth/devstorage.read_write",)
 """What a login must be good for: objects, not who may do what."""
 
 LOG_IN = "log in by `gcloud auth application-default login`"
+TOKEN = "GOOGLE_OAUTH_ACCESS_TOKEN"  # noqa: S105 - its name, not the token
+"""Holds a token that is taken as it is, and that nobody can renew."""
 _KEY = "GOOGLE_APPLICATION_CREDENTIALS"
 _MACHINE = Path("/sys/class/dmi/id/product_name")
 """Where a machine of Google's says so."""
 
 
-def find_login(scopes: Sequence[str] = SCOPES, what: str = "can't ask the bucket") -> Any:
+def find_login(
+    scopes: Sequence[str] = SCOPES,
+    what: str = "can't ask the bucket",
+    environ: Mapping[str, str] = os.environ,
+) -> Any:
     """Return the login of this process, as Google's libraries take it.
 
     Args:
         scopes: what it must be good for.
         what: what it is wanted for, for messages.
+        environ: may hold a token.
 
     Raises:
         StorageError: there is none, or it is damaged.
     """
+    if token := environ.get(TOKEN, "").strip():
+        return _given(token)
     _probe_briefly()
     import google.auth
     from google.auth import credentials, exceptions
@@ -58,6 +68,18 @@ def find_login(scopes: Sequence[str] = SCOPES, what: str = "can't ask the bucket
     except AttributeError as error:
         # It looks for names in whatever JSON there is.
         raise _no_login(" (that is no file of a login)", what) from error
+
+
+def _given(token: str) -> Any:
+    from google.oauth2 import credentials
+
+    return credentials.Credentials(token)  # type: ignore[no-untyped-call]
+
+
+def is_given(login: Any) -> bool:
+    """Say whether a login is but a token, which nobody can renew."""
+    is_bare = getattr(login, "refresh_token", "") is None and account_of(login) is None
+    return is_bare and bool(getattr(login, "token", None))
 
 
 def nobody() -> Any:
@@ -111,6 +133,11 @@ def _may_pass(error: Exception) -> bool:
 
 def refused(reason: str, what: str, login: Any = None) -> StorageDenied:
     """Return the error for a login that is not taken any more."""
+    if is_given(login):
+        return StorageDenied(
+            f"{what}: the token in {TOKEN} is not taken any more",
+            hint=f'take a new one: export {TOKEN}="$(gcloud auth print-access-token)"',
+        )
     account = account_of(login)
     if account and account.endswith(".gserviceaccount.com"):
         return StorageDenied(

@@ -257,7 +257,7 @@ class _CheckedSink:
 
 
 def _new_bucket(access: Access) -> Any:
-    from google.cloud import storage
+    import google.cloud.storage as storage
     from requests.adapters import HTTPAdapter
 
     def note(response: Any, *_args: Any, **_kwargs: Any) -> None:

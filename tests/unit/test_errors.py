@@ -44,6 +44,7 @@ def test_every_error_has_the_exit_status_of_its_kind(kind: type[BurstError]) -> 
         errors.UsageError: errors.EXIT_USAGE,
         errors.JobFailed: errors.EXIT_JOB_FAILED,
         errors.JobCanceled: errors.EXIT_JOB_CANCELED,
+        errors.RunInterrupted: errors.EXIT_INTERRUPTED,
     }
     statuses = [status for base, status in expected.items() if issubclass(kind, base)]
     assert kind.exit_status == (statuses[0] if statuses else errors.EXIT_FAILURE)

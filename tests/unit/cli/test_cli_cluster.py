@@ -293,3 +293,20 @@ def test_a_cluster_takes_no_workers_by_number(
     assert run("up", "--workers", "3") == 2
     assert "[pools.NAME]" in capsys.readouterr().err
     assert run("up", "--local", "--namespace", "x") == 2
+
+
+@pytest.mark.parametrize("command", ["up", "deploy"])
+def test_settings_of_machines_that_burst_does_not_make_are_told(
+    tools: FakeTools,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    command: str,
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise ClusterUnreachable("gone")
+
+    monkeypatch.setattr(deploy, "deploy", refuse)
+    Path("burst.toml").write_text("[pools.cpu]\ndisk_gib = 200\nspot = true\n", encoding="utf-8")
+    assert run(command) == 1
+    told = capsys.readouterr().err
+    assert "as burst makes no machines of this cluster: pools.cpu.disk_gib\n" in told

@@ -86,7 +86,7 @@ def test_unknown_tables_are_refused(folder: Path) -> None:
     _write(folder, "[framers]\nx = 1\n[farm]\n")
     with pytest.raises(ConfigError, match="unknown framers") as caught:
         load(FarmSettings, environ=_environ(folder))
-    assert caught.value.hint == "tables are farm, manager, worker, cluster, pools, images"
+    assert caught.value.hint == "tables are farm, manager, worker, google, cluster, pools, images"
 
 
 @pytest.mark.parametrize("text", ["not toml", "farm = 3", "\0", "[farm\n"])

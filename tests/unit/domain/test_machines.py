@@ -15,6 +15,7 @@ from burst.domain.machines import (
     MachineType,
     allocatable,
     machine_type,
+    streaming_mib,
     worker_share,
 )
 from burst.errors import ConfigError
@@ -50,9 +51,17 @@ def test_a_worker_fits_its_machine_beside_all_others(name: str, fuse: bool) -> N
     machine = machine_type(name)
     left, share = allocatable(machine), worker_share(machine, fuse=fuse)
     milli = share.cpu_request_milli + CLUSTER_PODS_MILLI + (FUSE_MILLI if fuse else 0)
-    mib = share.memory_mib + CLUSTER_PODS_MIB + (FUSE_MIB if fuse else 0)
+    mib = share.memory_mib + CLUSTER_PODS_MIB + (FUSE_MIB if fuse else 0) + streaming_mib(machine)
     assert milli <= left.milli_cores < machine.vcpus * 1000
     assert mib <= left.memory_mib < machine.memory_gib * 1024
+
+
+@pytest.mark.parametrize(
+    ("name", "gib"),
+    [("e2-standard-4", 1.04), ("n2d-standard-8", 1.424), ("n2-highmem-32", 1.04 + 2.688 + 1.024)],
+)
+def test_streaming_of_images_takes_its_part_of_a_node(name: str, gib: float) -> None:
+    assert streaming_mib(machine_type(name)) == pytest.approx(gib * 1024, abs=1)
 
 
 @pytest.mark.parametrize("name", MACHINES)
@@ -68,7 +77,7 @@ def test_most_of_a_machine_is_the_workers(name: str) -> None:
     share = worker_share(machine, fuse=True)
     assert share.cores == machine.vcpus
     assert share.cpu_request_milli >= machine.vcpus * 1000 * 0.65
-    assert share.memory_mib >= machine.memory_gib * 1024 * 0.5
+    assert share.memory_mib >= machine.memory_gib * 1024 * 0.43
 
 
 def test_a_machine_with_a_gpu_leaves_room_for_its_driver() -> None:

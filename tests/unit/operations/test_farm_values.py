@@ -68,6 +68,46 @@ def test_memory_classes_are_the_order_of_memory_and_preferences_that_of_the_file
     assert [pool["preference"] for pool in found.values()] == [0, 1, 2, 9]
 
 
+def test_workers_bear_the_taints_of_their_nodes_that_the_chart_does_not_know() -> None:
+    own = {"key": "mine", "operator": "Exists"}
+    pools: dict[str, Any] = {
+        "spot": {"spot": True},
+        "gpu": {"gpus": 1},
+        "steady": {"values": {"tolerations": [own]}},
+        "dear": {"spot": True, "taints": [{"key": "dear", "effect": "NO_EXECUTE"}]},
+    }
+    worker = {"key": "burst/worker", "operator": "Exists", "effect": "NoSchedule"}
+    dear = {"key": "dear", "operator": "Exists", "effect": "NoExecute"}
+    found = {name: pool.get("tolerations") for name, pool in values(pools=pools).pools.items()}
+    assert found == {"spot": None, "gpu": None, "steady": [worker, own], "dear": [dear]}
+    every = {"key": "all", "operator": "Exists"}
+    found = {
+        name: pool["tolerations"]
+        for name, pool in values(
+            pools=pools, cluster={"worker": {"tolerations": [every]}}
+        ).pools.items()
+    }
+    assert found == {"spot": [every], "gpu": [every], "steady": [worker, every, own],
+                     "dear": [dear, every]}  # fmt: skip
+
+
+def test_workers_use_the_time_that_their_machine_has_to_shut_down() -> None:
+    pools = {"long": {"spot": True, "shutdown_seconds": 120}, "short": {"spot": True}}
+    found = values(pools=pools).pools
+    assert found["long"]["gracePeriodSeconds"] == 104
+    assert "gracePeriodSeconds" not in found["short"]
+
+
+def test_a_machine_without_figures_is_taken_where_cores_and_memory_are_said() -> None:
+    pool = {"machine": "n2d-custom-8-20480", "cores": 7, "memory": "16Gi"}
+    found = values(pools={"a": pool}).pools["a"]
+    assert found["machine"] == {"cores": 7, "cpuRequest": "", "memory": "16Gi"}
+    assert found["gpu"] == {"count": 0}
+    assert found["nodeSelector"] == {"node.kubernetes.io/instance-type": "n2d-custom-8-20480"}
+    with pytest.raises(ConfigError, match="no figures"):
+        values(pools={"a": {**pool, "memory": None}})
+
+
 def test_each_pool_may_have_a_blender_of_its_own() -> None:
     pools = {"a": {}, "b": {"blender": "bpy5.0.1"}, "c": {"blender": "debian"}}
     found = values(pools=pools).pools

@@ -1,0 +1,203 @@
+"""What scripts/verify-cloud does when things go well, and that it comes down when they do not.
+
+Its burst is a stand-in. Left out: a real account, which is what it is for.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.append(str(ROOT / "scripts"))
+
+from verifycloud import machines, main  # noqa: E402
+from verifycloud.main import Options, Report, Verification  # noqa: E402
+from verifycloud.meter import Meter, known_hour, refusal  # noqa: E402
+
+from burst.cloud.google_api import GoogleApi  # noqa: E402
+from tests.fakes.google_cloud import GoogleCloud  # noqa: E402
+
+BURST = ROOT / "tests" / "fakes" / "burst_of_files.py"
+ZONE = "europe-west4-a"
+WAY_DOWN = ["down", "nothing left"]
+
+
+@pytest.fixture
+def preempted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Have one spot machine, and note when it is taken back."""
+    gone: list[str] = []
+    machine = {"name": "spot-1", "zone": "z"}
+    monkeypatch.setattr(main, "spot_machines", lambda *_: [machine])
+    monkeypatch.setattr(main, "preempt", lambda _api, _project, one: gone.append(one["name"]))
+    return gone
+
+
+def verification(folder: Path, *, limit: float = 100.0, **script: Any) -> Verification:
+    (folder / "script.json").write_text(json.dumps(script))
+    options = Options("p", "z", "verify-1", limit, every=0.05, patience=60)
+    return Verification(options, folder, {}, (sys.executable, str(BURST)))
+
+
+def ran(one: Verification) -> dict[str, str]:
+    """Return what became of each step."""
+    assert one.begin() == ""
+    report = one.run()
+    kept = json.loads((one.folder / "report.json").read_text())
+    assert [step["name"] for step in kept["steps"]] == [step.name for step in report.steps]
+    return {step.name: step.status for step in report.steps}
+
+
+def test_a_farm_goes_all_of_its_way(tmp_path: Path, preempted: list[str]) -> None:
+    one = verification(tmp_path)
+    steps = ran(one)
+    assert list(steps) == ["up", "up again", "render", "preempt", "zero", *WAY_DOWN]
+    assert set(steps.values()) == {"ok"}
+    assert one.report.is_good
+    assert preempted == ["spot-1"]
+    assert one.meter.spent > 0
+    calls = (tmp_path / "calls.log").read_text()
+    assert "down --all --yes --farm verify-1" in calls
+
+
+@pytest.mark.parametrize(
+    ("script", "failed"),
+    [
+        ({"fails": ["render"]}, "render"),
+        ({"frames": 47}, "render"),
+        ({"left": ["a disk"]}, "up again"),
+    ],
+)
+def test_whatever_fails_the_farm_comes_down(
+    tmp_path: Path, preempted: list[str], script: dict[str, Any], failed: str
+) -> None:
+    one = verification(tmp_path, **script)
+    steps = ran(one)
+    assert steps[failed] == "failed"
+    # Nothing more is tried but the way down.
+    assert list(steps)[list(steps).index(failed) + 1 :] == WAY_DOWN
+    assert steps["down"] == "ok"
+    assert not one.report.is_good
+    assert not (tmp_path / "farm").exists()
+
+
+def test_the_limit_stops_what_goes_on(tmp_path: Path, preempted: list[str]) -> None:
+    one = verification(tmp_path, limit=1000.0, hour=1.0)
+    assert one.begin() == ""
+    # From now on an hour costs more than there is.
+    (tmp_path / "script.json").write_text(json.dumps({"hangs": ["up"], "hour": 1e6}))
+    steps = {step.name: step.status for step in one.run().steps}
+    assert steps == {"up": "stopped", "down": "ok", "nothing left": "ok"}
+
+
+def test_ctrl_c_goes_on_with_the_way_down(tmp_path: Path, preempted: list[str]) -> None:
+    one = verification(tmp_path)
+    assert one.begin() == ""
+    (tmp_path / "script.json").write_text(json.dumps({"hangs": ["render"]}))
+    timer = threading.Timer(2.0, one.burst.stopped.set)
+    timer.start()
+    steps = {step.name: step.status for step in one.run().steps}
+    timer.cancel()
+    assert "stopped" in steps.values()
+    assert steps["down"] == "ok"
+
+
+def test_a_way_down_that_fails_is_tried_again_and_told(
+    tmp_path: Path, preempted: list[str]
+) -> None:
+    one = verification(tmp_path, fails=["down"])
+    steps = ran(one)
+    assert (steps["down"], steps["nothing left"]) == ("failed", "failed")
+    assert (tmp_path / "calls.log").read_text().count("down --all") == 2
+
+
+@pytest.mark.parametrize(
+    ("script", "limit", "said"),
+    [
+        ({"findings": [{"verdict": "bad", "text": "no login"}]}, 100.0, "burst doctor: no login"),
+        ({"hour": None}, 100.0, "nobody says what it costs"),
+        ({"hour": 1.0}, 5.0, "a limit of 5.00 USD is too low: an hour of it all may take 6.00"),
+        ({"fails": ["doctor"]}, 100.0, "it does not answer"),
+    ],
+)
+def test_it_does_not_begin_where_it_could_not_end(
+    tmp_path: Path, script: dict[str, Any], limit: float, said: str
+) -> None:
+    one = verification(tmp_path, limit=limit, **script)
+    assert said in one.begin()
+    assert "up --yes" not in (tmp_path / "calls.log").read_text()
+
+
+def test_the_meter_counts_what_is_dearer_and_keeps_the_way_down_back() -> None:
+    meter = Meter(limit=10.0, worst_hour=8.0)
+    meter.note(1.0, 0.0)
+    assert meter.spent == 0
+    meter.note(2.0, 3600.0)
+    assert meter.spent == 2.0
+    meter.note(1.0, 7200.0)
+    assert (meter.spent, meter.is_over) == (4.0, False)
+    # Nobody could say: it may be as dear as it gets, of which half an hour is kept back.
+    meter.note(None, 7920.0)
+    assert (meter.spent, meter.is_over) == (5.6, False)
+    meter.note(None, 8820.0)
+    assert (round(meter.spent, 6), meter.is_over) == (7.6, True)
+
+
+def test_what_nobody_could_say_is_passed_over_only_where_it_is_small() -> None:
+    assert known_hour({"amount": 2.5, "at_least": 2.5, "unknown": []}) == 2.5
+    assert known_hour({"amount": 0.0, "at_least": 0.0, "unknown": []}) == 0.0
+    assert known_hour({"amount": None, "at_least": 1.5, "unknown": ["bucket"]}) == 1.5
+    assert known_hour({"amount": None, "at_least": 1.5, "unknown": ["cores of cpu"]}) is None
+    assert known_hour(None) is None
+
+
+def test_a_limit_that_goes_far_enough_is_fine() -> None:
+    costs = {"currency": "USD", "hour_idle": {"amount": 1.0}, "hour_full": {"amount": 4.0}}
+    assert refusal(costs, 5.0) == ""
+    assert "too low" in refusal(costs, 4.99)
+
+
+def test_a_report_says_where_googles_own_bill_is(capsys: pytest.CaptureFixture[str]) -> None:
+    report = Report("verify-1", "p", 5.0, spent=1.234, steps=[main.Step("up", "ok", 61.0)])
+    main.show(report)
+    said = capsys.readouterr().out
+    assert "by list prices it cost 1.23 USD" in said
+    assert "burst-farm=verify-1" in said
+
+
+def test_what_is_typed_is_read() -> None:
+    options, is_agreed = main.read(["--project", "p", "--zone", "z", "--limit", "5", "--yes"])
+    assert (options.project, options.limit, is_agreed) == ("p", 5.0, True)
+    assert options.farm.startswith("verify-")
+    with pytest.raises(SystemExit):
+        main.read(["--project", "p", "--zone", "z"])
+
+
+def test_a_spot_machine_of_the_farm_is_taken_back() -> None:
+    with GoogleCloud(operation_seconds=0.01) as cloud:
+        for name, cluster, is_spot in (
+            ("spot-1", "film", True),
+            ("system-1", "film", False),
+            ("other-1", "other", True),
+        ):
+            cloud.plant(
+                "instances",
+                {
+                    "name": name,
+                    "zone": ZONE,
+                    "machineType": f"zones/{ZONE}/machineTypes/n2d-standard-8",
+                    "labels": {"goog-k8s-cluster-name": cluster},
+                    "scheduling": {"preemptible": is_spot},
+                    "disks": [{"boot": True, "autoDelete": True, "initializeParams": {}}],
+                },
+            )
+        api = GoogleApi(cloud.environ, project=cloud.project, pause=lambda _: None)
+        [machine] = machines.spot_machines(api, cloud.project, "film")
+        assert machine["name"] == "spot-1"
+        machines.preempt(api, cloud.project, machine)
+        assert machines.spot_machines(api, cloud.project, "film") == []
