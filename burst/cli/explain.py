@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from burst.cli import console, options
 from burst.cli.settings import farm_settings
+
+if TYPE_CHECKING:
+    from burst.protocol.artist_messages import Explanation, JobView
+    from burst.protocol.client import ManagerClient
 
 
 def explain(
@@ -13,11 +19,13 @@ def explain(
     json: options.Json = False,
 ) -> None:
     """Say why a job waits, or who renders it, most important first."""
-    from burst.operations.jobs import find_job, open_farm
+    from burst.operations.jobs import ask_farm, find_job
 
-    with open_farm(farm_settings(state_dir, local=local), console.tell) as (_, client):
+    def ask(_: object, client: ManagerClient) -> tuple[JobView, Explanation]:
         found = find_job(client, job)
-        explanation = client.explain(found.id)
+        return found, client.explain(found.id)
+
+    found, explanation = ask_farm(farm_settings(state_dir, local=local), console.tell, ask)
     if json:
         console.emit(explanation.model_dump(mode="json"))
         return

@@ -154,18 +154,16 @@ def _print_distant(answer: FarmStatus) -> None:
 
 def _local_status(settings: FarmSettings, *, json: bool) -> None:
     from burst.manager.state_dir import find_manager
+    from burst.operations.jobs import ask_running
 
+    answer = ask_running(settings, console.tell, lambda client: client.status())
     address = find_manager(settings.state_dir)
-    if address is None:
+    if answer is None or address is None:
         if json:
             console.emit({"running": False, "state_dir": str(settings.state_dir)})
         else:
             console.tell("no local farm is running")
         return
-    from burst.operations.connect import open_client
-
-    with open_client(address.console_url) as client:
-        answer = client.status()
     if json:
         console.emit(
             {

@@ -11,7 +11,8 @@ from burst.cli.settings import farm_settings
 
 if TYPE_CHECKING:
     from burst.config.farm import FarmSettings
-    from burst.protocol.artist_messages import JobView
+    from burst.protocol.artist_messages import JobView, TaskView
+    from burst.protocol.client import ManagerClient
 
 app = typer.Typer(help="List, look at and steer jobs.", rich_markup_mode=None)
 
@@ -29,14 +30,13 @@ def list_jobs(
     json: options.Json = False,
 ) -> None:
     """List all jobs, newest first."""
-    from burst.operations.jobs import has_jobs, open_farm
+    from burst.operations.jobs import ask_farm, has_jobs
     from burst.operations.summary import extent
 
     settings = farm_settings(state_dir, local=local)
     jobs: tuple[JobView, ...] = ()
     if has_jobs(settings):
-        with open_farm(settings, console.tell) as (_, client):
-            jobs = client.jobs()
+        jobs = ask_farm(settings, console.tell, lambda _, client: client.jobs())
     if json:
         console.emit([job.model_dump(mode="json") for job in jobs])
     elif not jobs:
@@ -66,11 +66,7 @@ def show(
     json: options.Json = False,
 ) -> None:
     """Show one job, with what went wrong in it."""
-    from burst.operations.jobs import find_job, open_farm
-
-    with open_farm(farm_settings(state_dir, local=local), console.tell) as (_, client):
-        found = find_job(client, job)
-        tasks = client.tasks(found.id)
+    found, tasks = _job_and_tasks(job, farm_settings(state_dir, local=local))
     if json:
         shown = found.model_dump(mode="json")
         console.emit({**shown, "attempted": [task.model_dump(mode="json") for task in tasks]})
@@ -88,11 +84,7 @@ def list_tasks(
     json: options.Json = False,
 ) -> None:
     """List the tasks of a job that were begun, with what went wrong in them."""
-    from burst.operations.jobs import find_job, open_farm
-
-    with open_farm(farm_settings(state_dir, local=local), console.tell) as (_, client):
-        found = find_job(client, job)
-        tasks = client.tasks(found.id)
+    found, tasks = _job_and_tasks(job, farm_settings(state_dir, local=local))
     if json:
         console.emit([task.model_dump(mode="json") for task in tasks])
         return
@@ -160,15 +152,17 @@ def requeue(
     """Render frames again: those named, or all that failed or were canceled."""
     from burst.domain.frames import FrameRange
     from burst.errors import UsageError
-    from burst.operations.jobs import find_job, open_farm
+    from burst.operations.jobs import ask_farm, find_job
     from burst.protocol.artist_messages import Requeue
 
     if failed and frames is not None:
         raise UsageError("--failed and --frames exclude each other")
     wanted = None if frames is None else str(FrameRange.parse(frames))
-    with open_farm(farm_settings(state_dir, local=local), console.tell) as (_, client):
-        found = find_job(client, job)
-        changed = client.requeue(found.id, Requeue(frames=wanted))
+    changed = ask_farm(
+        farm_settings(state_dir, local=local),
+        console.tell,
+        lambda _, client: client.requeue(find_job(client, job).id, Requeue(frames=wanted)),
+    )
     _print_change(changed, json=json)
 
 
@@ -181,10 +175,13 @@ def priority(
     json: options.Json = False,
 ) -> None:
     """Change the priority of a job; higher goes first."""
-    from burst.operations.jobs import find_job, open_farm
+    from burst.operations.jobs import ask_farm, find_job
 
-    with open_farm(farm_settings(state_dir, local=local), console.tell) as (_, client):
-        changed = client.set_priority(find_job(client, job).id, value)
+    changed = ask_farm(
+        farm_settings(state_dir, local=local),
+        console.tell,
+        lambda _, client: client.set_priority(find_job(client, job).id, value),
+    )
     _print_change(changed, json=json)
 
 
@@ -200,17 +197,27 @@ def delete(
 
     Frames that were brought to a folder stay there.
     """
-    from burst.operations.jobs import find_job, open_farm
+    from burst.operations.jobs import ask_farm, find_job
 
-    with open_farm(farm_settings(state_dir, local=local), console.tell) as (_, client):
-        found = find_job(client, job)
-        frames = words.count(found.frames_published, "frame")
-        console.confirm(f"Delete job {found.id} with {frames} in the storage?", yes=yes)
-        client.delete_job(found.id)
+    settings = farm_settings(state_dir, local=local)
+    found = ask_farm(settings, console.tell, lambda _, client: find_job(client, job))
+    frames = words.count(found.frames_published, "frame")
+    console.confirm(f"Delete job {found.id} with {frames} in the storage?", yes=yes)
+    ask_farm(settings, console.tell, lambda _, client: client.delete_job(found.id))
     if json:
         console.emit({"job": found.id, "deleted": True})
     else:
         console.tell(f"job {found.id} is deleted")
+
+
+def _job_and_tasks(job: str, settings: FarmSettings) -> tuple[JobView, tuple[TaskView, ...]]:
+    from burst.operations.jobs import ask_farm, find_job
+
+    def ask(_: object, client: ManagerClient) -> tuple[JobView, tuple[TaskView, ...]]:
+        found = find_job(client, job)
+        return found, client.tasks(found.id)
+
+    return ask_farm(settings, console.tell, ask)
 
 
 def _act(
@@ -220,10 +227,11 @@ def _act(
     *,
     json: bool,
 ) -> None:
-    from burst.operations.jobs import find_job, open_farm
+    from burst.operations.jobs import ask_farm, find_job
 
-    with open_farm(settings, console.tell) as (_, client):
-        changed = client.act(find_job(client, job).id, action)
+    changed = ask_farm(
+        settings, console.tell, lambda _, client: client.act(find_job(client, job).id, action)
+    )
     _print_change(changed, json=json)
 
 

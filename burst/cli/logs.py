@@ -33,7 +33,7 @@ def logs(
 ) -> None:
     """Print the log of a job, a worker or a pod; with --json one JSON object a line."""
     from burst.config.cluster import ClusterFarm
-    from burst.operations.jobs import open_farm, read_log
+    from burst.operations.jobs import open_log
 
     settings = farm_settings(state_dir, local=local)
     is_on_cluster = isinstance(settings, ClusterFarm)
@@ -45,8 +45,8 @@ def logs(
                 _print(lines, follow=follow, json=json)
                 return
     try:
-        with open_farm(settings, console.tell) as (_, client):
-            _print(read_log(client, name, follow=follow), follow=follow, json=json)
+        with open_log(settings, console.tell, name, follow=follow) as log:
+            _print(log, follow=follow, json=json)
     except NotFound as error:
         if not is_on_cluster:
             raise

@@ -33,18 +33,14 @@ def list_pools(
     json: options.Json = False,
 ) -> None:
     """List the worker pools, in the order in which they are filled."""
-    from burst.operations.connect import open_client
-    from burst.operations.reach import find_farm
+    from burst.operations.jobs import ask_running
 
-    url = find_farm(farm_settings(state_dir, local=local), console.tell)
-    pools: tuple[PoolView, ...] = ()
-    if url is not None:
-        with open_client(url) as client:
-            pools = client.pools()
+    settings = farm_settings(state_dir, local=local)
+    pools = ask_running(settings, console.tell, lambda client: client.pools())
     if json:
-        console.emit([pool.model_dump(mode="json") for pool in pools])
+        console.emit([pool.model_dump(mode="json") for pool in pools or ()])
         return
-    if url is None:
+    if pools is None:
         console.tell("no local farm is running, so there are no pools")
     elif not pools:
         console.tell("there are no worker pools: the farm can't render")
@@ -53,7 +49,7 @@ def list_pools(
             ("POOL", "RUNNING", "STARTING", "WANTED", "MIN", "MAX", "CORES", "MEMORY", "BLENDER"),
             [_row(pool) for pool in pools],
         )
-    for pool in pools:
+    for pool in pools or ():
         failure = pool_words.gist(pool.failure)
         for text in filter(None, (pool.reason, *pool_words.waits(pool), failure)):
             console.tell(f"{pool.name}: {text}")
@@ -111,15 +107,13 @@ def scale(
 def _change(
     pool: str, changes: dict[str, Any], local: bool, state_dir: Path | None, *, json: bool
 ) -> None:
-    from burst.operations.connect import open_client
-    from burst.operations.reach import find_farm
+    from burst.operations.jobs import ask_running
     from burst.protocol.artist_messages import ChangePool
 
-    url = find_farm(farm_settings(state_dir, local=local), console.tell)
-    if url is None:
+    settings, wanted = farm_settings(state_dir, local=local), ChangePool(**changes)
+    changed = ask_running(settings, console.tell, lambda client: client.change_pool(pool, wanted))
+    if changed is None:
         raise NotFound("no local farm is running, so there are no pools")
-    with open_client(url) as client:
-        changed = client.change_pool(pool, ChangePool(**changes))
     if json:
         console.emit(changed.model_dump(mode="json"))
         return

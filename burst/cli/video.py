@@ -11,8 +11,12 @@ from burst.cli.settings import farm_settings, where_typed
 
 if TYPE_CHECKING:
     from burst.operations.progress import Note, WatchState
+    from burst.operations.reach import Reached
     from burst.operations.video import OrderedVideo
     from burst.operations.watch import View
+    from burst.protocol.artist_messages import JobView
+    from burst.protocol.client import ManagerClient
+    from burst.storage.storage import Storage
 
 CodecName = Literal["h264", "prores", "prores4444", "av1"]
 """What the domain takes, once more: to import that would bring pydantic into ``burst --help``."""
@@ -73,7 +77,7 @@ def video(
     """
     from burst.cli.live import job_view
     from burst.operations.frames import FrameFolder, output_of
-    from burst.operations.jobs import find_job, open_farm
+    from burst.operations.jobs import ask_farm, find_job
     from burst.operations.reach import storage_from_here
     from burst.operations.video import bring_video, order_video
     from burst.operations.watch import Touch, watch_job
@@ -86,12 +90,15 @@ def video(
         codec=codec, fps=fps, frames=frames, name=name, allow_gaps=allow_gaps, sound=not no_sound
     )
     settings = farm_settings(state_dir, local=local)
-    with open_farm(settings, console.tell) as (farm, client):
+
+    def order(farm: Reached, client: ManagerClient) -> tuple[JobView, Storage, OrderedVideo, str]:
         found = find_job(client, job)
         storage = open_storage(storage_from_here(settings, client.status()))
-        ordered = order_video(client, found, wanted)
+        return found, storage, order_video(client, found, wanted), farm.console_url
+
+    found, storage, ordered, url = ask_farm(settings, console.tell, order)
     console.tell(f"job {found.id}: {ordered.name} is being made")
-    touch = Touch(settings, farm.console_url)
+    touch = Touch(settings, url)
     try:
         with job_view() as shown:
             state = watch_job(ordered.job, touch, None, _Troubles(shown))

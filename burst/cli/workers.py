@@ -30,17 +30,13 @@ def list_workers(
     json: options.Json = False,
 ) -> None:
     """List the workers that are here, and what they render."""
-    from burst.operations.connect import open_client
-    from burst.operations.reach import find_farm
+    from burst.operations.jobs import ask_running
 
-    url = find_farm(farm_settings(state_dir, local=local), console.tell)
-    workers: tuple[WorkerView, ...] = ()
-    if url is not None:
-        with open_client(url) as client:
-            workers = client.workers()
+    settings = farm_settings(state_dir, local=local)
+    workers = ask_running(settings, console.tell, lambda client: client.workers())
     if json:
-        console.emit([worker.model_dump(mode="json") for worker in workers])
-    elif url is None:
+        console.emit([worker.model_dump(mode="json") for worker in workers or ()])
+    elif workers is None:
         console.tell("no local farm is running, so there are no workers")
     elif not workers:
         console.tell("there are no workers: they come when there is work")
@@ -60,14 +56,12 @@ def drain(
 ) -> None:
     """Let a worker finish what it holds, then leave."""
     from burst.errors import NotFound
-    from burst.operations.connect import open_client
-    from burst.operations.reach import find_farm
+    from burst.operations.jobs import ask_running
 
-    url = find_farm(farm_settings(state_dir, local=local), console.tell)
-    if url is None:
+    settings = farm_settings(state_dir, local=local)
+    drained = ask_running(settings, console.tell, lambda client: client.drain(worker))
+    if drained is None:
         raise NotFound("no local farm is running, so there are no workers")
-    with open_client(url) as client:
-        drained = client.drain(worker)
     if json:
         console.emit(drained.model_dump(mode="json"))
     else:

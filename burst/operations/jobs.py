@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from itertools import chain, islice
 from typing import TYPE_CHECKING, TypeVar
 
 from burst.config.farm import FarmSettings
 from burst.errors import ManagerUnreachable, NotFound
 from burst.manager.state_dir import database_path, is_locked, lock_path
 from burst.operations.connect import open_client
-from burst.operations.reach import Reached, reach_farm
+from burst.operations.local_farm import has_left
+from burst.operations.reach import Reached, find_farm, reach_farm
 
 if TYPE_CHECKING:
     from burst.protocol.artist_messages import JobView
@@ -60,10 +62,10 @@ def ask_farm(
     tell: Callable[[str], None],
     ask: Callable[[Reached, ManagerClient], _Answer],
 ) -> _Answer:
-    """Ask the farm something that changes nothing; see `open_farm`.
+    """Ask the farm something that may be asked twice; see `open_farm`.
 
     A local one that has no work leaves, and may do so just when it is asked: then another is
-    started.
+    started. It has done nothing of what it was asked then: it leaves when nobody is inside.
 
     Raises:
         NotFound: nothing was ever submitted to it.
@@ -75,6 +77,60 @@ def ask_farm(
             return ask(farm, client)
     with open_farm(settings, tell) as (farm, client):
         return ask(farm, client)
+
+
+def ask_running(
+    settings: FarmSettings,
+    tell: Callable[[str], None],
+    ask: Callable[[ManagerClient], _Answer],
+) -> _Answer | None:
+    """Ask the farm something, without starting a local one; None if there is none.
+
+    One that is just leaving is waited for, and is none then.
+
+    Raises:
+        ClusterError: the one on a cluster can't be reached.
+        ManagerUnreachable: it does not answer, and does not leave.
+    """
+    for _ in range(_TRIES - 1):
+        url = find_farm(settings, tell)
+        if url is None:
+            return None
+        try:
+            with open_client(url) as client:
+                return ask(client)
+        except ManagerUnreachable:
+            if not settings.is_local or not has_left(settings.state_dir):
+                raise
+    url = find_farm(settings, tell)
+    if url is None:
+        return None
+    with open_client(url) as client:
+        return ask(client)
+
+
+@contextmanager
+def open_log(
+    settings: FarmSettings, tell: Callable[[str], None], named: str, *, follow: bool
+) -> Iterator[Iterator[LogLine | str]]:
+    """Open a log, see `read_log`; the farm is asked again until its first line is there.
+
+    Raises:
+        NotFound: neither a job nor a worker is called so, or nothing was ever submitted.
+        StateError: the farm can't be started.
+        ManagerUnreachable: it does not answer, again and again.
+    """
+    for more in reversed(range(_TRIES)):
+        with open_farm(settings, tell) as (_, client):
+            lines = read_log(client, named, follow=follow)
+            try:
+                first = list(islice(lines, 1))
+            except ManagerUnreachable:
+                if not more:
+                    raise
+                continue
+            yield chain(first, lines)
+            return
 
 
 def find_job(client: ManagerClient, named: str) -> JobView:

@@ -38,6 +38,9 @@ START_SECONDS = 60.0
 STOP_SECONDS = 30.0
 """Workers get ten seconds for leaving, the database a moment."""
 
+LEAVE_SECONDS = 10.0
+"""What one that has no work any more may take to leave: open streams get three seconds."""
+
 IDLE_EXIT_SECONDS = 5
 """How long a farm stays that was only started for one command."""
 
@@ -113,6 +116,11 @@ def ensure_farm(
 def was_stopped(state_dir: Path) -> bool:
     """Say whether the last farm here was stopped by ``burst down``, rather than killed."""
     return _stop_mark(state_dir).exists()
+
+
+def has_left(state_dir: Path) -> bool:
+    """Say whether a manager that hung up on its callers has gone; waits until it has."""
+    return _gone(state_dir, LEAVE_SECONDS)
 
 
 @dataclass(frozen=True, slots=True)
