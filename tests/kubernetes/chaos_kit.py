@@ -181,6 +181,16 @@ class HurtFarm(Farm):
         rows = self.rows("SELECT DISTINCT status FROM attempts WHERE job_id = ?", job)
         return {row["status"] for row in rows}
 
+    def unfinished(self, job: str) -> list[str]:
+        """Return why attempts of a job have not ended well, but for a mount that was slow.
+
+        On a busy machine a bucket's folder may say nothing for seconds: what was read then is no
+        good, and is rendered again.
+        """
+        rows = self.rows("SELECT * FROM attempts WHERE job_id = ? AND status != 'completed'", job)
+        slow = "did not answer for"
+        return [f"{r['status']}: {r['reason']}" for r in rows if slow not in r["reason"]]
+
     def busy(self, node: str = "") -> list[Busy]:
         """Return the workers that have a task, of a node or of all."""
         pods = self.cluster.get("pods", "-n", FARM, "-l", "burst/worker")["items"]
