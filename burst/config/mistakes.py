@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import tomllib
 from collections.abc import Iterable, Mapping
+from itertools import combinations
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -125,10 +127,22 @@ def _made(table: Any, model: type[_Model]) -> _Model | None:
     try:
         return model.model_validate(table)
     except ValidationError as error:
-        wrong = {problem["loc"][0] for problem in error.errors() if problem["loc"]}
-    if not wrong or not isinstance(table, dict):
-        return None
-    return _made({key: value for key, value in table.items() if key not in wrong}, model)
+        if not isinstance(table, dict):
+            return None
+        if sound := _sound_part(table, error):
+            return _made(sound, model)
+    # Each key makes sense, and some do not together: what is left without those.
+    for many in (1, 2):
+        for keys in combinations(table, many):
+            with contextlib.suppress(ValidationError):
+                return model.model_validate({k: v for k, v in table.items() if k not in keys})
+    return None
+
+
+def _sound_part(table: Mapping[str, Any], error: ValidationError) -> dict[str, Any]:
+    """Return the table without the keys that are wrong by themselves; empty if none is."""
+    wrong = {problem["loc"][0] for problem in error.errors() if problem["loc"]}
+    return {key: value for key, value in table.items() if key not in wrong} if wrong else {}
 
 
 def _of_table(key: Key, table: Any, model: type[BaseModel]) -> list[tuple[Key, str]]:
@@ -137,10 +151,13 @@ def _of_table(key: Key, table: Any, model: type[BaseModel]) -> list[tuple[Key, s
     try:
         model.model_validate(table)
     except ValidationError as error:
-        return [
+        found = [
             ((*key, *map(str, problem["loc"])), _said(problem["type"], problem["msg"]))
             for problem in error.errors()
         ]
+        # Whether keys fit together is looked at only where each makes sense.
+        sound = _sound_part(table, error)
+        return [*found, *_of_table(key, sound, model)] if sound else found
     return []
 
 
