@@ -45,9 +45,12 @@ class Burst:
     """Set when nothing more is to be begun but the way down."""
     hear_of: Callable[[int], None] = lambda _: None
     """Is told the number of each process that is started."""
+    trouble: str = ""
+    """Why the last question has no answer, if its answer was awaited by one only."""
 
     def ask(self, *arguments: str, seconds: float = 120) -> Any:
         """Return the JSON of a short command, whatever its exit status; None if it says none."""
+        self.trouble = f"no answer in {seconds:.0f} seconds"
         try:
             ended = subprocess.run(
                 [*self.program, *arguments, "--json"],
@@ -59,6 +62,7 @@ class Burst:
                 timeout=seconds,
                 check=False,
             )
+            self.trouble = _reason(ended.stderr) or f"it ended with {ended.returncode}"
             return json.loads(ended.stdout)
         except (OSError, subprocess.TimeoutExpired, ValueError):
             return None
@@ -137,6 +141,16 @@ class Burst:
 def without_another_farm(environ: Mapping[str, str]) -> dict[str, str]:
     """Return an environment without what would have burst mean another farm."""
     return {name: text for name, text in environ.items() if name not in _OF_ANOTHER_FARM}
+
+
+def _reason(said: str) -> str:
+    """Return the error that burst told at last, with what mends it."""
+    last = said.strip().rpartition("\n")[2]
+    try:
+        told = json.loads(last)
+        return "; ".join(filter(None, (told["message"], told["hint"])))
+    except (ValueError, KeyError, TypeError):
+        return last
 
 
 def interrupt(child: subprocess.Popen[bytes]) -> None:

@@ -121,10 +121,10 @@ class Verification:
         told = self.burst.ask("doctor")
         bad = [one["text"] for one in (told or {}).get("findings", ()) if one["verdict"] == "bad"]
         if told is None or bad:
-            return f"burst doctor: {'; '.join(bad) or 'it does not answer'}"
+            return f"burst doctor: {'; '.join(bad) or self.burst.trouble}"
         left = self.burst.ask("doctor", "--leftovers", seconds=300)
         if left is None:
-            return "burst doctor --leftovers does not answer"
+            return f"burst doctor --leftovers: {self.burst.trouble}"
         if left["left"] or left["kept"]:
             # All of it would go in the end, with somebody's frames.
             return (
@@ -133,7 +133,7 @@ class Verification:
             )
         plan = self.burst.ask("up", "--plan", seconds=self.options.patience)
         if not plan or "costs" not in plan:
-            return "burst up --plan says no price"
+            return f"burst up --plan: {self.burst.trouble}"
         costs = plan["costs"]
         self.report.currency = costs["currency"]
         self.meter = Meter(self.options.limit, known_hour(costs["hour_full"]) or 0.0)

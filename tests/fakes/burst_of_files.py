@@ -70,6 +70,9 @@ def main(arguments: list[str]) -> int:
     if arguments[0] in script.get("hangs", ()):
         time.sleep(3600)
     if arguments[0] in script.get("fails", ()):
+        print(
+            json.dumps({"error": "E", "message": "it can't be", "hint": "mend it"}), file=sys.stderr
+        )
         return 1
     if "--json" in arguments:
         print(json.dumps(answer(arguments, script)))

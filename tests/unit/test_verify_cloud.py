@@ -128,9 +128,10 @@ def test_a_way_down_that_fails_is_tried_again_and_told(
     ("script", "limit", "said"),
     [
         ({"findings": [{"verdict": "bad", "text": "no login"}]}, 100.0, "burst doctor: no login"),
-        ({"hour": None}, 100.0, "nobody says what it costs"),
+        ({"hour": None}, 100.0, "nobody says what it costs (unknown: a), so no limit can be kept"),
         ({"hour": 1.0}, 5.0, "a limit of 5.00 USD is too low: an hour of it all may take 6.00"),
-        ({"fails": ["doctor"]}, 100.0, "it does not answer"),
+        ({"fails": ["doctor"]}, 100.0, "burst doctor: it can't be; mend it"),
+        ({"fails": ["up"]}, 100.0, "burst up --plan: it can't be; mend it"),
         ({"left": ["a disk"]}, 100.0, "there is something of a farm verify-1 in p already"),
     ],
 )

@@ -60,7 +60,9 @@ def test_a_region_means_a_zone_that_it_has(place: str, zone: str) -> None:
 
 
 def test_neither_region_nor_zone_is_refused() -> None:
-    with pytest.raises(ConfigError, match="'europe' is no zone"):
+    with pytest.raises(
+        ConfigError, match="'europe' is no region, such as europe-west4, and no zone"
+    ):
         find_zone("europe")
 
 
