@@ -119,7 +119,11 @@ class Verification:
         if not self.options.scene.is_file():
             return f"there is no scene {self.options.scene}"
         told = self.burst.ask("doctor")
-        bad = [one["text"] for one in (told or {}).get("findings", ()) if one["verdict"] == "bad"]
+        bad = [
+            "; ".join(filter(None, (f"{one['subject']}: {one['text']}", one["hint"])))
+            for one in (told or {}).get("findings", ())
+            if one["verdict"] == "bad"
+        ]
         if told is None or bad:
             return f"burst doctor: {'; '.join(bad) or self.burst.trouble}"
         left = self.burst.ask("doctor", "--leftovers", seconds=300)

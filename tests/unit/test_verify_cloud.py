@@ -127,7 +127,11 @@ def test_a_way_down_that_fails_is_tried_again_and_told(
 @pytest.mark.parametrize(
     ("script", "limit", "said"),
     [
-        ({"findings": [{"verdict": "bad", "text": "no login"}]}, 100.0, "burst doctor: no login"),
+        (
+            {"findings": [{"verdict": "bad", "subject": "helm", "text": "none", "hint": "get it"}]},
+            100.0,
+            "burst doctor: helm: none; get it",
+        ),
         ({"hour": None}, 100.0, "nobody says what it costs (unknown: a), so no limit can be kept"),
         ({"hour": 1.0}, 5.0, "a limit of 5.00 USD is too low: an hour of it all may take 6.00"),
         ({"fails": ["doctor"]}, 100.0, "burst doctor: it can't be; mend it"),
