@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 
 from burst.config.cluster import NAME, NAME_HINT, ClusterSettings, PoolSettings
 from burst.config.farm import FarmSettings
-from burst.config.google import GoogleSettings, values_mistakes
+from burst.config.google import GoogleSettings, name_mistakes, values_mistakes
 from burst.config.google_rules import pool_mistakes
 from burst.config.images import ImageSettings
 from burst.config.lines import Key, key_lines, line_of
@@ -119,7 +119,9 @@ def _refused(document: Mapping[str, Any]) -> list[str]:
         region=(google and google.region) or zone.rpartition("-")[0],
         farm=cluster.farm if cluster else "",
     )
-    return [*(values_mistakes(google) if google else ()), *refused]
+    project = (google and google.project) or ""
+    named = name_mistakes(project, cluster.farm) if project and cluster else ()
+    return [*named, *(values_mistakes(google) if google else ()), *refused]
 
 
 def _made(table: Any, model: type[_Model]) -> _Model | None:

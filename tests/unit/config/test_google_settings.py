@@ -147,6 +147,22 @@ def test_keys_that_do_not_fit_together_hide_no_other_mistake_and_none_hides_them
     assert "shutdown_seconds is for spot machines: others are not taken back; minimum" in told[3]
 
 
+def test_a_name_that_a_farm_can_not_have_is_told_with_the_rest(tmp_path: Path) -> None:
+    path = tmp_path / "burst.toml"
+    path.write_text(
+        '[google]\nproject = "studio-1"\nzone = "europe-west4-a"\nlabels = { burst-farm = "x" }\n'
+        '[cluster]\nfarm = "a-film-about-the-google-office"\n'
+    )
+    with pytest.raises(ConfigError) as caught:
+        check_file({"BURST_CONFIG": str(path)}, is_to_be_made=True)
+    told = [line.strip().split(": ")[:2] for line in caught.value.message.splitlines()[1:]]
+    assert told == [
+        ["line 4", "google.labels"],
+        ["line 6", "cluster.farm"],
+        ["line 6", "cluster.farm"],
+    ]
+
+
 def test_one_mistake_is_one_sentence_and_none_is_fine(tmp_path: Path) -> None:
     path = tmp_path / "burst.toml"
     path.write_text("\n[google]\nregion = 'europe'\n")
