@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.append(str(ROOT / "scripts"))
@@ -26,6 +27,7 @@ from verifycloud.commands import LOG, FailedError  # noqa: E402
 from verifycloud.main import Options, Report, Verification  # noqa: E402
 from verifycloud.meter import Meter, known_hour, refusal  # noqa: E402
 
+from burst.cli.main import app  # noqa: E402
 from burst.cloud.google_api import GoogleApi  # noqa: E402
 from tests.fakes.google_cloud import GoogleCloud  # noqa: E402
 
@@ -69,6 +71,11 @@ def test_a_farm_goes_all_of_its_way(tmp_path: Path, preempted: list[str]) -> Non
     assert one.meter.spent > 0
     calls = (tmp_path / "calls.log").read_text()
     assert "down --all --yes --farm verify-1" in calls
+    # Its burst is a stand-in, and takes anything.
+    commands = typer.main.get_command(app)
+    assert isinstance(commands, typer.core.TyperGroup)
+    for name, *arguments in {tuple(call.split()) for call in calls.splitlines()}:
+        commands.commands[name].make_context(name, arguments)
 
 
 @pytest.mark.parametrize(
