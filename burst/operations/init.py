@@ -99,8 +99,10 @@ def write_new(path: Path, text: str) -> None:
         UsageError: there is one.
         ConfigError: the folder can't be written.
     """
+    is_ours = False
     try:
         with path.open("x", encoding="utf-8") as file:
+            is_ours = True
             file.write(text)
     except FileExistsError as error:
         raise UsageError(
@@ -108,6 +110,9 @@ def write_new(path: Path, text: str) -> None:
             hint="edit it, or move it away first",
         ) from error
     except OSError as error:
+        if is_ours:
+            # Half of one would be in the way of the next try.
+            path.unlink(missing_ok=True)
         raise ConfigError(f"can't write {path}: {error.strerror}") from error
 
 
