@@ -327,9 +327,12 @@ def read(arguments: Sequence[str]) -> tuple[Options, bool]:
 
 def _money(text: str) -> float:
     """Return an amount that a limit can be: what is no number is never reached."""
-    amount = float(text)
+    try:
+        amount = float(text)
+    except ValueError:
+        amount = math.nan
     if not math.isfinite(amount) or amount <= 0:
-        raise ValueError(f"{text} is no limit")
+        raise argparse.ArgumentTypeError(f"{text} is no limit, such as 5")
     return amount
 
 

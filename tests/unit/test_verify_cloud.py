@@ -306,7 +306,7 @@ def test_what_is_no_limit_is_refused(limit: str, capsys: pytest.CaptureFixture[s
     with pytest.raises(SystemExit) as stopped:
         main.read(["--project", "p", "--zone", "z", f"--limit={limit}"])
     assert stopped.value.code == 2
-    assert "--limit" in capsys.readouterr().err
+    assert f"--limit: {limit} is no limit, such as 5" in capsys.readouterr().err
 
 
 def test_a_farm_that_may_be_there_still_is_named(capsys: pytest.CaptureFixture[str]) -> None:
