@@ -47,6 +47,8 @@ machine = "{machine}"
 spot = true
 maximum = {maximum}
 """
+_LONGEST_QUESTION = 300.0
+"""Seconds: what a question may take while machines are paid, as the limit does not cut it short."""
 _REPORTS = "https://console.cloud.google.com/billing/reports?project={project}"
 
 
@@ -126,7 +128,7 @@ class Verification:
         ]
         if told is None or bad:
             return f"burst doctor: {'; '.join(bad) or self.burst.trouble}"
-        left = self.burst.ask("doctor", "--leftovers", seconds=300)
+        left = self.burst.ask("doctor", "--leftovers", seconds=_LONGEST_QUESTION)
         if left is None:
             return f"burst doctor --leftovers: {self.burst.trouble}"
         if left["left"] or left["kept"]:
@@ -193,10 +195,10 @@ class Verification:
         return ""
 
     def _up_again(self) -> str:
-        plan = self.burst.ask("up", "--plan", seconds=self.options.patience)
+        plan = self.burst.ask("up", "--plan", seconds=_LONGEST_QUESTION)
         if plan is None or plan["changes"]:
             raise FailedError(f"there is something to change: {plan}")
-        left = self.burst.ask("doctor", "--leftovers")
+        left = self.burst.ask("doctor", "--leftovers", seconds=_LONGEST_QUESTION)
         if not left or not left["zero"]:
             raise FailedError(f"something is there that does not belong: {left}")
         return "nothing to change"
@@ -244,7 +246,7 @@ class Verification:
         return ""
 
     def _nothing_left(self) -> str:
-        left = self.burst.ask("doctor", "--leftovers", seconds=300)
+        left = self.burst.ask("doctor", "--leftovers", seconds=_LONGEST_QUESTION)
         if not left or not left["zero"] or left["kept"]:
             raise FailedError(f"look: burst doctor --leftovers says {json.dumps(left)}")
         return "0 left"
