@@ -74,7 +74,7 @@ def cost_text(cost: FarmCost, width: int) -> str:
     lines = [
         f"farm:     {cost.place.farm}, in {cost.place.shape.zone} of {cost.place.project}",
         f"cluster:  {_state(cost)}",
-        f"now:      {amount_words(cost.now, 3, 'hour')}",
+        f"now:      {amount_words(cost.now, 3, 'hour')}{_besides(cost)}",
     ]
     if cost.job is not None:
         job = cost.job.job
@@ -111,13 +111,24 @@ def cost_json(cost: FarmCost) -> dict[str, Any]:
 
 
 def _state(cost: FarmCost) -> str:
+    from burst.domain.costs import SYSTEM_POOL
+
     if cost.found.is_up is None:
         return "unknown"
     if not cost.found.is_up:
         return "not there"
+    nodes = cost.found.nodes
+    settled = [pool.name for pool in cost.found.shape.pools]
+    others = sorted(set(nodes) - {*settled, SYSTEM_POOL})
     pools = [
-        f"{words.count(many, 'node')} of {pool}"
-        for pool in (pool.name for pool in cost.found.shape.pools)
-        if (many := cost.found.nodes.get(pool, 0))
+        f"{words.count(many, 'node')} of {pool or 'no pool'}"
+        for pool in (*settled, *others)
+        if (many := nodes.get(pool, 0))
     ]
     return f"up, {', '.join(pools) or 'no nodes of pools'}"
+
+
+def _besides(cost: FarmCost) -> str:
+    """Return what is unknown of the present, and is no part of the estimate below it."""
+    more = [what for what in cost.now.unknown if what not in cost.costs.hour_full.unknown]
+    return f" (unknown: {', '.join(more)})" if cost.found.is_up and more else ""

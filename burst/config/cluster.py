@@ -185,10 +185,13 @@ class PoolSettings(BaseModel):
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
+        found = []
         if self.shutdown_seconds is not None and not self.spot:
-            raise ValueError("shutdown_seconds is for spot machines: others are not taken back")
+            found.append("shutdown_seconds is for spot machines: others are not taken back")
         if self.minimum > self.maximum:
-            raise ValueError(f"minimum is {self.minimum}, more than maximum, {self.maximum}")
+            found.append(f"minimum is {self.minimum}, more than maximum, {self.maximum}")
+        if found:
+            raise ValueError("; ".join(found))
         return self
 
     @field_validator("memory")

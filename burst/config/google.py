@@ -236,15 +236,23 @@ def mistakes(farm: GoogleFarm) -> list[str]:
         found.append("google.project: is missing")
     if not farm.zone:
         found.append("google.zone: is missing, such as europe-west4-a")
-    if len(farm.name) > LONGEST_NAME:
-        found.append(f"cluster.farm: {farm.name} is longer than {LONGEST_NAME} characters")
-    if len(farm.state_bucket) > _LONGEST_BUCKET or "google" in farm.state_bucket:
-        found.append(f"cluster.farm: {farm.state_bucket} is no name for a bucket")
+    found += name_mistakes(farm.project, farm.name)
     url = farm.settings.storage_url
     if url not in (None, f"gs://{farm.data_bucket}"):
         found.append(f"farm.storage_url: the farm has a bucket of its own, not {url}")
     found += values_mistakes(farm.google)
     found += pool_mistakes(farm.settings.pools, region=farm.region, farm=farm.name)
+    return found
+
+
+def name_mistakes(project: str, farm: str) -> list[str]:
+    """Return what keeps a farm from having this name, each with its key."""
+    found = []
+    if len(farm) > LONGEST_NAME:
+        found.append(f"cluster.farm: {farm} is longer than {LONGEST_NAME} characters")
+    bucket = state_bucket(project, farm)
+    if len(bucket) > _LONGEST_BUCKET or "google" in bucket:
+        found.append(f"cluster.farm: {bucket} is no name for a bucket")
     return found
 
 

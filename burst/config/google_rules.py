@@ -93,6 +93,8 @@ def system_machine_mistakes(machine: str) -> Iterator[str]:
         yield f"{key}: {machine!r} is no machine type, such as e2-standard-2"
     elif machine in TOO_SMALL:
         yield f"{key}: {machine} is too small: Kubernetes and the manager need two whole cores"
+    elif _family(machine) in HYPERDISK_ONLY:
+        yield f"{key}: {machine} takes hyperdisks only, and its disk and the manager's are none"
     elif _family(machine) in ARM:
         yield f"{key}: {machine} is an Arm machine, and images are for x86-64"
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import tomllib
 from collections.abc import Iterable, Mapping
+from itertools import combinations
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -11,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 
 from burst.config.cluster import NAME, NAME_HINT, ClusterSettings, PoolSettings
 from burst.config.farm import FarmSettings
-from burst.config.google import GoogleSettings, values_mistakes
+from burst.config.google import GoogleSettings, name_mistakes, values_mistakes
 from burst.config.google_rules import pool_mistakes
 from burst.config.images import ImageSettings
 from burst.config.lines import Key, key_lines, line_of
@@ -117,7 +119,9 @@ def _refused(document: Mapping[str, Any]) -> list[str]:
         region=(google and google.region) or zone.rpartition("-")[0],
         farm=cluster.farm if cluster else "",
     )
-    return [*(values_mistakes(google) if google else ()), *refused]
+    project = (google and google.project) or ""
+    named = name_mistakes(project, cluster.farm) if project and cluster else ()
+    return [*named, *(values_mistakes(google) if google else ()), *refused]
 
 
 def _made(table: Any, model: type[_Model]) -> _Model | None:
@@ -125,10 +129,22 @@ def _made(table: Any, model: type[_Model]) -> _Model | None:
     try:
         return model.model_validate(table)
     except ValidationError as error:
-        wrong = {problem["loc"][0] for problem in error.errors() if problem["loc"]}
-    if not wrong or not isinstance(table, dict):
-        return None
-    return _made({key: value for key, value in table.items() if key not in wrong}, model)
+        if not isinstance(table, dict):
+            return None
+        if sound := _sound_part(table, error):
+            return _made(sound, model)
+    # Each key makes sense, and some do not together: what is left without those.
+    for many in (1, 2):
+        for keys in combinations(table, many):
+            with contextlib.suppress(ValidationError):
+                return model.model_validate({k: v for k, v in table.items() if k not in keys})
+    return None
+
+
+def _sound_part(table: Mapping[str, Any], error: ValidationError) -> dict[str, Any]:
+    """Return the table without the keys that are wrong by themselves; empty if none is."""
+    wrong = {problem["loc"][0] for problem in error.errors() if problem["loc"]}
+    return {key: value for key, value in table.items() if key not in wrong} if wrong else {}
 
 
 def _of_table(key: Key, table: Any, model: type[BaseModel]) -> list[tuple[Key, str]]:
@@ -137,10 +153,13 @@ def _of_table(key: Key, table: Any, model: type[BaseModel]) -> list[tuple[Key, s
     try:
         model.model_validate(table)
     except ValidationError as error:
-        return [
+        found = [
             ((*key, *map(str, problem["loc"])), _said(problem["type"], problem["msg"]))
             for problem in error.errors()
         ]
+        # Whether keys fit together is looked at only where each makes sense.
+        sound = _sound_part(table, error)
+        return [*found, *_of_table(key, sound, model)] if sound else found
     return []
 
 

@@ -28,6 +28,9 @@ from burst.domain.skus import HOURS_PER_MONTH, Good
 CREDIT_HOURS = 744
 """Of one zonal cluster, which Google credits to each billing account in a month."""
 
+SYSTEM_POOL = "system"
+"""Node pool of the system nodes, which are no worker pool's."""
+
 _GIB = 2**30
 _SSD_GIB = 375
 """Size of a local SSD."""
@@ -42,7 +45,10 @@ _SHARED = {
 _CUSTOM = re.compile(r"(?:(?P<family>[a-z]\d[a-z]?)-)?custom-(?P<vcpus>\d+)-(?P<mib>\d+)")
 _STANDARD = re.compile(r"(?P<kind>[a-z]\d[a-z]?-[a-z]+)-(?P<vcpus>\d+)")
 
-_HYPERDISK_ONLY = frozenset({"c4", "n4"})
+_CUSTOM_SIZE = "-custom"
+"""What the catalogue's name of a family ends in where a machine is of a size of one's own."""
+
+_HYPERDISK_ONLY = frozenset({"c4", "c4d", "n4", "n4d"})
 _OWN_SSDS = frozenset({"c4"})
 """Families with local SSDs of their own price only."""
 
@@ -217,16 +223,23 @@ def hour_now(costs: Costs, nodes: Mapping[str, int], *, is_up: bool) -> Amount:
 
     Args:
         costs: its estimate.
-        nodes: how many each pool has.
+        nodes: how many each pool has. Of one that the estimate has not the price is unknown: it was
+            taken from the settings while it has nodes, or GKE made it for a while.
         is_up: the cluster is there.
     """
     if not is_up:
         return costs.month_zero.part(HOURS_PER_MONTH)
-    pools = (
+    parts = [
         line.price.times(nodes.get(line.pool, 0)) if line.pool else line.hour
         for line in costs.lines
+    ]
+    known = {line.pool for line in costs.lines} | {SYSTEM_POOL}
+    others = (
+        Amount(unknown=(f"nodes of {name or 'no pool'}",)).times(many)
+        for name, many in nodes.items()
+        if name not in known or not name
     )
-    return _sum(pools)
+    return _sum((*parts, *others))
 
 
 def time_cost(seconds: Mapping[str, float], shape: FarmShape, table: PriceTable) -> Amount:
@@ -259,7 +272,7 @@ def hardware_of(machine: str) -> Hardware | None:
         memory = Decimal(str(found.memory_gib))
         return Hardware(family, Decimal(found.vcpus), memory, found.gpu, found.gpus)
     if custom := _CUSTOM.fullmatch(machine):
-        family = f"{custom['family'] or 'n1'}-custom"
+        family = f"{custom['family'] or 'n1'}{_CUSTOM_SIZE}"
         return Hardware(family, Decimal(custom["vcpus"]), Decimal(custom["mib"]) / 1024)
     return _by_ratio(machine)
 
@@ -282,7 +295,7 @@ def _standing(shape: FarmShape, table: PriceTable) -> Iterator[Line]:
     region = shape.region
     yield _line("cluster", "zonal", (Good("cluster", "zonal"), 1, "cluster"), region, table)
     node = PoolShape(
-        "system",
+        SYSTEM_POOL,
         shape.system_machine,
         spot=False,
         maximum=shape.system_nodes,
@@ -352,7 +365,8 @@ def _uses(region: str, table: PriceTable) -> Iterator[Use]:
 
 
 def _disk_month(kind: str, gib: int, family: str, region: str, table: PriceTable) -> Amount:
-    kind = kind or ("hyperdisk-balanced" if family in _HYPERDISK_ONLY else "pd-balanced")
+    is_hyperdisk = family.removesuffix(_CUSTOM_SIZE) in _HYPERDISK_ONLY
+    kind = kind or ("hyperdisk-balanced" if is_hyperdisk else "pd-balanced")
     price = _priced(Good("disk", kind), Decimal(gib), f"disk {kind}", region, table)
     if kind.startswith("hyperdisk") and gib:
         # It bills requests and throughput above what is free, by default as it is made.

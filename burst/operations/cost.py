@@ -58,6 +58,9 @@ _MOST_PAGES = 50
 _ALIVE = frozenset({"PROVISIONING", "STAGING", "RUNNING", "STOPPING", "REPAIRING"})
 """States of a machine in which it bills, or may."""
 
+_LOCATION_LABEL = "goog-k8s-cluster-location"
+"""On a machine, where its cluster is."""
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -257,8 +260,11 @@ def _nodes(api: GoogleApi, place: Place) -> dict[str, int]:
     for page in api.pages("COMPUTE", f"projects/{place.project}/aggregated/instances", query):
         for scope in page.get("items", {}).values():
             for machine in scope.get("instances", []):
-                pool = machine.get("labels", {}).get("goog-k8s-node-pool-name", "")
-                if machine.get("status") in _ALIVE:
+                labels = machine.get("labels", {})
+                pool = labels.get("goog-k8s-node-pool-name", "")
+                # A name is a cluster's in its zone alone: another one's nodes are not the farm's.
+                is_own = labels.get(_LOCATION_LABEL, place.shape.zone) == place.shape.zone
+                if is_own and machine.get("status") in _ALIVE:
                     nodes[pool] = nodes.get(pool, 0) + 1
     return nodes
 

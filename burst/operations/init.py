@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import tomllib
 from collections.abc import Sequence
@@ -48,11 +49,13 @@ def find_zone(place: str) -> str:
     Raises:
         ConfigError: it is neither.
     """
-    try:
-        region = GoogleSettings(region=place).region
-    except ValidationError:
-        return GoogleSettings(zone=_checked(GoogleSettings, "zone", place)).zone or ""
-    return f"{region}-b"
+    for key, zone in (("region", f"{place}-b"), ("zone", place)):
+        with contextlib.suppress(ValidationError):
+            GoogleSettings.model_validate({key: place})
+            return zone
+    raise ConfigError(
+        f"{place!r} is no region, such as europe-west4, and no zone, such as europe-west4-a"
+    )
 
 
 def checked_project(name: str) -> str:
@@ -96,8 +99,10 @@ def write_new(path: Path, text: str) -> None:
         UsageError: there is one.
         ConfigError: the folder can't be written.
     """
+    is_ours = False
     try:
         with path.open("x", encoding="utf-8") as file:
+            is_ours = True
             file.write(text)
     except FileExistsError as error:
         raise UsageError(
@@ -105,6 +110,9 @@ def write_new(path: Path, text: str) -> None:
             hint="edit it, or move it away first",
         ) from error
     except OSError as error:
+        if is_ours:
+            # Half of one would be in the way of the next try.
+            path.unlink(missing_ok=True)
         raise ConfigError(f"can't write {path}: {error.strerror}") from error
 
 
@@ -157,7 +165,8 @@ _HEAD = """\
 [google]
 # Id of the project that pays; see: gcloud projects list
 project = {project}
-# Where the cluster, the machines and the bucket are. Close to you costs nothing more.
+# Where the cluster, the machines and the bucket are. Prices differ by region; close to you
+# uploads are fast.
 zone = {zone}
 # The one machine that is always there while the farm is up, for the manager.
 # system_machine = "e2-standard-2"

@@ -6,6 +6,9 @@ from typing import Any
 
 from burst.cloud.google_api import GoogleApi
 
+_SECONDS = 300.0
+"""What a preemption may take, as the limit does not cut it short."""
+
 
 def spot_machines(api: GoogleApi, project: str, farm: str) -> list[dict[str, Any]]:
     """Return the farm's spot machines that run."""
@@ -24,7 +27,8 @@ def preempt(api: GoogleApi, project: str, machine: dict[str, Any]) -> None:
     """Have Google take a spot machine back as it does by itself: with a notice before."""
     zone = str(machine["zone"]).rpartition("/")[2]
     path = f"projects/{project}/zones/{zone}/instances/{machine['name']}/simulateMaintenanceEvent"
-    api.wait("COMPUTE", api.post("COMPUTE", path, what=f"can't preempt {machine['name']}"))
+    begun = api.post("COMPUTE", path, what=f"can't preempt {machine['name']}")
+    api.wait("COMPUTE", begun, what=f"preempting {machine['name']}", seconds=_SECONDS)
 
 
 def _is_spot(machine: dict[str, Any]) -> bool:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import re
 import secrets
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -17,7 +19,14 @@ from pathlib import Path
 from typing import Any
 
 from burst.cloud.google_api import GoogleApi
-from verifycloud.commands import Burst, FailedError, StoppedError
+from verifycloud.commands import (
+    Burst,
+    FailedError,
+    StoppedError,
+    interrupt,
+    without_another_farm,
+)
+from verifycloud.guard import Guard, take_down
 from verifycloud.machines import preempt, spot_machines
 from verifycloud.meter import Meter, known_hour, refusal
 
@@ -38,6 +47,8 @@ machine = "{machine}"
 spot = true
 maximum = {maximum}
 """
+_LONGEST_QUESTION = 300.0
+"""Seconds: what a question may take while machines are paid, as the limit does not cut it short."""
 _REPORTS = "https://console.cloud.google.com/billing/reports?project={project}"
 
 
@@ -99,7 +110,7 @@ class Verification:
         self.options = options
         self.folder = folder
         own = {"BURST_STATE_DIR": str(folder / "state"), "PYTHONPATH": str(ROOT)}
-        self.burst = Burst(program, folder, {**environ, **own})
+        self.burst = Burst(program, folder, {**without_another_farm(environ), **own})
         self.api = GoogleApi(environ, project=options.project)
         self.report = Report(options.farm, options.project, options.limit)
         self.meter = Meter(options.limit, 0.0)
@@ -107,13 +118,28 @@ class Verification:
 
     def begin(self) -> str:
         """Look whether it can be begun, and return why not; nothing is made yet."""
+        if not self.options.scene.is_file():
+            return f"there is no scene {self.options.scene}"
         told = self.burst.ask("doctor")
-        bad = [one["text"] for one in (told or {}).get("findings", ()) if one["verdict"] == "bad"]
+        bad = [
+            "; ".join(filter(None, (f"{one['subject']}: {one['text']}", one["hint"])))
+            for one in (told or {}).get("findings", ())
+            if one["verdict"] == "bad"
+        ]
         if told is None or bad:
-            return f"burst doctor: {'; '.join(bad) or 'it does not answer'}"
+            return f"burst doctor: {'; '.join(bad) or self.burst.trouble}"
+        left = self.burst.ask("doctor", "--leftovers", seconds=_LONGEST_QUESTION)
+        if left is None:
+            return f"burst doctor --leftovers: {self.burst.trouble}"
+        if left["left"] or left["kept"]:
+            # All of it would go in the end, with somebody's frames.
+            return (
+                f"there is something of a farm {self.options.farm} in {self.options.project} "
+                f"already: give another --farm, or look at it: {self._typed('doctor --leftovers')}"
+            )
         plan = self.burst.ask("up", "--plan", seconds=self.options.patience)
         if not plan or "costs" not in plan:
-            return "burst up --plan says no price"
+            return f"burst up --plan: {self.burst.trouble}"
         costs = plan["costs"]
         self.report.currency = costs["currency"]
         self.meter = Meter(self.options.limit, known_hour(costs["hour_full"]) or 0.0)
@@ -122,6 +148,8 @@ class Verification:
     def run(self) -> Report:
         """Do it all. The way down is gone whatever came before it."""
         over = threading.Event()
+        guard = Guard(self.burst, self.options.farm, 2 * self.options.patience)
+        self.burst.hear_of = guard.note
         watch = threading.Thread(target=self._watch, args=(over,), name="meter")
         watch.start()
         try:
@@ -131,6 +159,7 @@ class Verification:
         finally:
             self._try("down", self._down)
             self._try("nothing left", self._nothing_left)
+            guard.dismiss()
             over.set()
             watch.join()
             self.report.spent = round(self.meter.spent, 4)
@@ -158,7 +187,7 @@ class Verification:
         except Exception as error:  # noqa: BLE001 - whatever it is, the farm has to go down
             told.status, told.said = "failed", str(error) or repr(error)
         told.seconds = round(time.monotonic() - began, 1)
-        print(f"\n== {name}: {told.status} in {told.seconds:.0f} s. {told.said}", flush=True)
+        self.burst.say(f"\n== {name}: {told.status} in {told.seconds:.0f} s. {told.said}")
         return told.status == "ok"
 
     def _up(self) -> str:
@@ -166,10 +195,10 @@ class Verification:
         return ""
 
     def _up_again(self) -> str:
-        plan = self.burst.ask("up", "--plan", seconds=self.options.patience)
+        plan = self.burst.ask("up", "--plan", seconds=_LONGEST_QUESTION)
         if plan is None or plan["changes"]:
             raise FailedError(f"there is something to change: {plan}")
-        left = self.burst.ask("doctor", "--leftovers")
+        left = self.burst.ask("doctor", "--leftovers", seconds=_LONGEST_QUESTION)
         if not left or not left["zero"]:
             raise FailedError(f"something is there that does not belong: {left}")
         return "nothing to change"
@@ -181,19 +210,20 @@ class Verification:
     def _preempt(self) -> str:
         child = self.burst.start(*self._command("second"))
         try:
-            machine = self._working_machine()
+            machine = self._working_machine(child)
             preempt(self.api, self.options.project, machine)
         except BaseException:
-            child.send_signal(signal.SIGINT)
-            child.wait()
+            interrupt(child)
             raise
         self.burst.follow(child, "render", self.options.patience)
         return f"{self._count('second')}, though {machine['name']} was taken back"
 
-    def _working_machine(self) -> dict[str, Any]:
+    def _working_machine(self, render: subprocess.Popen[bytes]) -> dict[str, Any]:
         """Return a spot machine while tasks run."""
 
         def look() -> dict[str, Any] | None:
+            if render.poll() is not None:
+                raise FailedError("the render was over before a spot machine was seen at work")
             status = self.burst.ask("status") or {}
             if not status.get("tasks_active"):
                 return None
@@ -204,26 +234,19 @@ class Verification:
 
     def _zero(self) -> str:
         def look() -> bool:
-            nodes = (self.burst.ask("cost") or {}).get("nodes")
-            return nodes is not None and not nodes.get("cpu", 0)
+            told = self.burst.ask("cost") or {}
+            # Of nodes that nobody could count it says none, and that it does not know.
+            return told.get("up") is True and not told["nodes"].get("cpu", 0)
 
         self._wait_for(look, "machines are still there with nothing to do")
         return "no machines of pools"
 
     def _down(self) -> str:
-        arguments = ("down", "--all", "--yes", "--farm", self.options.farm)
-        for left in (1, 0):
-            try:
-                self.burst.do(*arguments, seconds=2 * self.options.patience, is_last=True)
-            except FailedError:
-                if not left:
-                    raise
-            else:
-                break
+        take_down(self.burst, self.options.farm, 2 * self.options.patience)
         return ""
 
     def _nothing_left(self) -> str:
-        left = self.burst.ask("doctor", "--leftovers", seconds=300)
+        left = self.burst.ask("doctor", "--leftovers", seconds=_LONGEST_QUESTION)
         if not left or not left["zero"] or left["kept"]:
             raise FailedError(f"look: burst doctor --leftovers says {json.dumps(left)}")
         return "0 left"
@@ -253,13 +276,23 @@ class Verification:
     def _watch(self, over: threading.Event) -> None:
         """Read the price now and then, until it is over; stop the farm at the limit."""
         while True:
-            told = self.burst.ask("cost")
-            self.meter.note(known_hour(told["hour_now"]) if told else None, time.monotonic())
+            # The time of day: other clocks stand still while a laptop sleeps, and a farm does not.
+            self.meter.note(self._hour(), time.time())
             if self.meter.is_over and not self.burst.stopped.is_set():
-                print("\n== the limit is near: taking the farm down", flush=True)
                 self.burst.stopped.set()
+                self.burst.say("\n== the limit is near: taking the farm down")
             if over.wait(self.options.every):
                 return
+
+    def _hour(self) -> float | None:
+        """Return what an hour costs now; None if nobody could say."""
+        try:
+            return known_hour(self.burst.ask("cost")["hour_now"])
+        except Exception:  # noqa: BLE001 - whatever it is, the meter has to run on
+            return None
+
+    def _typed(self, command: str) -> str:
+        return f"burst {command} --project {self.options.project} --farm {self.options.farm}"
 
 
 def show(report: Report) -> None:
@@ -268,6 +301,9 @@ def show(report: Report) -> None:
     print()
     for step in report.steps:
         print(f"{step.name:<{width}}  {step.status:<9}  {step.seconds:>7.0f} s  {step.said}")
+    if any(step.name in ("down", "nothing left") and step.status != "ok" for step in report.steps):
+        print("\nthe farm may be there still, and bill. From any machine with a login:")
+        print(f"  burst down --all --project {report.project} --farm {report.farm}")
     print(f"\nby list prices it cost {report.spent:.2f} {report.currency}")
     print(f"Google's bill is there tomorrow, by the label burst-farm={report.farm}:")
     print(f"  {_REPORTS.format(project=report.project)}")
@@ -278,7 +314,7 @@ def read(arguments: Sequence[str]) -> tuple[Options, bool]:
     parser = argparse.ArgumentParser(prog="scripts/verify-cloud", description=__doc__)
     parser.add_argument("--project", required=True)
     parser.add_argument("--zone", required=True)
-    parser.add_argument("--limit", type=float, required=True, help="money, in dollars")
+    parser.add_argument("--limit", type=_money, required=True, help="money, in dollars")
     parser.add_argument("--farm", default=f"verify-{secrets.token_hex(2)}")
     parser.add_argument("--machine", default=Options.machine)
     parser.add_argument("--maximum", type=int, default=Options.maximum)
@@ -286,7 +322,20 @@ def read(arguments: Sequence[str]) -> tuple[Options, bool]:
     parser.add_argument("--yes", action="store_true", help="do not ask")
     told = vars(parser.parse_args(arguments))
     is_agreed = told.pop("yes")
+    # Commands run in a folder of their own.
+    told["scene"] = told["scene"].expanduser().absolute()
     return Options(**told), is_agreed
+
+
+def _money(text: str) -> float:
+    """Return an amount that a limit can be: what is no number is never reached."""
+    try:
+        amount = float(text)
+    except ValueError:
+        amount = math.nan
+    if not math.isfinite(amount) or amount <= 0:
+        raise argparse.ArgumentTypeError(f"{text} is no limit, such as 5")
+    return amount
 
 
 def agreed(said: str) -> bool:
@@ -310,9 +359,11 @@ def main() -> int:
     said = f"the farm {options.farm} in {options.project}, for at most {options.limit:g} {currency}"
     if not is_agreed and not agreed(said):
         return 2
+    farm = f"--project {options.project} --farm {options.farm}"
+    print(f"if this machine breaks down, take it down from another: burst down --all {farm}")
     # The first Ctrl-C ends the step and goes on with the way down; nothing ends that.
-    signal.signal(signal.SIGINT, lambda *_: verification.burst.stopped.set())
-    signal.signal(signal.SIGTERM, lambda *_: verification.burst.stopped.set())
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
+        signal.signal(number, lambda *_: verification.burst.stopped.set())
     report = verification.run()
     show(report)
     return 0 if report.is_good else 1

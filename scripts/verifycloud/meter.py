@@ -62,7 +62,8 @@ def refusal(costs: dict[str, Any], limit: float) -> str:
     """
     idle, full = known_hour(costs["hour_idle"]), known_hour(costs["hour_full"])
     if idle is None or full is None:
-        why = costs.get("problem") or "no prices"
+        unknown = ", ".join((costs["hour_full"] or {}).get("unknown", ()))
+        why = costs.get("problem") or f"unknown: {unknown}"
         return f"nobody says what it costs ({why}), so no limit can be kept"
     needed = idle + full * (0.5 + DOWN_HOURS)
     if limit < needed:

@@ -1,6 +1,7 @@
 """``burst`` as scripts/verify-cloud calls it, without any farm: its state is a file beside it.
 
 ``script.json`` says what goes wrong: ``{"fails": ["render"], "hangs": ["up"], "hour": 0.5}``.
+A command that hangs ends at an interrupt.
 """
 
 from __future__ import annotations
@@ -55,7 +56,9 @@ def answer(arguments: list[str], script: dict[str, Any]) -> Any:
             with LOOKS.open("a") as looks:
                 looks.write("x")
             nodes = max(0, 3 - LOOKS.stat().st_size)
-            return {"hour_now": amount(hour), "nodes": {"cpu": nodes}}
+            if "cost" in script:
+                return script["cost"]
+            return {"hour_now": amount(hour), "nodes": {"cpu": nodes}, "up": True}
 
 
 def main(arguments: list[str]) -> int:
@@ -63,9 +66,13 @@ def main(arguments: list[str]) -> int:
     script = json.loads(SCRIPT.read_text()) if SCRIPT.exists() else {}
     with CALLS.open("a") as calls:
         calls.write(" ".join(arguments) + "\n")
+    print(f"doing {arguments[0]}", file=sys.stderr, flush=True)
     if arguments[0] in script.get("hangs", ()):
         time.sleep(3600)
     if arguments[0] in script.get("fails", ()):
+        print(
+            json.dumps({"error": "E", "message": "it can't be", "hint": "mend it"}), file=sys.stderr
+        )
         return 1
     if "--json" in arguments:
         print(json.dumps(answer(arguments, script)))

@@ -5,21 +5,29 @@ Its burst is a stand-in. Left out: a real account, which is what it is for.
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import signal
+import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.append(str(ROOT / "scripts"))
 
-from verifycloud import machines, main  # noqa: E402
+from verifycloud import guard, machines, main  # noqa: E402
+from verifycloud.commands import LOG, FailedError  # noqa: E402
 from verifycloud.main import Options, Report, Verification  # noqa: E402
 from verifycloud.meter import Meter, known_hour, refusal  # noqa: E402
 
+from burst.cli.main import app  # noqa: E402
 from burst.cloud.google_api import GoogleApi  # noqa: E402
 from tests.fakes.google_cloud import GoogleCloud  # noqa: E402
 
@@ -63,6 +71,11 @@ def test_a_farm_goes_all_of_its_way(tmp_path: Path, preempted: list[str]) -> Non
     assert one.meter.spent > 0
     calls = (tmp_path / "calls.log").read_text()
     assert "down --all --yes --farm verify-1" in calls
+    # Its burst is a stand-in, and takes anything.
+    commands = typer.main.get_command(app)
+    assert isinstance(commands, typer.core.TyperGroup)
+    for name, *arguments in {tuple(call.split()) for call in calls.splitlines()}:
+        commands.commands[name].make_context(name, arguments)
 
 
 @pytest.mark.parametrize(
@@ -76,8 +89,10 @@ def test_a_farm_goes_all_of_its_way(tmp_path: Path, preempted: list[str]) -> Non
 def test_whatever_fails_the_farm_comes_down(
     tmp_path: Path, preempted: list[str], script: dict[str, Any], failed: str
 ) -> None:
-    one = verification(tmp_path, **script)
-    steps = ran(one)
+    one = verification(tmp_path)
+    assert one.begin() == ""
+    (tmp_path / "script.json").write_text(json.dumps(script))
+    steps = {step.name: step.status for step in one.run().steps}
     assert steps[failed] == "failed"
     # Nothing more is tried but the way down.
     assert list(steps)[list(steps).index(failed) + 1 :] == WAY_DOWN
@@ -119,10 +134,16 @@ def test_a_way_down_that_fails_is_tried_again_and_told(
 @pytest.mark.parametrize(
     ("script", "limit", "said"),
     [
-        ({"findings": [{"verdict": "bad", "text": "no login"}]}, 100.0, "burst doctor: no login"),
-        ({"hour": None}, 100.0, "nobody says what it costs"),
+        (
+            {"findings": [{"verdict": "bad", "subject": "helm", "text": "none", "hint": "get it"}]},
+            100.0,
+            "burst doctor: helm: none; get it",
+        ),
+        ({"hour": None}, 100.0, "nobody says what it costs (unknown: a), so no limit can be kept"),
         ({"hour": 1.0}, 5.0, "a limit of 5.00 USD is too low: an hour of it all may take 6.00"),
-        ({"fails": ["doctor"]}, 100.0, "it does not answer"),
+        ({"fails": ["doctor"]}, 100.0, "burst doctor: it can't be; mend it"),
+        ({"fails": ["up"]}, 100.0, "burst up --plan: it can't be; mend it"),
+        ({"left": ["a disk"]}, 100.0, "there is something of a farm verify-1 in p already"),
     ],
 )
 def test_it_does_not_begin_where_it_could_not_end(
@@ -131,6 +152,167 @@ def test_it_does_not_begin_where_it_could_not_end(
     one = verification(tmp_path, limit=limit, **script)
     assert said in one.begin()
     assert "up --yes" not in (tmp_path / "calls.log").read_text()
+
+
+def test_a_farm_that_is_there_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "farm").touch()
+    one = verification(tmp_path)
+    assert "give another --farm, or look at it: burst doctor --leftovers --project p" in one.begin()
+    calls = (tmp_path / "calls.log").read_text()
+    assert "up" not in calls.split()
+    assert "down" not in calls.split()
+
+
+def test_a_scene_that_is_not_there_is_told_before_anything_is_paid(tmp_path: Path) -> None:
+    one = verification(tmp_path)
+    one.options.scene = tmp_path / "no.blend"
+    assert one.begin() == f"there is no scene {tmp_path / 'no.blend'}"
+
+
+def test_nothing_of_the_shell_has_it_mean_another_farm(tmp_path: Path) -> None:
+    options = Options("p", "z", "verify-1", 5.0)
+    environ = {"BURST_FARM": "film", "BURST_PROJECT": "studio", "BURST_REGISTRY": "r", "HOME": "h"}
+    used = Verification(options, tmp_path, environ, ("burst",)).burst.environ
+    assert not {"BURST_FARM", "BURST_PROJECT"} & set(used)
+    assert (used["BURST_REGISTRY"], used["HOME"]) == ("r", "h")
+
+
+@pytest.mark.parametrize(
+    "cost",
+    [
+        {"up": None, "nodes": {}, "hour_now": {"amount": 0.1, "at_least": 0.1, "unknown": []}},
+        None,
+        {"error": "a form nobody expected"},
+    ],
+)
+def test_machines_that_nobody_could_count_are_not_zero(
+    tmp_path: Path, preempted: list[str], cost: Any
+) -> None:
+    one = verification(tmp_path)
+    one.options.patience = 0.3
+    (tmp_path / "script.json").write_text(json.dumps({"cost": cost}))
+    with pytest.raises(FailedError, match="machines are still there"):
+        one._zero()
+
+
+def test_a_price_that_can_not_be_read_counts_as_the_worst(tmp_path: Path) -> None:
+    one = verification(tmp_path, cost=["a form nobody expected"])
+    assert one._hour() is None
+    assert verification(tmp_path, hour=0.2)._hour() == 0.2
+
+
+def test_a_render_that_is_over_is_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(main, "spot_machines", lambda *_: [])
+    one = verification(tmp_path)
+    with pytest.raises(FailedError, match="the render was over before a spot machine was seen"):
+        one._preempt()
+
+
+def started(folder: Path, *, reader: int = subprocess.DEVNULL) -> subprocess.Popen[bytes]:
+    """Start a verification in a process of its own, whose `up` hangs."""
+    verification(folder)
+    code = (
+        "import json, signal, sys\n"
+        "from pathlib import Path\n"
+        "from verifycloud.main import Options, Verification\n"
+        "folder = Path(sys.argv[1])\n"
+        "options = Options('p', 'z', 'verify-1', 100.0, every=0.05, patience=60)\n"
+        "one = Verification(options, folder, {}, (sys.executable, sys.argv[2]))\n"
+        "assert one.begin() == ''\n"
+        "signal.signal(signal.SIGTERM, lambda *_: one.burst.stopped.set())\n"
+        "(folder / 'script.json').write_text(json.dumps({'hangs': ['render']}))\n"
+        "one.run()\n"
+    )
+    return subprocess.Popen(
+        [sys.executable, "-c", code, str(folder), str(BURST)],
+        env={**os.environ, "PYTHONPATH": f"{ROOT / 'scripts'}{os.pathsep}{ROOT}"},
+        stdout=reader,
+        stderr=reader,
+    )
+
+
+def wait_for(folder: Path, word: str, many: int = 1) -> None:
+    """Wait until a command was called."""
+    ends = time.monotonic() + 60
+    calls = folder / "calls.log"
+    while not calls.exists() or calls.read_text().count(word) < many:
+        assert time.monotonic() < ends, f"{word} was never called"
+        time.sleep(0.05)
+
+
+def test_when_it_is_killed_its_guard_takes_the_farm_down(tmp_path: Path) -> None:
+    child = started(tmp_path)
+    try:
+        wait_for(tmp_path, "render")
+        assert (tmp_path / "farm").exists()
+    finally:
+        child.kill()
+        child.wait()
+    ends = time.monotonic() + 60
+    while "the farm is gone" not in (tmp_path / LOG).read_text():
+        assert time.monotonic() < ends, (tmp_path / LOG).read_text()
+        time.sleep(0.05)
+    assert not (tmp_path / "farm").exists()
+    calls = (tmp_path / "calls.log").read_text().splitlines()
+    assert "down --all --yes --farm verify-1" in calls
+
+
+def test_nobody_who_reads_keeps_the_farm_from_going_down(tmp_path: Path) -> None:
+    child = started(tmp_path, reader=subprocess.PIPE)
+    try:
+        wait_for(tmp_path, "render")
+        assert child.stdout is not None
+        assert child.stderr is not None
+        child.stdout.close()
+        child.stderr.close()
+        child.terminate()
+        child.wait(60)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            child.kill()
+        child.wait()
+    assert not (tmp_path / "farm").exists()
+    report = json.loads((tmp_path / "report.json").read_text())
+    steps = {step["name"]: step["status"] for step in report["steps"]}
+    assert (steps["render"], steps["down"], steps["nothing left"]) == ("stopped", "ok", "ok")
+    assert "doing down" in (tmp_path / LOG).read_text()
+
+
+def test_a_guard_knows_what_runs_when_its_pipe_ends() -> None:
+    assert guard.orphan(["12\n", "34\n"]) == (True, 34)
+    assert guard.orphan([]) == (True, None)
+    assert guard.orphan(["12\n", "done\n"]) == (False, None)
+
+
+def test_a_guard_ends_what_runs_and_nobody_else() -> None:
+    sleep = (sys.executable, "-c", "import time; time.sleep(60)")
+    own = subprocess.Popen(sleep, start_new_session=True)
+    other = subprocess.Popen(sleep)
+    try:
+        guard.end(own.pid, seconds=30)
+        guard.end(other.pid, seconds=30)
+        assert own.wait(30) == -signal.SIGINT
+        assert other.poll() is None
+    finally:
+        for child in (own, other):
+            child.kill()
+            child.wait()
+
+
+@pytest.mark.parametrize("limit", ["nan", "inf", "-1", "0", "much"])
+def test_what_is_no_limit_is_refused(limit: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main.read(["--project", "p", "--zone", "z", f"--limit={limit}"])
+    assert stopped.value.code == 2
+    assert f"--limit: {limit} is no limit, such as 5" in capsys.readouterr().err
+
+
+def test_a_farm_that_may_be_there_still_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    steps = [main.Step("down", "failed"), main.Step("nothing left", "failed")]
+    main.show(Report("verify-1", "p", 5.0, steps=steps))
+    assert "burst down --all --project p --farm verify-1" in capsys.readouterr().out
 
 
 def test_the_meter_counts_what_is_dearer_and_keeps_the_way_down_back() -> None:

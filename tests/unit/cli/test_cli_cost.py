@@ -72,6 +72,14 @@ def test_a_farm_at_rest_and_one_that_is_gone() -> None:
     ]
 
 
+def test_nodes_of_a_pool_that_left_the_settings_are_named() -> None:
+    found = replace(UP, nodes={"cpu": 3, "gpu": 1, "old": 2, "system": 1})
+    assert _head(PLACE, found, _table())[1:] == [
+        "cluster:  up, 3 nodes of cpu, 1 node of gpu, 2 nodes of old",
+        "now:      at least 0.765 an hour (unknown: nodes of old)",
+    ]
+
+
 def test_what_nobody_could_say_is_unknown_and_why_is_said() -> None:
     found = Found(SHAPE, is_up=None, troubles=("Google Cloud did not answer",))
     text = cost_text(farm_cost(PLACE, found, PriceTable(problem="no login")), 120)

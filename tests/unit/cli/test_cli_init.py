@@ -67,7 +67,7 @@ def test_on_a_terminal_it_asks_until_the_answer_makes_sense(tmp_path: Path) -> N
     done = _init(tmp_path, answers=answers, environ={"GOOGLE_CLOUD_PROJECT": "studio-2"})
     assert done.returncode == 0, done.stderr
     assert "'Nope' is no id of a project" in done.stderr
-    assert "'us-east' is no zone" in done.stderr
+    assert "'us-east' is no region, such as europe-west4, and no zone" in done.stderr
     assert "'Film' is no name" in done.stderr
     assert "there is no pool 'many'" in done.stderr
     told = _written(tmp_path)

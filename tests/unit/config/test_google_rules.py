@@ -111,7 +111,7 @@ def test_settings_of_machines_are_told_where_burst_makes_none() -> None:
     assert only_on_google({"plain": plain, "own": own}) == ["pools.own.disk_gib", "pools.own.zones"]
 
 
-@pytest.mark.parametrize("machine", ["e2-micro", "c4a-standard-2", "Large"])
+@pytest.mark.parametrize("machine", ["e2-micro", "c4a-standard-2", "n4-standard-2", "Large"])
 def test_a_machine_that_can_not_bear_the_manager_is_refused(machine: str) -> None:
     (found,) = system_machine_mistakes(machine)
     assert found.startswith("google.system_machine: ")

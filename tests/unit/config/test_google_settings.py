@@ -113,11 +113,54 @@ def test_what_google_would_refuse_is_told_with_the_rest_where_a_farm_is_to_be_ma
         ("line 10", "pools.odd.labels"),
         ("line 11", "pools.odd.machine"),
         ("line 12", "pools.none"),
+        ("line 12", "pools.none.machine"),
     ]
     with pytest.raises(ConfigError, match="has 4 mistakes"):
         check_file(environ)
     path.write_text("[pools.cpu]\nmachine = 'c4a-standard-8'\n")
     check_file(environ, is_to_be_made=True)
+
+
+def test_keys_that_do_not_fit_together_hide_no_other_mistake_and_none_hides_them(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "burst.toml"
+    path.write_text(
+        '[google]\nproject = "studio-1"\nzone = "europe-west4-a"\nregion = "us-east1"\n'
+        'system_machine = "e2-micro"\nattempt_days = 0\n'
+        '[pools.cpu]\nmachine = "c4a-standard-8"\nminimum = 9\nmaximum = 3\n'
+        'shutdown_seconds = 120\ndisk_gib = 1\ndisk_type = "floppy"\n'
+    )
+    with pytest.raises(ConfigError) as caught:
+        check_file({"BURST_CONFIG": str(path)}, is_to_be_made=True)
+    told = [line.strip() for line in caught.value.message.splitlines()[1:]]
+    assert [(line.split(": ")[0], line.split(": ")[1]) for line in told] == [
+        ("line 1", "google"),
+        ("line 5", "google.system_machine"),
+        ("line 6", "google.attempt_days"),
+        ("line 7", "pools.cpu"),
+        ("line 8", "pools.cpu.machine"),
+        ("line 12", "pools.cpu.disk_gib"),
+        ("line 13", "pools.cpu.disk_type"),
+    ]
+    assert "zone europe-west4-a is not in region us-east1" in told[0]
+    assert "shutdown_seconds is for spot machines: others are not taken back; minimum" in told[3]
+
+
+def test_a_name_that_a_farm_can_not_have_is_told_with_the_rest(tmp_path: Path) -> None:
+    path = tmp_path / "burst.toml"
+    path.write_text(
+        '[google]\nproject = "studio-1"\nzone = "europe-west4-a"\nlabels = { burst-farm = "x" }\n'
+        '[cluster]\nfarm = "a-film-about-the-google-office"\n'
+    )
+    with pytest.raises(ConfigError) as caught:
+        check_file({"BURST_CONFIG": str(path)}, is_to_be_made=True)
+    told = [line.strip().split(": ")[:2] for line in caught.value.message.splitlines()[1:]]
+    assert told == [
+        ["line 4", "google.labels"],
+        ["line 6", "cluster.farm"],
+        ["line 6", "cluster.farm"],
+    ]
 
 
 def test_one_mistake_is_one_sentence_and_none_is_fine(tmp_path: Path) -> None:

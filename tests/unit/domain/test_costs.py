@@ -294,6 +294,12 @@ def test_a_custom_machine_has_its_own_price() -> None:
     assert round(price or 0, 8) == Decimal("0.07306849")
 
 
+@pytest.mark.parametrize("machine", ["n4-custom-8-16384", "n4d-custom-8-16384"])
+def test_a_custom_machine_has_the_disk_that_its_family_takes(machine: str) -> None:
+    price = node_hour(PoolShape("p", machine, spot=True, maximum=1), NETHERLANDS, TABLE)
+    assert "performance of hyperdisk-balanced" in price.unknown
+
+
 _machines = st.sampled_from(["n2d-standard-8", "g2-standard-8", "n4-standard-8", "e2-medium", "x1"])
 _pools = st.lists(
     st.builds(
@@ -381,8 +387,11 @@ def test_amounts_add_up_and_name_each_unknown_once() -> None:
 def test_a_farm_as_it_stands_has_the_nodes_that_are_there() -> None:
     costs = estimate(FARM, TABLE)
     # 135.728 + 3 x 49.544 + 274.152 = 558.512, by 730
-    now = hour_now(costs, {"cpu": 3, "gpu": 1, "of another farm": 7}, is_up=True)
+    now = hour_now(costs, {"cpu": 3, "gpu": 1, "system": 1, "gone": 0}, is_up=True)
     assert _cents(now) == Decimal("0.76508")
+    # A pool that left the settings before its nodes did: they bill.
+    more = hour_now(costs, {"cpu": 3, "gpu": 1, "gone": 7, "": 1}, is_up=True)
+    assert (more.known, more.unknown) == (now.known, ("nodes of gone", "nodes of no pool"))
     assert hour_now(costs, {}, is_up=True) == costs.hour_idle
     assert hour_now(costs, {"cpu": 10, "gpu": 2}, is_up=True) == costs.hour_full
     # 2.4 by 730, whatever somebody says of nodes

@@ -83,8 +83,9 @@ class Google:
         return answer
 
 
-def _machine(pool: str, status: str = "RUNNING") -> dict[str, Any]:
-    return {"status": status, "labels": {"goog-k8s-node-pool-name": pool}}
+def _machine(pool: str, status: str = "RUNNING", of: str = "europe-west4-a") -> dict[str, Any]:
+    labels = {"goog-k8s-node-pool-name": pool, "goog-k8s-cluster-location": of}
+    return {"status": status, "labels": labels}
 
 
 def test_what_is_there_is_counted_by_pool() -> None:
@@ -94,6 +95,8 @@ def test_what_is_there_is_counted_by_pool() -> None:
                 *([_machine("cpu")] * 2),
                 _machine("system"),
                 _machine("cpu", "TERMINATED"),
+                # Of another cluster of this name.
+                _machine("cpu", of="europe-west4"),
             ]
         },
         "zones/europe-west4-b": {"instances": [_machine("cpu", "STAGING")]},

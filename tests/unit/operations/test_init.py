@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -60,7 +61,9 @@ def test_a_region_means_a_zone_that_it_has(place: str, zone: str) -> None:
 
 
 def test_neither_region_nor_zone_is_refused() -> None:
-    with pytest.raises(ConfigError, match="'europe' is no zone"):
+    with pytest.raises(
+        ConfigError, match="'europe' is no region, such as europe-west4, and no zone"
+    ):
         find_zone("europe")
 
 
@@ -70,6 +73,23 @@ def test_a_file_that_is_there_stays_as_it_is(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="stays as it is"):
         write_new(path, "other")
     assert path.read_text() == "# mine\n"
+
+
+def test_a_disk_without_room_leaves_no_half_of_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain, path = Path.open, tmp_path / "burst.toml"
+
+    def full(which: Path, *how: Any, **more: Any) -> Any:
+        # What is written finds no room, once the file is there.
+        plain(which, *how, **more).close()
+        return plain(Path("/dev/full"), "w", encoding="utf-8")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "open", full)
+        with pytest.raises(ConfigError, match="No space left on device"):
+            write_new(path, "text")
+    assert not path.exists()
 
 
 def test_a_folder_that_can_not_be_written_is_said(tmp_path: Path) -> None:
