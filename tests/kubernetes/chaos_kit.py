@@ -176,11 +176,6 @@ class HurtFarm(Farm):
         query = "SELECT count(*) AS n FROM frames WHERE job_id = ? AND status = 'published'"
         return int(self.rows(query, job)[0]["n"])
 
-    def outcomes(self, job: str) -> set[str]:
-        """Return how attempts of a job have ended."""
-        rows = self.rows("SELECT DISTINCT status FROM attempts WHERE job_id = ?", job)
-        return {row["status"] for row in rows}
-
     def unfinished(self, job: str) -> list[str]:
         """Return why attempts of a job have not ended well, but for a mount that was slow.
 
@@ -247,14 +242,29 @@ class HurtFarm(Farm):
             done.result()
         return at
 
-    def kill_manager(self) -> None:
-        """End the manager without notice."""
-        self.cluster.run_on(STEADY, "sh", "-c", KILL, "sh", f"{MANAGER}-0")
+    def delete_manager(self) -> None:
+        """Delete the manager's pod, and wait until another one answers."""
+        before = self._manager()
+        self.delete([f"{MANAGER}-0"])
+        self._wait_for_other_manager(before)
 
-    def wait_for_manager(self) -> None:
-        """Wait until the manager answers."""
-        wait = ("wait", "--for=condition=Ready", f"--timeout={SECONDS}s", f"pod/{MANAGER}-0")
-        self.cluster.kubectl(*wait, "-n", FARM, seconds=SECONDS + 10)
+    def kill_manager(self) -> None:
+        """End the manager without notice, and wait until another one answers."""
+        before = self._manager()
+        self.cluster.run_on(STEADY, "sh", "-c", KILL, "sh", f"{MANAGER}-0")
+        self._wait_for_other_manager(before)
+
+    def _wait_for_other_manager(self, before: object) -> None:
+        wait_until(lambda: self._manager() not in (None, before), SECONDS, self.account)
+
+    def _manager(self) -> object:
+        """Return which manager answers: its pod, and how often it was started there."""
+        here = ("-n", FARM, "--field-selector", f"metadata.name={MANAGER}-0")
+        for pod in self.cluster.get("pods", *here)["items"]:
+            for container in pod["status"].get("containerStatuses", ()):
+                if container["ready"] and "deletionTimestamp" not in pod["metadata"]:
+                    return pod["metadata"]["uid"], container["restartCount"]
+        return None
 
     def _scale_manager(self, replicas: int) -> None:
         kind = f"statefulset/{MANAGER}"
