@@ -15,6 +15,16 @@ from burst.cloud.state_bucket import LABEL
 
 CLUSTER_LABEL = "goog-k8s-cluster-name"
 """What GKE puts on machines and disks of a cluster."""
+CLUSTER_PLACE = "goog-k8s-cluster-location"
+"""Where that cluster is, which GKE puts there too: a name is one cluster's in its place only."""
+
+_LABELED = frozenset(
+    {
+        "addresses", "buckets", "clusters", "disks", "forwardingRules", "images", "instances",
+        "managedZones", "repositories", "snapshots",
+    }
+)  # fmt: skip
+"""Kinds that can have labels: a farm's own has one, or GKE's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +118,12 @@ class Resource:
     def bills(self) -> bool:
         """Whether it costs something while it is there."""
         return KINDS[self.kind].bills and self.has_cost
+
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether nothing but its name says whose it is, though its kind can have labels."""
+        labeled = LABEL in self.labels or CLUSTER_LABEL in self.labels
+        return self.kind in _LABELED and not labeled and not self.name.startswith("gke-")
 
     @property
     def title(self) -> str:
@@ -255,7 +271,12 @@ def farm_of(resource: Resource, farms: Collection[str]) -> str | None:
     if LABEL in resource.labels:
         return resource.labels[LABEL]
     if CLUSTER_LABEL in resource.labels:
-        return farm_of_name(resource.labels[CLUSTER_LABEL], farms)
+        # A farm's cluster has its very name: what begins with it is another's.
+        cluster = resource.labels[CLUSTER_LABEL]
+        return cluster if cluster in farms else None
+    if resource.kind == "nodePools":
+        # Its labels are its cluster's; without one it is no farm's, whatever its name.
+        return None
     # GKE and Cloud Storage have something before the name; ids of roles have no hyphens.
     name = resource.name.removeprefix("gke-").removeprefix(f"{resource.project}-")
     name = name.replace("_", "-")

@@ -120,6 +120,36 @@ def test_what_others_have_is_left_alone(cloud: GoogleCloud) -> None:
     assert "cluster farm-two in europe-west4-a" in titles(taken(cloud, "farm-two"))
 
 
+def test_what_gke_made_for_another_cluster_is_left_alone(cloud: GoogleCloud) -> None:
+    def plant(name: str, cluster: str, place: str, **labels: str) -> None:
+        told = {"goog-k8s-cluster-name": cluster, "goog-k8s-cluster-location": place, **labels}
+        cloud.plant("disks", {"name": name, "zone": ZONE, "sizeGb": "10", "labels": told})
+
+    plant_network(cloud, "others")
+    cloud.plant(
+        "clusters",
+        {
+            "name": "farm",
+            "location": "europe-west4-b",
+            "network": "others",
+            "subnetwork": "others",
+            "ipAllocationPolicy": {"useIpAliases": True},
+        },
+    )
+    plant("pvc-1", "farm", ZONE)
+    plant("pvc-2", "farm", "europe-west4-b", **{"burst-farm": "farm"})
+    plant("pvc-3", "farm-of-others", ZONE)
+    plant("pvc-4", "farm", "us-central1-a")
+    plant("pvc-5", "farm", "europe-west4-b")
+    assert [one.name for one in taken(cloud).of_kind("disks")] == ["pvc-1", "pvc-2"]
+    assert taken(cloud).of_kind("instances") == ()
+
+
+def test_a_node_pool_of_a_strange_cluster_is_none_of_the_farms() -> None:
+    pool = Resource("nodePools", "farm-x", ZONE, "x", {}, "p", parent="other")
+    assert farm_of(pool, {"farm"}) is None
+
+
 def test_a_kind_that_cannot_be_listed_is_said(cloud: GoogleCloud) -> None:
     cloud.plant("addresses", {"name": "farm-a", "region": REGION})
     cloud.denied.add("compute.firewalls.list")
@@ -156,7 +186,9 @@ def test_a_list_without_some_zones_is_no_list(
 
 def test_an_api_that_is_off_has_nothing(cloud: GoogleCloud) -> None:
     cloud.services -= {"dns.googleapis.com", "artifactregistry.googleapis.com"}
-    assert taken(cloud).unknown == {}
+    inventory = taken(cloud)
+    assert inventory.unknown == {}
+    assert set(inventory.not_enabled) == {"managedZones", "repositories"}
 
 
 def test_lists_of_many_pages_are_read_to_their_end(cloud: GoogleCloud) -> None:
