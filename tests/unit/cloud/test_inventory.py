@@ -13,6 +13,7 @@ from burst.cloud.google_api import GoogleApi
 from burst.cloud.inventory import Inventory, take_inventory
 from burst.cloud.resource_kinds import KINDS, Resource, farm_of, farm_of_name, from_bindings
 from burst.cloud.terraform_adoption import Existing
+from burst.domain.cloud_needs import PERMISSIONS
 from burst.errors import CloudAway, CloudDenied
 from tests.fakes.google_cloud import FOREVER, GoogleCloud
 
@@ -189,6 +190,12 @@ def test_an_api_that_is_off_has_nothing(cloud: GoogleCloud) -> None:
     inventory = taken(cloud)
     assert inventory.unknown == {}
     assert set(inventory.not_enabled) == {"managedZones", "repositories"}
+
+
+def test_what_a_list_needs_is_among_what_a_login_is_looked_at_for(cloud: GoogleCloud) -> None:
+    cloud.denied |= {one for one in PERMISSIONS if one.endswith((".list", ".getIamPolicy"))}
+    # Node pools come with their cluster.
+    assert set(taken(cloud).unknown) == set(KINDS) - {"nodePools"}
 
 
 def test_lists_of_many_pages_are_read_to_their_end(cloud: GoogleCloud) -> None:
