@@ -24,12 +24,13 @@ from burst.cloud.state_bucket import remove_bucket
 from burst.cloud.terraform_events import Hear
 from burst.cloud.terraform_run import held_farm
 from burst.cloud.terraform_times import TIMES, read_times, with_run
-from burst.config.cluster import forget_note
+from burst.config.cluster import ClusterFarm, forget_note
 from burst.domain.transitions import JOB_ENDED
 from burst.errors import (
     BurstError,
     CloudNotFound,
     ClusterDenied,
+    ClusterError,
     ClusterUnreachable,
     RunInterrupted,
 )
@@ -189,21 +190,50 @@ def left_of(site: Site, *, everything: bool = False) -> Leftovers:
 def _remove_from_cluster(site: Site, tell: Tell) -> Removal | None:
     """Take the farm from its cluster, and wait until its volumes' disks are gone."""
     settle(site, tell)
-    settings = reach_cluster(site)
-    if settings is None:
-        return None
-    kubectl = kubectl_of(settings.cluster)
     try:
+        settings = reach_cluster(site)
+        if settings is None:
+            return None
+        kubectl = kubectl_of(settings.cluster)
         volumes = _volumes(kubectl)
-        removal = take_down(settings, tell)
+        removal = _remove_releases(settings, kubectl, tell)
         for name in _claims(kubectl):
             kubectl.delete("persistentvolumeclaim", name, wait=False)
         _wait_for_disks(kubectl, volumes, tell)
-    except (ClusterUnreachable, ClusterDenied) as error:
+    except ClusterError as error:
         # Its machines go in any case. What its volumes leave is found by the look at the end.
         tell(f"the cluster can't be asked, and goes as it is: {error.message}")
         return None
     return removal
+
+
+def _remove_releases(settings: ClusterFarm, kubectl: Kubectl, tell: Tell) -> Removal | None:
+    """Take the farm from its cluster, by force where something never leaves.
+
+    A process that waits for a mount which does not answer can't be killed, and its pod would hold
+    up every ``burst down`` while the machines bill.
+
+    Raises:
+        ClusterUnreachable: the cluster does not answer.
+        ClusterDenied: it refuses.
+    """
+    try:
+        return take_down(settings, tell)
+    except (ClusterUnreachable, ClusterDenied):
+        raise
+    except ClusterError as error:
+        tell(f"what does not leave is cut off: {error.message}")
+    kubectl.run(
+        "delete", "pods", "--selector", f"burst/farm={settings.cluster.farm}",
+        "--ignore-not-found", "--grace-period=0", "--force", "--wait=false",
+    )  # fmt: skip
+    try:
+        return take_down(settings, tell)
+    except (ClusterUnreachable, ClusterDenied):
+        raise
+    except ClusterError as error:
+        tell(f"what is left of the farm goes with its cluster: {error.message}")
+        return None
 
 
 def _claims(kubectl: Kubectl) -> list[str]:

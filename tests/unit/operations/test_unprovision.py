@@ -14,10 +14,19 @@ from typing import Any, cast
 import pytest
 
 from burst.cloud.google_api import GoogleApi
+from burst.errors import ClusterError, ClusterUnfit, ClusterUnreachable
 from burst.operations import unprovision
+from burst.operations.deploy import Removal
 from burst.operations.google_farm import Site
 from burst.operations.leftovers import Leftovers
-from burst.operations.unprovision import Loss, Renders, _renders, _stored, take_down_google
+from burst.operations.unprovision import (
+    Loss,
+    Renders,
+    _remove_from_cluster,
+    _renders,
+    _stored,
+    take_down_google,
+)
 from tests.fakes.google_cloud import GoogleCloud
 
 
@@ -90,6 +99,75 @@ def test_the_state_goes_while_nobody_else_can_begin_a_farm(
     removal = take_down_google(site, everything=True, tell=done.append, hear=lambda _: None)
     assert removal.destroyed == 4
     assert done == ["held", "farm", "storage", "look", "state", "let go"]
+
+
+class Cluster:
+    """A cluster that fails as often as it is to."""
+
+    def __init__(self, *failures: ClusterError) -> None:
+        self.failures = list(failures)
+        self.asked: list[tuple[str, ...]] = []
+
+    def take_down(self, *_: object) -> Removal:
+        if self.failures:
+            raise self.failures.pop(0)
+        return Removal(("film",), ())
+
+    def run(self, *arguments: str) -> str:
+        self.asked.append(arguments)
+        return '{"items": []}'
+
+    def objects(self, kind: str) -> list[dict[str, Any]]:
+        return [{"metadata": {"name": "state-film"}, "spec": {"volumeName": "pvc-1"}}]
+
+    def delete(self, kind: str, name: str, *, wait: bool) -> None:
+        self.asked.append(("delete", kind, name))
+
+
+STUCK = ClusterError("timed out waiting for the condition on pods/film-cpu-1")
+
+
+@pytest.mark.parametrize(
+    ("failures", "is_forced", "are_claims_deleted", "removed"),
+    [
+        ((), False, True, ("film",)),
+        ((STUCK,), True, True, ("film",)),
+        ((STUCK, STUCK), True, True, None),
+        ((ClusterUnreachable("nobody answers"),), False, False, None),
+        ((STUCK, ClusterUnreachable("nobody answers")), True, False, None),
+    ],
+)
+def test_a_pod_that_never_leaves_holds_up_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+    failures: tuple[ClusterError, ...],
+    is_forced: bool,
+    are_claims_deleted: bool,
+    removed: tuple[str, ...] | None,
+) -> None:
+    cluster, told = Cluster(*failures), list[str]()
+    settings = SimpleNamespace(cluster=SimpleNamespace(farm="film"))
+    monkeypatch.setattr(unprovision, "settle", lambda *_: None)
+    monkeypatch.setattr(unprovision, "reach_cluster", lambda _: settings)
+    monkeypatch.setattr(unprovision, "kubectl_of", lambda _: cluster)
+    monkeypatch.setattr(unprovision, "take_down", cluster.take_down)
+    removal = _remove_from_cluster(cast("Site", None), told.append)
+    assert (removal.removed if removal else None) == removed
+    assert any("--force" in one for one in cluster.asked) == is_forced
+    deleted = ("delete", "persistentvolumeclaim", "state-film") in cluster.asked
+    assert deleted == are_claims_deleted
+    # Each of them is told.
+    assert len(told) == len(failures)
+
+
+def test_a_cluster_without_an_endpoint_goes_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    def reach(_: Site) -> None:
+        raise ClusterUnfit("the cluster film has no endpoint")
+
+    told: list[str] = []
+    monkeypatch.setattr(unprovision, "settle", lambda *_: None)
+    monkeypatch.setattr(unprovision, "reach_cluster", reach)
+    assert _remove_from_cluster(cast("Site", None), told.append) is None
+    assert "no endpoint" in told[0]
 
 
 def test_scenes_that_go_without_a_frame_are_told(cloud: GoogleCloud) -> None:
