@@ -6,6 +6,7 @@ something else comes before it.
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ _LABELED = frozenset(
     }
 )  # fmt: skip
 """Kinds that can have labels: a farm's own has one, or GKE's."""
+
+_CLAIM = re.compile(r'"kubernetes\.io/created-for/pvc/name"\s*:\s*"([^"]+)"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +108,7 @@ class Resource:
     """The network that it belongs to, by its name."""
     status: str = ""
     parent: str = ""
-    """The cluster of a node pool; the member of an IAM binding."""
+    """The cluster of a node pool; the member of an IAM binding; the claim of a volume's disk."""
     parts: tuple[str, ...] = ()
     """Names of what is made by itself and is a part of it: the NATs of a router. Of an IAM
     binding: the bucket, if it is not the project's."""
@@ -195,6 +198,7 @@ def from_compute(kind: str, found: Mapping[str, Any], project: str) -> Resource:
         project=project,
         network=_last(network),
         status=str(found.get("status", "")),
+        parent=_claim(found) if kind in ("disks", "snapshots") else "",
         parts=tuple(str(nat["name"]) for nat in found.get("nats") or []),
         is_managed=kind == "instanceGroups" and _has_manager(found),
         has_cost=kind != "routers" or bool(found.get("nats")),
@@ -280,13 +284,22 @@ def farm_of(resource: Resource, farms: Collection[str]) -> str | None:
     # GKE and Cloud Storage have something before the name; ids of roles have no hyphens.
     name = resource.name.removeprefix("gke-").removeprefix(f"{resource.project}-")
     name = name.replace("_", "-")
-    return farm_of_name(name, farms) or farm_of_name(resource.network, farms)
+    own = farm_of_name(name, farms) or farm_of_name(resource.network, farms)
+    if own is None and resource.kind in ("disks", "snapshots"):
+        return farm_of_name(resource.parent, farms)
+    return own
 
 
 def farm_of_name(name: str, farms: Collection[str]) -> str | None:
     """Return the farm whose name another one is, or begins."""
     fitting = [farm for farm in farms if name == farm or name.startswith(f"{farm}-")]
     return max(fitting, key=len, default=None)
+
+
+def _claim(found: Mapping[str, Any]) -> str:
+    """Return the claim that Kubernetes made a disk for, which it writes into the description."""
+    told = _CLAIM.search(str(found.get("description", "")))
+    return told[1] if told else ""
 
 
 def _has_manager(found: Mapping[str, Any]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from collections.abc import Iterator
 from typing import Any
@@ -11,7 +12,14 @@ import pytest
 from burst.cloud.adoptable import list_existing
 from burst.cloud.google_api import GoogleApi
 from burst.cloud.inventory import Inventory, take_inventory
-from burst.cloud.resource_kinds import KINDS, Resource, farm_of, farm_of_name, from_bindings
+from burst.cloud.resource_kinds import (
+    KINDS,
+    Resource,
+    farm_of,
+    farm_of_name,
+    from_bindings,
+    from_compute,
+)
 from burst.cloud.terraform_adoption import Existing
 from burst.domain.cloud_needs import PERMISSIONS
 from burst.errors import CloudAway, CloudDenied
@@ -144,6 +152,21 @@ def test_what_gke_made_for_another_cluster_is_left_alone(cloud: GoogleCloud) -> 
     plant("pvc-5", "farm", "europe-west4-b")
     assert [one.name for one in taken(cloud).of_kind("disks")] == ["pvc-1", "pvc-2"]
     assert taken(cloud).of_kind("instances") == ()
+
+
+def test_the_disk_of_a_volume_is_known_by_its_claim_where_it_has_no_labels() -> None:
+    told = {
+        "kubernetes.io/created-for/pv/name": "pvc-1",
+        "kubernetes.io/created-for/pvc/name": "farm-manager",
+        "kubernetes.io/created-for/pvc/namespace": "farm",
+        "storage.gke.io/created-by": "pd.csi.storage.gke.io",
+    }
+    disk = {"name": "pvc-1", "zone": f"zones/{ZONE}", "description": json.dumps(told)}
+    found = from_compute("disks", disk, "p")
+    assert farm_of(found, {"farm"}) == "farm"
+    assert found.title == f"disk pvc-1 of farm-manager in {ZONE}"
+    assert found.is_doubtful
+    assert farm_of(from_compute("disks", {"name": "pvc-2"}, "p"), {"farm"}) is None
 
 
 def test_a_node_pool_of_a_strange_cluster_is_none_of_the_farms() -> None:
