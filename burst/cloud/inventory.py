@@ -7,7 +7,7 @@ adoption of what exists and Terraform does not know.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from threading import Lock
@@ -15,6 +15,8 @@ from typing import Any
 
 from burst.cloud.google_api import GoogleApi
 from burst.cloud.resource_kinds import (
+    CLUSTER_LABEL,
+    CLUSTER_PLACE,
     KINDS,
     Resource,
     farm_of,
@@ -52,6 +54,8 @@ class Inventory:
     """Kinds that could not be listed, and why."""
     farms: frozenset[str] = frozenset()
     """All farms that there are traces of in the project."""
+    not_enabled: Mapping[str, ApiDisabled] = field(default_factory=dict)
+    """Kinds of which there are none while their API is off, and what says so."""
 
     def of_kind(self, kind: str) -> tuple[Resource, ...]:
         """Return what there is of one kind."""
@@ -69,15 +73,17 @@ def take_inventory(api: GoogleApi, project: str, region: str, farm: str) -> Inve
     """
     found: list[Resource] = []
     unknown: dict[str, CloudError] = {}
+    not_enabled: dict[str, ApiDisabled] = {}
     policies: list[Mapping[str, Any]] = []
     lock = Lock()
 
     def take(kind: str, ask: Callable[[], Iterator[Resource]]) -> None:
         try:
             resources = list(ask())
-        except ApiDisabled:
-            # Nobody ever made any there.
-            return
+        except ApiDisabled as error:
+            # Most likely nobody ever made any there; who switched it off later has to be told.
+            with lock:
+                not_enabled[kind] = error
         except CloudError as error:
             with lock:
                 unknown[kind] = error
@@ -99,10 +105,46 @@ def take_inventory(api: GoogleApi, project: str, region: str, farm: str) -> Inve
     buckets = [one.name for one in found if one.kind == "buckets" and farm_of(one, farms) == farm]
     for name in buckets:
         take("bindings", partial(_bucket_bindings, api, project, name, farms))
-    ours = [one for one in found if farm_of(one, farms) == farm and not _is_attendant(one)]
+    ours = _sorted_out(found, region, farm, farms)
+    return Inventory(
+        farm, project, tuple(ours), dict(sorted(unknown.items())), farms,
+        dict(sorted(not_enabled.items())),
+    )  # fmt: skip
+
+
+def _sorted_out(
+    found: Sequence[Resource], region: str, farm: str, farms: Collection[str]
+) -> list[Resource]:
+    """Return a farm's own among what was found, in the order in which it can be removed."""
+    strange = _strange_clusters(found)
+    ours = [
+        one
+        for one in found
+        if farm_of(one, farms) == farm
+        and not _is_attendant(one)
+        and not _is_of_stranger(one, region, strange)
+    ]
     order = list(KINDS)
     ours.sort(key=lambda one: (order.index(one.kind), one.location, one.name))
-    return Inventory(farm, project, tuple(ours), dict(sorted(unknown.items())), farms)
+    return ours
+
+
+def _strange_clusters(found: Iterable[Resource]) -> frozenset[tuple[str, str]]:
+    """Return name and place of clusters that no farm's label is on: burst made none of them."""
+    return frozenset(
+        (one.name, one.location)
+        for one in found
+        if one.kind == "clusters" and LABEL not in one.labels
+    )
+
+
+def _is_of_stranger(resource: Resource, region: str, strange: Collection[tuple[str, str]]) -> bool:
+    """Say whether GKE made it for a cluster of the farm's name that is somebody else's."""
+    where = resource.labels.get(CLUSTER_PLACE, "")
+    if LABEL in resource.labels or not where:
+        return False
+    is_elsewhere = where != region and not where.startswith(f"{region}-")
+    return is_elsewhere or (resource.labels.get(CLUSTER_LABEL, ""), where) in strange
 
 
 def _is_attendant(resource: Resource) -> bool:

@@ -6,6 +6,7 @@ something else comes before it.
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -15,6 +16,18 @@ from burst.cloud.state_bucket import LABEL
 
 CLUSTER_LABEL = "goog-k8s-cluster-name"
 """What GKE puts on machines and disks of a cluster."""
+CLUSTER_PLACE = "goog-k8s-cluster-location"
+"""Where that cluster is, which GKE puts there too: a name is one cluster's in its place only."""
+
+_LABELED = frozenset(
+    {
+        "addresses", "buckets", "clusters", "disks", "forwardingRules", "images", "instances",
+        "managedZones", "repositories", "snapshots",
+    }
+)  # fmt: skip
+"""Kinds that can have labels: a farm's own has one, or GKE's."""
+
+_CLAIM = re.compile(r'"kubernetes\.io/created-for/pvc/name"\s*:\s*"([^"]+)"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +108,7 @@ class Resource:
     """The network that it belongs to, by its name."""
     status: str = ""
     parent: str = ""
-    """The cluster of a node pool; the member of an IAM binding."""
+    """The cluster of a node pool; the member of an IAM binding; the claim of a volume's disk."""
     parts: tuple[str, ...] = ()
     """Names of what is made by itself and is a part of it: the NATs of a router. Of an IAM
     binding: the bucket, if it is not the project's."""
@@ -108,6 +121,12 @@ class Resource:
     def bills(self) -> bool:
         """Whether it costs something while it is there."""
         return KINDS[self.kind].bills and self.has_cost
+
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether nothing but its name says whose it is, though its kind can have labels."""
+        labeled = LABEL in self.labels or CLUSTER_LABEL in self.labels
+        return self.kind in _LABELED and not labeled and not self.name.startswith("gke-")
 
     @property
     def title(self) -> str:
@@ -179,6 +198,7 @@ def from_compute(kind: str, found: Mapping[str, Any], project: str) -> Resource:
         project=project,
         network=_last(network),
         status=str(found.get("status", "")),
+        parent=_claim(found) if kind in ("disks", "snapshots") else "",
         parts=tuple(str(nat["name"]) for nat in found.get("nats") or []),
         is_managed=kind == "instanceGroups" and _has_manager(found),
         has_cost=kind != "routers" or bool(found.get("nats")),
@@ -255,17 +275,31 @@ def farm_of(resource: Resource, farms: Collection[str]) -> str | None:
     if LABEL in resource.labels:
         return resource.labels[LABEL]
     if CLUSTER_LABEL in resource.labels:
-        return farm_of_name(resource.labels[CLUSTER_LABEL], farms)
+        # A farm's cluster has its very name: what begins with it is another's.
+        cluster = resource.labels[CLUSTER_LABEL]
+        return cluster if cluster in farms else None
+    if resource.kind == "nodePools":
+        # Its labels are its cluster's; without one it is no farm's, whatever its name.
+        return None
     # GKE and Cloud Storage have something before the name; ids of roles have no hyphens.
     name = resource.name.removeprefix("gke-").removeprefix(f"{resource.project}-")
     name = name.replace("_", "-")
-    return farm_of_name(name, farms) or farm_of_name(resource.network, farms)
+    own = farm_of_name(name, farms) or farm_of_name(resource.network, farms)
+    if own is None and resource.kind in ("disks", "snapshots"):
+        return farm_of_name(resource.parent, farms)
+    return own
 
 
 def farm_of_name(name: str, farms: Collection[str]) -> str | None:
     """Return the farm whose name another one is, or begins."""
     fitting = [farm for farm in farms if name == farm or name.startswith(f"{farm}-")]
     return max(fitting, key=len, default=None)
+
+
+def _claim(found: Mapping[str, Any]) -> str:
+    """Return the claim that Kubernetes made a disk for, which it writes into the description."""
+    told = _CLAIM.search(str(found.get("description", "")))
+    return told[1] if told else ""
 
 
 def _has_manager(found: Mapping[str, Any]) -> bool:

@@ -18,6 +18,8 @@ SYSTEM = "system"
 
 _BASIC = frozenset({"e2", "f1", "g1", "n1"})
 """Families without a quota of their own: they count as ``CPUS``."""
+_ALL_CPUS = "CPUS_ALL_REGIONS"
+"""Not every project has this quota."""
 _SSD_GIB = 375
 _SLOW = "pd-standard"
 _HYPERDISKS = {
@@ -129,6 +131,9 @@ def _of_pool(pool: PoolShape, machine: Machine, quotas: Mapping[str, Quota]) -> 
         return Need(pool.name, metric, each, pool.maximum)
 
     yield need(_cpu_metric(pool, quotas), machine.vcpus)
+    if _ALL_CPUS in quotas:
+        # Spot machines count as well: of all quotas it is the smallest of a new project.
+        yield need(_ALL_CPUS, machine.vcpus)
     gpu, gpus = (pool.gpu_type, pool.gpus) if pool.gpus else (machine.gpu, machine.gpus)
     if gpus:
         yield need(_gpu_metric(gpu, quotas, spot=pool.spot), gpus)

@@ -165,4 +165,4 @@ def _quotas(told: object) -> dict[str, Quota]:
 
 def _overall(told: object) -> dict[str, Quota]:
     """Return the quotas of all regions together that no region has by the same name."""
-    return {key: quota for key, quota in _quotas(told).items() if key == "GPUS_ALL_REGIONS"}
+    return {key: quota for key, quota in _quotas(told).items() if key.endswith("_ALL_REGIONS")}

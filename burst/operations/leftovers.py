@@ -8,11 +8,12 @@ are where they belong.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from burst.cloud.inventory import Inventory
 from burst.cloud.resource_kinds import CLUSTER_LABEL, KINDS, Resource, farm_of_name
+from burst.errors import ApiDisabled
 
 _OF_CLUSTER = frozenset(
     {
@@ -34,6 +35,8 @@ class Leftovers:
     """There on purpose."""
     unknown: Mapping[str, str]
     """Kinds that could not be listed, as people call them, and why."""
+    not_enabled: Mapping[str, str] = field(default_factory=dict)
+    """Kinds whose API is off, as people call them, and what says so."""
 
     @property
     def is_zero(self) -> bool:
@@ -48,10 +51,12 @@ class Leftovers:
     def lines(self) -> list[str]:
         """Return it for people: how much is left, what, the commands, and what is kept."""
         said = [self._summary()]
-        said += [f"  {one.title}{_cost(one)}" for one in self.left]
+        said += [f"  {one.title}{_cost(one)}{_doubt(one)}" for one in self.left]
         if self.left:
             said += ["remove them in this order:", *(f"  {one.deletion}" for one in self.left)]
         said += [f"can't be sure of {kind}: {why}" for kind, why in self.unknown.items()]
+        off = dict.fromkeys(self.not_enabled.values())
+        said += [f"taken for none: {self._of(why)}: {why}" for why in off]
         said += [f"kept: {one.title}{_cost(one)}" for one in self.kept]
         return said
 
@@ -63,7 +68,11 @@ class Leftovers:
             "left": [_as_json(one) for one in self.left],
             "kept": [_as_json(one) for one in self.kept],
             "unknown": dict(self.unknown),
+            "not_enabled": dict(self.not_enabled),
         }
+
+    def _of(self, why: str) -> str:
+        return ", ".join(kind for kind, told in self.not_enabled.items() if told == why)
 
     def _summary(self) -> str:
         if not self.left:
@@ -95,7 +104,15 @@ def find_leftovers(
         left=left,
         kept=tuple(one for one in inventory.resources if one.api_name in kept),
         unknown=unknown,
+        not_enabled={
+            f"{KINDS[kind].title}s": _gist(error) for kind, error in inventory.not_enabled.items()
+        },
     )
+
+
+def _gist(error: ApiDisabled) -> str:
+    """Return what an API that is off is called: the same for all of its kinds."""
+    return f"{error.service or 'their API'} is not enabled"
 
 
 def _is_of(resource: Resource, clusters: Collection[str]) -> bool:
@@ -112,6 +129,12 @@ def _is_of(resource: Resource, clusters: Collection[str]) -> bool:
 
 def _cost(resource: Resource) -> str:
     return " (costs money)" if resource.bills else ""
+
+
+def _doubt(resource: Resource) -> str:
+    if not resource.is_doubtful:
+        return ""
+    return " (known by its name only: see whether it is the farm's before you delete it)"
 
 
 def _as_json(resource: Resource) -> dict[str, Any]:

@@ -24,12 +24,13 @@ from burst.cloud.state_bucket import remove_bucket
 from burst.cloud.terraform_events import Hear
 from burst.cloud.terraform_run import held_farm
 from burst.cloud.terraform_times import TIMES, read_times, with_run
-from burst.config.cluster import forget_note
+from burst.config.cluster import ClusterFarm, forget_note
 from burst.domain.transitions import JOB_ENDED
 from burst.errors import (
     BurstError,
     CloudNotFound,
     ClusterDenied,
+    ClusterError,
     ClusterUnreachable,
     RunInterrupted,
 )
@@ -47,6 +48,7 @@ from burst.operations.google_farm import (
 from burst.operations.leftovers import Leftovers, find_leftovers
 from burst.operations.reach import Tell, kubectl_of
 from burst.operations.tfvars import farm_variables, storage_variables
+from burst.storage import layout
 
 VOLUME_SECONDS = 300.0
 """What the disk of a volume may take to go, once nobody uses it."""
@@ -76,10 +78,12 @@ class Loss:
     """Names of jobs that have not ended; None if the manager can't be asked."""
     tasks_active: int = 0
     """Tasks that workers are at."""
-    renders: tuple[Renders, ...] = ()
-    """What its bucket holds, where that is to go as well."""
+    renders: tuple[Renders, ...] | None = ()
+    """What its bucket holds, where that is to go as well; None if it can't be listed."""
     is_partial: bool = False
     """There are more than were counted."""
+    has_scenes: bool = False
+    """There are scenes in that bucket."""
 
     def lines(self) -> list[str]:
         """Return it for people."""
@@ -89,13 +93,17 @@ class Loss:
         elif self.unfinished:
             running = f", {self.tasks_active} tasks of which run" if self.tasks_active else ""
             said.append(f"unfinished jobs will be forgotten{running}: {_some(self.unfinished)}")
-        if self.renders:
+        if self.renders is None:
+            said.append("what the bucket holds is not known, and will be deleted for good")
+        elif self.renders:
             said.append("frames and scenes in the bucket will be deleted for good:")
             said += [
                 f"  {one.job}: {one.files} files, {one.size / 1e6:.1f} MB" for one in self.renders
             ]
             said += ["  and more"] if self.is_partial else []
             said.append("  bring them first: burst download JOB")
+        elif self.has_scenes:
+            said.append("scenes in the bucket will be deleted for good")
         return said or ["nothing will be lost"]
 
 
@@ -116,16 +124,16 @@ def look_at_loss(site: Site, *, everything: bool) -> Loss:
         site: of the farm.
         everything: its bucket goes as well.
     """
-    renders, is_partial = _renders(site.api, site.farm.data_bucket) if everything else ((), False)
+    stored = _stored(site.api, site.farm.data_bucket) if everything else Loss(())
     try:
         url = find_console(site, lambda text: None)
         if url is None:
-            return Loss((), 0, renders, is_partial)
+            return stored
         with open_client(url) as client:
             jobs = tuple(job.name for job in client.jobs() if job.status not in JOB_ENDED)
-            return Loss(jobs, client.status().tasks_active, renders, is_partial)
+            return replace(stored, unfinished=jobs, tasks_active=client.status().tasks_active)
     except BurstError:
-        return Loss(None, 0, renders, is_partial)
+        return replace(stored, unfinished=None)
 
 
 def take_down_google(site: Site, *, everything: bool, tell: Tell, hear: Hear) -> GoogleRemoval:
@@ -149,11 +157,14 @@ def take_down_google(site: Site, *, everything: bool, tell: Tell, hear: Hear) ->
         destroyed = _destroy(site, tell, hear)
         if everything:
             destroyed += _destroy_storage(site, tell, hear)
-    forget_note(farm.settings.state_dir)
-    leftovers = _sweep(site, everything=everything, tell=tell)
-    if everything and leftovers.is_zero:
-        # The very last: until then the same command can be given again.
-        remove_bucket(site.api, site.bucket.name)
+        forget_note(farm.settings.state_dir)
+        leftovers = _sweep(site, everything=everything, tell=tell)
+        is_gone = everything and leftovers.is_zero
+        if is_gone:
+            # The very last: until then the same command can be given again. With the lock in it:
+            # who begins a farm meanwhile, from elsewhere, would lose the state of what they make.
+            remove_bucket(site.api, site.bucket.name)
+    if is_gone:
         shutil.rmtree(farm.place, ignore_errors=True)
         without = tuple(one for one in leftovers.kept if one.name != site.bucket.name)
         leftovers = replace(leftovers, kept=without)
@@ -179,21 +190,50 @@ def left_of(site: Site, *, everything: bool = False) -> Leftovers:
 def _remove_from_cluster(site: Site, tell: Tell) -> Removal | None:
     """Take the farm from its cluster, and wait until its volumes' disks are gone."""
     settle(site, tell)
-    settings = reach_cluster(site)
-    if settings is None:
-        return None
-    kubectl = kubectl_of(settings.cluster)
     try:
+        settings = reach_cluster(site)
+        if settings is None:
+            return None
+        kubectl = kubectl_of(settings.cluster)
         volumes = _volumes(kubectl)
-        removal = take_down(settings, tell)
+        removal = _remove_releases(settings, kubectl, tell)
         for name in _claims(kubectl):
             kubectl.delete("persistentvolumeclaim", name, wait=False)
         _wait_for_disks(kubectl, volumes, tell)
-    except (ClusterUnreachable, ClusterDenied) as error:
+    except ClusterError as error:
         # Its machines go in any case. What its volumes leave is found by the look at the end.
         tell(f"the cluster can't be asked, and goes as it is: {error.message}")
         return None
     return removal
+
+
+def _remove_releases(settings: ClusterFarm, kubectl: Kubectl, tell: Tell) -> Removal | None:
+    """Take the farm from its cluster, by force where something never leaves.
+
+    A process that waits for a mount which does not answer can't be killed, and its pod would hold
+    up every ``burst down`` while the machines bill.
+
+    Raises:
+        ClusterUnreachable: the cluster does not answer.
+        ClusterDenied: it refuses.
+    """
+    try:
+        return take_down(settings, tell)
+    except (ClusterUnreachable, ClusterDenied):
+        raise
+    except ClusterError as error:
+        tell(f"what does not leave is cut off: {error.message}")
+    kubectl.run(
+        "delete", "pods", "--selector", f"burst/farm={settings.cluster.farm}",
+        "--ignore-not-found", "--grace-period=0", "--force", "--wait=false",
+    )  # fmt: skip
+    try:
+        return take_down(settings, tell)
+    except (ClusterUnreachable, ClusterDenied):
+        raise
+    except ClusterError as error:
+        tell(f"what is left of the farm goes with its cluster: {error.message}")
+        return None
 
 
 def _claims(kubectl: Kubectl) -> list[str]:
@@ -284,6 +324,24 @@ def _is_going(leftovers: Leftovers) -> bool:
     return any(one.status in ("STOPPING", "DELETING", "TERMINATED") for one in leftovers.left)
 
 
+def _stored(api: GoogleApi, bucket: str) -> Loss:
+    """Return what would be lost with a bucket."""
+    try:
+        renders, is_partial = _renders(api, bucket)
+        return Loss((), 0, renders, is_partial, _has_scenes(api, bucket))
+    except BurstError:
+        return Loss((), 0, None)
+
+
+def _has_scenes(api: GoogleApi, bucket: str) -> bool:
+    query = {"prefix": layout.SCENES, "maxResults": "1", "fields": "items(name)"}
+    try:
+        page = api.get("STORAGE", f"b/{bucket}/o", query, what=f"can't list gs://{bucket}")
+    except CloudNotFound:
+        return False
+    return bool(page.get("items"))
+
+
 def _renders(api: GoogleApi, bucket: str) -> tuple[tuple[Renders, ...], bool]:
     """Return what a bucket holds of each job, and whether there is more than was counted."""
     counted: dict[str, tuple[int, int]] = {}
@@ -294,8 +352,9 @@ def _renders(api: GoogleApi, bucket: str) -> tuple[tuple[Renders, ...], bool]:
             if number == _MOST_PAGES:
                 return tuple(_counted(counted)), True
             for item in page.get("items") or ():
-                _, job, name = str(item["name"]).split("/", 2)
-                if name != "index.json":
+                job, _, name = str(item["name"]).removeprefix("renders/").partition("/")
+                # What has no name of its own is a folder that somebody's tool made.
+                if name and not name.endswith("/") and name != "index.json":
                     files, size = counted.get(job, (0, 0))
                     counted[job] = files + 1, size + int(item["size"])
     except CloudNotFound:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from collections.abc import Iterator
 from typing import Any
@@ -11,8 +12,16 @@ import pytest
 from burst.cloud.adoptable import list_existing
 from burst.cloud.google_api import GoogleApi
 from burst.cloud.inventory import Inventory, take_inventory
-from burst.cloud.resource_kinds import KINDS, Resource, farm_of, farm_of_name, from_bindings
+from burst.cloud.resource_kinds import (
+    KINDS,
+    Resource,
+    farm_of,
+    farm_of_name,
+    from_bindings,
+    from_compute,
+)
 from burst.cloud.terraform_adoption import Existing
+from burst.domain.cloud_needs import PERMISSIONS
 from burst.errors import CloudAway, CloudDenied
 from tests.fakes.google_cloud import FOREVER, GoogleCloud
 
@@ -120,6 +129,51 @@ def test_what_others_have_is_left_alone(cloud: GoogleCloud) -> None:
     assert "cluster farm-two in europe-west4-a" in titles(taken(cloud, "farm-two"))
 
 
+def test_what_gke_made_for_another_cluster_is_left_alone(cloud: GoogleCloud) -> None:
+    def plant(name: str, cluster: str, place: str, **labels: str) -> None:
+        told = {"goog-k8s-cluster-name": cluster, "goog-k8s-cluster-location": place, **labels}
+        cloud.plant("disks", {"name": name, "zone": ZONE, "sizeGb": "10", "labels": told})
+
+    plant_network(cloud, "others")
+    cloud.plant(
+        "clusters",
+        {
+            "name": "farm",
+            "location": "europe-west4-b",
+            "network": "others",
+            "subnetwork": "others",
+            "ipAllocationPolicy": {"useIpAliases": True},
+        },
+    )
+    plant("pvc-1", "farm", ZONE)
+    plant("pvc-2", "farm", "europe-west4-b", **{"burst-farm": "farm"})
+    plant("pvc-3", "farm-of-others", ZONE)
+    plant("pvc-4", "farm", "us-central1-a")
+    plant("pvc-5", "farm", "europe-west4-b")
+    assert [one.name for one in taken(cloud).of_kind("disks")] == ["pvc-1", "pvc-2"]
+    assert taken(cloud).of_kind("instances") == ()
+
+
+def test_the_disk_of_a_volume_is_known_by_its_claim_where_it_has_no_labels() -> None:
+    told = {
+        "kubernetes.io/created-for/pv/name": "pvc-1",
+        "kubernetes.io/created-for/pvc/name": "farm-manager",
+        "kubernetes.io/created-for/pvc/namespace": "farm",
+        "storage.gke.io/created-by": "pd.csi.storage.gke.io",
+    }
+    disk = {"name": "pvc-1", "zone": f"zones/{ZONE}", "description": json.dumps(told)}
+    found = from_compute("disks", disk, "p")
+    assert farm_of(found, {"farm"}) == "farm"
+    assert found.title == f"disk pvc-1 of farm-manager in {ZONE}"
+    assert found.is_doubtful
+    assert farm_of(from_compute("disks", {"name": "pvc-2"}, "p"), {"farm"}) is None
+
+
+def test_a_node_pool_of_a_strange_cluster_is_none_of_the_farms() -> None:
+    pool = Resource("nodePools", "farm-x", ZONE, "x", {}, "p", parent="other")
+    assert farm_of(pool, {"farm"}) is None
+
+
 def test_a_kind_that_cannot_be_listed_is_said(cloud: GoogleCloud) -> None:
     cloud.plant("addresses", {"name": "farm-a", "region": REGION})
     cloud.denied.add("compute.firewalls.list")
@@ -156,7 +210,15 @@ def test_a_list_without_some_zones_is_no_list(
 
 def test_an_api_that_is_off_has_nothing(cloud: GoogleCloud) -> None:
     cloud.services -= {"dns.googleapis.com", "artifactregistry.googleapis.com"}
-    assert taken(cloud).unknown == {}
+    inventory = taken(cloud)
+    assert inventory.unknown == {}
+    assert set(inventory.not_enabled) == {"managedZones", "repositories"}
+
+
+def test_what_a_list_needs_is_among_what_a_login_is_looked_at_for(cloud: GoogleCloud) -> None:
+    cloud.denied |= {one for one in PERMISSIONS if one.endswith((".list", ".getIamPolicy"))}
+    # Node pools come with their cluster.
+    assert set(taken(cloud).unknown) == set(KINDS) - {"nodePools"}
 
 
 def test_lists_of_many_pages_are_read_to_their_end(cloud: GoogleCloud) -> None:

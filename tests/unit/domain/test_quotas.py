@@ -38,6 +38,16 @@ def test_a_spot_pool_counts_for_the_spot_quota_if_there_is_one() -> None:
     assert needed(farm, {})["N2D_CPUS"] == 160
 
 
+def test_all_processors_count_for_the_quota_of_all_regions_where_there_is_one() -> None:
+    farm = shape(pool("n2d-highcpu-16", maximum=4), pool("n1-standard-8", spot=False, maximum=1))
+    quotas = {"PREEMPTIBLE_CPUS": PLENTY, "CPUS": PLENTY, "CPUS_ALL_REGIONS": Quota(12, 0)}
+    [short] = shortages(needs(farm, MACHINES, quotas), quotas)
+    # Four of 16, one of 8, and the cluster's own two.
+    assert (short.metric, short.needed) == ("CPUS_ALL_REGIONS", 64 + 8 + 2)
+    assert short.stuck == ("pool",)
+    assert "CPUS_ALL_REGIONS" not in needed(farm, {})
+
+
 def test_a_pool_on_demand_counts_for_its_family() -> None:
     quotas = {"PREEMPTIBLE_CPUS": PLENTY}
     assert needed(shape(pool("n2d-highcpu-16", spot=False)), quotas)["N2D_CPUS"] == 160

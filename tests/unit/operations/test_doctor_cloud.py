@@ -155,6 +155,13 @@ def test_a_quota_of_nothing_prevents_and_a_small_one_warns(cloud: GoogleCloud) -
     assert "iam-admin/quotas?project=proj-x" in (finding.hint or "")
 
 
+def test_the_quota_of_all_regions_is_looked_at(cloud: GoogleCloud) -> None:
+    cloud.quotas["global"]["CPUS_ALL_REGIONS"] = 4
+    finding = only(examined(cloud))
+    assert finding.verdict == "bad"
+    assert finding.text.startswith("CPUS_ALL_REGIONS: 4 allowed")
+
+
 def test_a_zone_without_the_machine_names_those_that_have_it(cloud: GoogleCloud) -> None:
     pools = (replace(POOL, machine="g2-standard-8", maximum=1),)
     of = plan(cloud, replace(SHAPE, zone="us-west1-c", region="us-west1", pools=pools))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from burst.cloud.inventory import Inventory
 from burst.cloud.resource_kinds import Resource
-from burst.errors import CloudDenied
+from burst.errors import ApiDisabled, CloudDenied
 from burst.operations.leftovers import find_leftovers
 
 ZONE = "europe-west4-a"
@@ -26,11 +26,39 @@ def test_nothing_left_is_said_as_zero() -> None:
     found = find_leftovers(inventory())
     assert found.is_zero
     assert found.lines() == ["0 left"]
-    assert found.as_json() == {"farm": "farm", "zero": True, "left": [], "kept": [], "unknown": {}}
+    assert found.as_json() == {
+        "farm": "farm",
+        "zero": True,
+        "left": [],
+        "kept": [],
+        "unknown": {},
+        "not_enabled": {},
+    }
+
+
+def test_what_an_api_that_is_off_has_is_said_to_be_guessed() -> None:
+    off = ApiDisabled("can't list disks: the API is off", service="compute.googleapis.com")
+    found = find_leftovers(Inventory("farm", "p", (), not_enabled={"disks": off, "instances": off}))
+    assert found.is_zero
+    assert found.lines() == [
+        "0 left",
+        "taken for none: disks, instances: compute.googleapis.com is not enabled",
+    ]
+    assert set(found.as_json()["not_enabled"]) == {"disks", "instances"}
+
+
+def test_what_only_its_name_makes_a_farms_is_not_to_be_deleted_unseen() -> None:
+    named = resource("disks", "farm-backup", ZONE)
+    own = resource("disks", "farm-own", ZONE, **{"burst-farm": "farm"})
+    node = resource("disks", "gke-farm-cpu-1", ZONE)
+    # Nothing of its kind has labels.
+    firewall = resource("firewalls", "farm-f")
+    lines = find_leftovers(inventory(named, own, node, firewall)).lines()[1:5]
+    assert ["known by its name only" in line for line in lines] == [True, False, False, False]
 
 
 def test_what_is_left_is_named_with_its_command_and_whether_it_costs() -> None:
-    disk = resource("disks", "pvc-1", ZONE)
+    disk = resource("disks", "pvc-1", ZONE, **{"goog-k8s-cluster-name": "farm"})
     found = find_leftovers(inventory(disk, resource("firewalls", "farm-f")))
     assert not found.is_zero
     assert found.bills
