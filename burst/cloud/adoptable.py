@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from burst.cloud.google_api import GoogleApi
 from burst.cloud.inventory import Inventory
-from burst.cloud.resource_kinds import Resource
+from burst.cloud.resource_kinds import WORDED, Resource
 from burst.cloud.terraform_adoption import Existing
 
 _TYPES = {
@@ -52,7 +52,8 @@ def _existing(resource: Resource) -> list[Existing]:
         return []
     labels = resource.labels if resource.kind in _LABELED else None
     parent = resource.parent if resource.kind == "nodePools" else ""
-    own = Existing(kind, resource.name, resource.location, parent, labels)
+    words = resource.words if resource.kind in WORDED else None
+    own = Existing(kind, resource.name, resource.location, parent, labels, words)
     nats = [
         Existing("google_compute_router_nat", nat, resource.location, resource.name)
         for nat in resource.parts

@@ -238,7 +238,8 @@ def _accounts(api: GoogleApi, project: str) -> Iterator[Resource]:
         for one in page.get("accounts") or []:
             name = str(one["email"]).partition("@")[0]
             api_name = f"{path}/{one['email']}"
-            yield Resource("serviceAccounts", name, "", api_name, {}, project)
+            words = str(one.get("displayName", ""))
+            yield Resource("serviceAccounts", name, "", api_name, {}, project, words=words)
 
 
 def _roles(api: GoogleApi, project: str) -> Iterator[Resource]:
@@ -248,7 +249,8 @@ def _roles(api: GoogleApi, project: str) -> Iterator[Resource]:
             # A role that is deleted keeps its name for weeks, and can be had back.
             if not one.get("deleted"):
                 name = str(one["name"]).rpartition("/")[2]
-                yield Resource("roles", name, "", str(one["name"]), {}, project)
+                words = str(one.get("title", ""))
+                yield Resource("roles", name, "", str(one["name"]), {}, project, words=words)
 
 
 def _repositories(api: GoogleApi, project: str, region: str) -> Iterator[Resource]:

@@ -27,6 +27,10 @@ _LABELED = frozenset(
 )  # fmt: skip
 """Kinds that can have labels: a farm's own has one, or GKE's."""
 
+WORDED = frozenset({"networks", "subnetworks", "serviceAccounts", "roles"})
+"""Kinds that can have none: a farm's own says whose it is in its description, title or name for
+people."""
+
 _CLAIM = re.compile(r'"kubernetes\.io/created-for/pvc/name"\s*:\s*"([^"]+)"')
 
 
@@ -116,6 +120,8 @@ class Resource:
     """Something else removes it: a group that its manager has."""
     has_cost: bool = True
     """Whether this one costs something, where its kind does."""
+    words: str = ""
+    """What it says of itself: its description, title or display name."""
 
     @property
     def bills(self) -> bool:
@@ -124,7 +130,9 @@ class Resource:
 
     @property
     def is_doubtful(self) -> bool:
-        """Whether nothing but its name says whose it is, though its kind can have labels."""
+        """Whether nothing but its name says whose it is, though its kind can say more."""
+        if self.kind in WORDED:
+            return "burst farm" not in self.words
         labeled = LABEL in self.labels or CLUSTER_LABEL in self.labels
         return self.kind in _LABELED and not labeled and not self.name.startswith("gke-")
 
@@ -202,6 +210,7 @@ def from_compute(kind: str, found: Mapping[str, Any], project: str) -> Resource:
         parts=tuple(str(nat["name"]) for nat in found.get("nats") or []),
         is_managed=kind == "instanceGroups" and _has_manager(found),
         has_cost=kind != "routers" or bool(found.get("nats")),
+        words=str(found.get("description", "")),
     )
 
 

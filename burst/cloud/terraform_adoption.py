@@ -8,6 +8,7 @@ here: to make one again is no error.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -64,6 +65,9 @@ class Existing:
     """Name of the cluster, router or DNS zone that it is a part of."""
     labels: Mapping[str, str] | None = None
     """None: its kind takes none."""
+    words: str | None = None
+    """What it says of itself, where its kind takes no labels and burst gives it words: its
+    description, title or display name. None: only its name, or what it is a part of, tells."""
     kind: str = ""
     """Of a DNS record: ``A``, ``CNAME``."""
 
@@ -110,9 +114,11 @@ def taken(plan: Plan, existing: Iterable[Existing], *, farm: str) -> tuple[Taken
 
 
 def is_ours(existing: Existing, farm: str) -> bool:
-    """Say whether a resource is the farm's own."""
+    """Say whether a resource is the farm's own; ``terraform/modules`` has the words and labels."""
     if existing.labels is not None:
         return existing.labels.get(LABEL) == farm
+    if existing.words is not None:
+        return re.search(rf"\bburst farm {re.escape(farm)}(?![\w-])", existing.words) is not None
     name = existing.parent or existing.name
     # Ids of roles have no hyphens.
     own = farm.replace("-", "_") if existing.type == "google_project_iam_custom_role" else farm

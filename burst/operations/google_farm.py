@@ -258,13 +258,15 @@ def adopt(site: Site, terraform: Terraform, tell: Tell, hear: Hear) -> Plan:
         return plan
     inventory = take_inventory(site.api, farm.project, farm.region, farm.name)
     existing = list_existing(site.api, inventory)
+    # Before anything is imported: what is a part of somebody else's would be, too.
+    if others := taken(plan, existing, farm=farm.name):
+        raise _is_taken(others, farm.name)
     while found := adoptions(plan, existing, farm=farm.name, project=farm.project):
         for one in found:
             tell(f"taking over {one.address}, which exists already")
             terraform.import_(one.address, one.import_id)
         plan = terraform.plan(hear)
-    others = taken(plan, existing, farm=farm.name)
-    if others:
+    if others := taken(plan, existing, farm=farm.name):
         raise _is_taken(others, farm.name)
     return plan
 

@@ -181,6 +181,27 @@ def test_a_cluster_of_that_name_that_is_not_burst_s_is_left_alone(artist: Artist
     assert artist.cloud.everything()["clusters"] == [FARM]
 
 
+def test_what_has_no_labels_and_is_somebody_elses_is_neither_taken_nor_removed(
+    artist: Artist,
+) -> None:
+    artist.cloud.plant("networks", {"name": FARM, "autoCreateSubnetworks": False})
+    account = {"accountId": f"{FARM}-nodes", "displayName": "somebody else's"}
+    artist.cloud.plant("serviceAccounts", account)
+    before = artist.cloud.everything()
+    said = artist.up()
+    assert said.status == 1
+    assert f"not its own: google_service_account {FARM}-nodes" in said.words or (
+        f"not its own: google_compute_network {FARM}" in said.words
+    )
+    gone = artist.down()
+    assert gone.status == 1
+    assert "0 left" not in gone.words + gone.output
+    assert "see whether it is the farm's" in gone.words + gone.output
+    after = artist.cloud.everything()
+    for kind in ("networks", "serviceAccounts"):
+        assert set(before[kind]) <= set(after[kind])
+
+
 def test_a_machine_type_that_the_zone_has_not(artist: Artist) -> None:
     artist.write(
         '[pools.huge]\nmachine = "c4d-standard-384"\ncores = 380\nmemory = "1400Gi"\nmaximum = 1\n'

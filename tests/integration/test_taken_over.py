@@ -49,15 +49,18 @@ provider "google" {
 }
 resource "google_compute_network" "network" {
   name                    = "dune"
+  description             = "burst farm dune"
   auto_create_subnetworks = false
 }
 resource "google_compute_subnetwork" "nodes" {
   name          = "dune-nodes"
+  description   = "Nodes of the burst farm dune"
   network       = google_compute_network.network.id
   ip_cidr_range = "10.0.0.0/20"
 }
 resource "google_service_account" "nodes" {
-  account_id = "dune-nodes"
+  account_id   = "dune-nodes"
+  display_name = "Nodes of the burst farm dune"
 }
 resource "google_storage_bucket" "data" {
   name                        = "film-project-dune-data"

@@ -340,7 +340,8 @@ def test_what_exists_is_told_as_terraform_calls_it(cloud: GoogleCloud) -> None:
     plant_network(cloud, "farm")
     plant_cluster(cloud, "farm")
     cloud.plant("addresses", {"name": "farm-a", "region": REGION})
-    cloud.plant("serviceAccounts", {"accountId": "farm-nodes"})
+    account = {"accountId": "farm-nodes", "displayName": "Nodes of the burst farm farm"}
+    cloud.plant("serviceAccounts", account)
     cloud.plant(
         "managedZones",
         {
@@ -367,10 +368,10 @@ def test_what_exists_is_told_as_terraform_calls_it(cloud: GoogleCloud) -> None:
     for wanted in (
         Existing("google_container_cluster", "farm", ZONE, labels=labels),
         Existing("google_container_node_pool", "default-pool", ZONE, "farm"),
-        Existing("google_compute_network", "farm"),
-        Existing("google_compute_subnetwork", "farm", REGION),
+        Existing("google_compute_network", "farm", words=""),
+        Existing("google_compute_subnetwork", "farm", REGION, words=""),
         Existing("google_compute_address", "farm-a", REGION, labels={}),
-        Existing("google_service_account", "farm-nodes"),
+        Existing("google_service_account", "farm-nodes", words=account["displayName"]),
         Existing("google_dns_managed_zone", "farm-apis", labels=labels),
         Existing("google_dns_record_set", "a.googleapis.com.", parent="farm-apis", kind="A"),
     ):

@@ -114,6 +114,25 @@ def test_a_name_that_somebody_else_has_is_told(type_: str, labels: dict[str, str
     ]
 
 
+@pytest.mark.parametrize(
+    ("words", "is_own"),
+    [
+        ("burst farm dune", True),
+        ("Nodes, pods and services of the burst farm dune", True),
+        ("burst farm dune: hibernate", True),
+        ("burst farm dune-two", False),
+        ("burst farm dunes", False),
+        ("the films' own network", False),
+        ("", False),
+    ],
+)
+def test_what_takes_no_labels_says_whose_it_is(words: str, is_own: bool) -> None:
+    change = create("google_compute_network", name="dune")
+    existing = Existing("google_compute_network", "dune", words=words)
+    assert bool(adopted(change, existing)) == is_own
+    assert bool(taken(plan(change), [existing], farm="dune")) != is_own
+
+
 def test_of_a_hundred_things_those_of_the_plan_are_found() -> None:
     changes = [
         create("google_compute_firewall", f"firewall[{index}]", name=f"dune-{index}")
